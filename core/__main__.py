@@ -1,0 +1,248 @@
+"""The main job without a browser: `python -m core run|predict|sample`.
+
+Everything a page can start can be started here, through the same store and the same worker processes. With --json
+stdout carries exactly one object; progress and warnings go to stderr.
+"""
+
+import argparse
+import hashlib
+import json
+import shutil
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from core import archive, jobs, messages, sample, settings, shelf
+from core.dataset import split
+from core.errors import HeadstartError, WorkerStopped
+from core.jobs import Job
+from core.plan import PRESETS, Plan
+from core.predictor import Predictor
+from core.store import Project, Run, Store
+from core.training import snapshot
+
+_POLL_S = 0.15
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse, do, print. Returns the exit status: 0, or 1 with an error that says what to do."""
+    options = _parser().parse_args(arguments)
+    try:
+        result, text = options.action(options)
+    except HeadstartError as error:
+        _print({"error": error.message, "hint": error.hint}, f"{error.message}\n{error.hint}", options.json, sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    _print(result, text, options.json, sys.stdout)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m core", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    run = _command(commands, "run", _run, "train a model on labelled pictures")
+    run.add_argument("data", type=Path, help="a ZIP or folder of class folders, or of train, val, test")
+    run.add_argument("--preset", choices=sorted(PRESETS), default="linear", help="the settings to start from")
+    run.add_argument("--backbone", help="Starter, MobileNetV2 or VGG16")
+    run.add_argument("--fine-tune", type=int, metavar="BLOCKS", help="how many of the last blocks go on learning")
+    run.add_argument("--epochs", type=int, help="passes of the head over the training pictures")
+    run.add_argument("--seed", type=int, default=0, help="start of all random numbers, and of the division into parts")
+    run.add_argument("--home", type=Path, help="where to keep everything (default: $HEADSTART_HOME or ~/.headstart)")
+    run.add_argument("--out", type=Path, help="a folder to copy the model to")
+
+    predict = _command(commands, "predict", _predict, "ask a model about pictures")
+    predict.add_argument("model", type=Path, help="a model.keras that lies beside its model.tflite, or their folder")
+    predict.add_argument("images", type=Path, nargs="+", metavar="IMAGE")
+
+    draw = _command(commands, "sample", _sample, "draw a labelled set of traffic signs to try things with")
+    draw.add_argument("out", type=Path, help="a .zip, or a folder")
+    draw.add_argument("--seed", type=int, default=0)
+    return parser
+
+
+def _command(
+    commands: Any, name: str, action: Callable[[argparse.Namespace], Any], help: str
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=help, description=help)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.set_defaults(action=action)
+    return parser
+
+
+def _print(result: Mapping[str, Any], text: str, as_json: bool, stream: Any) -> None:
+    if as_json:
+        print(json.dumps(result, ensure_ascii=False))
+    else:
+        print(text, file=stream)
+
+
+def _run(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    changes = {"backbone": options.backbone, "epochs": options.epochs, "fine_tune_blocks": options.fine_tune}
+    plan = PRESETS[options.preset].with_(
+        seed=options.seed, **{name: value for name, value in changes.items() if value is not None}
+    )
+    store = Store(options.home.absolute() if options.home else settings.home())
+    started = time.monotonic()
+    project = _project(store, options.data, options.seed)
+    intake_s = _take_in(store, project, options.data)
+    run = _train(store, project, plan)
+    result = run.result or {}
+    folder = store.folder(run.id)
+    if options.out:
+        options.out.mkdir(parents=True, exist_ok=True)
+        for name in store.artifacts(run.id):
+            shutil.copyfile(folder / name, options.out / name)
+        folder = options.out
+    excluded = {reason: n for (outcome, reason), n in store.outcomes(project.id).items() if outcome == "excluded"}
+    seconds = {"intake": round(intake_s, 3), **result["seconds"], "total": round(time.monotonic() - started, 3)}
+    answer = {
+        "pictures": result["pictures"],
+        "excluded": excluded,
+        **{name: result[name] for name in ("classes", "split", "backbone", "val_accuracy", "test_accuracy", "test_n")},
+        "test_interval": result["test_interval"],
+        "before_fine_tune": result["before_fine_tune"],
+        "seconds": seconds,
+        "model": str((folder / "model.keras").resolve()),
+    }
+    return answer, _report(store, project, run, answer)
+
+
+def _project(store: Store, data: Path, seed: int) -> Project:
+    """One project for each state of the data and seed: the same command again finds its finished work."""
+    if not data.exists():
+        raise HeadstartError("data_missing", path=str(data))
+    source = hashlib.sha256(f"{archive.stamp(data)} {seed}".encode()).hexdigest()
+    project = store.add_project(f"{data.stem}, seed {seed}" if seed else data.stem, source)
+    store.set_split(project.id, seed, project.val, project.test)
+    return store.project(project.id)
+
+
+def _take_in(store: Store, project: Project, data: Path) -> float:
+    """Receive the files, unless that is done. Returns seconds."""
+    job = jobs.latest(store, project.id, "intake")
+    if job is not None and job.state == "succeeded":
+        return 0.0
+    started = time.monotonic()
+    if job is None:
+        job = jobs.start(store, project.id, "intake", {"path": str(data.resolve()), "batch": "command line"})
+    elif not job.active:
+        job = jobs.resume(store, job.id)
+    _wait(store, job)
+    return time.monotonic() - started
+
+
+def _train(store: Store, project: Project, plan: Plan) -> Run:
+    """Train by a plan, unless that is done and its files are whole."""
+    dataset = store.dataset(project.id)
+    dataset.require_trainable()
+    divided = split(dataset, project.split_seed, project.val, project.test).apply(dataset)
+    run = store.add_run(project.id, plan.to_dict(), divided)
+    shelf.write(store.folder(run.id) / "dataset.json", snapshot(divided))
+    if run.result is None or not _is_whole(store, run):
+        job = next((j for j in [jobs.latest(store, project.id, "train")] if j is not None and j.run_id == run.id), None)
+        if job is None or job.state == "succeeded":
+            job = jobs.start(store, project.id, "train", {}, run.id)
+        elif not job.active:
+            job = jobs.resume(store, job.id)
+        _wait(store, job)
+    return store.run(run.id)
+
+
+def _is_whole(store: Store, run: Run) -> bool:
+    folder = store.folder(run.id)
+    return all((folder / n).is_file() and shelf.sha256(folder / n) == key for n, key in store.artifacts(run.id).items())
+
+
+def _wait(store: Store, job: Job) -> None:
+    """Show progress until the job ends. Raises the job's error; Ctrl-C cancels the job."""
+    bar = _Bar()
+    try:
+        while (job := jobs.get(store, job.id)).active:
+            bar.show(job)
+            time.sleep(_POLL_S)
+    except KeyboardInterrupt:
+        jobs.cancel(store, job.id)
+        raise
+    finally:
+        bar.end()
+    if job.error is not None:
+        kind = WorkerStopped if job.error["code"] == "worker_died" else HeadstartError
+        raise kind(job.error["code"], **job.error["values"])
+    if job.state == "cancelled":
+        raise KeyboardInterrupt
+
+
+class _Bar:
+    """One line on a terminal, nothing elsewhere."""
+
+    def __init__(self) -> None:
+        self._on = sys.stderr.isatty()
+        self._width = 0
+
+    def show(self, job: Job) -> None:
+        if not self._on:
+            return
+        filled = round(24 * min(job.done, job.total) / job.total) if job.total else 0
+        line = f"{messages.STAGES.get(job.stage, job.stage):<32} [{'#' * filled:<24}] {job.done}/{job.total or '?'}"
+        print("\r" + line.ljust(self._width), end="", file=sys.stderr, flush=True)
+        self._width = len(line)
+
+    def end(self) -> None:
+        if self._width:
+            print("\r" + " " * self._width + "\r", end="", file=sys.stderr, flush=True)
+
+
+def _report(store: Store, project: Project, run: Run, answer: Mapping[str, Any]) -> str:
+    lines = [f"{answer['pictures']} pictures of {len(answer['classes'])} classes: {', '.join(answer['classes'])}."]
+    lines += [f"Not used: {file.name}. {_why(file.reason, file.values)}" for file in store.unused(project.id)]
+    parts = answer["split"]
+    lines.append(f"Train {parts['train']}, val {parts['val']}, test {parts['test']}.")
+    job = jobs.latest(store, project.id, "train")
+    if job is not None:
+        notes = [event.facts for event in jobs.events(store, job.id) if event.kind == "note"]
+        lines += [messages.note(fact["code"], fact["values"]) for fact in notes]
+    if answer["test_accuracy"] is not None:
+        low, high = answer["test_interval"]
+        right = round(answer["test_accuracy"] * answer["test_n"])
+        lines.append(
+            f"Right on {right} of {answer['test_n']} test pictures: {answer['test_accuracy']:.1%}, "
+            f"likely between {low:.0%} and {high:.0%}."
+        )
+    lines.append(f"Model: {answer['model']} ({answer['seconds']['total']:.0f} s)")
+    return "\n".join(lines)
+
+
+def _why(reason: str, values: Mapping[str, Any]) -> str:
+    return messages.error(reason, values)[0]
+
+
+def _predict(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    answers: list[dict[str, Any]] = []
+    lines = []
+    with Predictor(options.model) as predictor:
+        for path in options.images:
+            if not path.is_file():
+                raise HeadstartError("data_missing", path=str(path))
+            try:
+                prediction = predictor.predict(path.read_bytes())
+            except HeadstartError as error:  # one bad picture does not cost the answers for the others
+                answers.append({"image": str(path), "error": error.message, "hint": error.hint})
+                lines.append(f"{path}: {error.message}")
+                continue
+            scores = dict(prediction.scores)
+            answers.append({"image": str(path), "label": prediction.label, "probabilities": scores})
+            lines.append(f"{path}: {prediction.label} ({prediction.probability:.1%})")
+    return {"predictions": answers}, "\n".join(lines)
+
+
+def _sample(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    sample.write(options.out, options.seed)
+    return {"path": str(options.out.resolve())}, f"Wrote {options.out}."
+
+
+if __name__ == "__main__":
+    sys.exit(main())

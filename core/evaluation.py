@@ -1,0 +1,127 @@
+"""How good a model is, from the truth and its probabilities alone.
+
+Every score is a property of `Evaluation`; the formulas are the textbook ones and are checked against scikit-learn in
+the tests. Scores of no pictures are None: there is nothing to say.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Z95 = 1.959963984540054  # the normal quantile of a two-sided 95 % interval
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """Scores of one class; None where the denominator is 0."""
+
+    label: str
+    support: int
+    precision: float | None
+    recall: float | None
+    f1: float | None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Truth (n,) and probabilities (n, classes) for the pictures `ids`, in the same order."""
+
+    classes: tuple[str, ...]
+    ids: tuple[str, ...]
+    truth: NDArray[np.int64]
+    probabilities: NDArray[np.float32]
+
+    @property
+    def n(self) -> int:
+        return len(self.ids)
+
+    @cached_property
+    def predicted(self) -> NDArray[np.int64]:
+        """The most probable class of each picture, (n,)."""
+        return np.asarray(self.probabilities.argmax(axis=1), dtype=np.int64)
+
+    @property
+    def correct(self) -> int:
+        return int((self.predicted == self.truth).sum())
+
+    @property
+    def accuracy(self) -> float | None:
+        return self.correct / self.n if self.n else None
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Where the accuracy on new pictures of this kind lies, at 95 %."""
+        return wilson(self.correct, self.n) if self.n else None
+
+    @property
+    def log_loss(self) -> float | None:
+        """Mean -log of the probability given to the true class."""
+        if not self.n:
+            return None
+        chosen = self.probabilities[np.arange(self.n), self.truth]
+        return float(-np.log(np.maximum(chosen, 1e-7)).mean())
+
+    @cached_property
+    def confusion(self) -> NDArray[np.int64]:
+        """Counts, (classes, classes): row = true class, column = predicted class."""
+        k = len(self.classes)
+        cells = np.bincount(self.truth * k + self.predicted, minlength=k * k)
+        return cells.reshape(k, k).astype(np.int64)
+
+    @cached_property
+    def per_class(self) -> tuple[ClassScore, ...]:
+        rows = []
+        for i, label in enumerate(self.classes):
+            hits = int(self.confusion[i, i])
+            support, named = int(self.confusion[i].sum()), int(self.confusion[:, i].sum())
+            rows.append(
+                ClassScore(
+                    label, support, _ratio(hits, named), _ratio(hits, support), _ratio(2 * hits, support + named)
+                )
+            )
+        return tuple(rows)
+
+    @property
+    def macro_f1(self) -> float | None:
+        """The mean F1 of the classes that have pictures here or were predicted."""
+        scores = [row.f1 for row in self.per_class if row.f1 is not None]
+        return sum(scores) / len(scores) if scores else None
+
+    @property
+    def mistakes(self) -> tuple[int, ...]:
+        """Positions of the wrongly predicted pictures, the most confident first."""
+        wrong = np.flatnonzero(self.predicted != self.truth)
+        confidence = self.probabilities[wrong, self.predicted[wrong]]
+        return tuple(int(i) for i in wrong[np.argsort(-confidence, kind="stable")])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values that `from_dict` takes back."""
+        return {
+            "classes": list(self.classes),
+            "ids": list(self.ids),
+            "truth": self.truth.tolist(),
+            "probabilities": np.round(self.probabilities.astype(np.float64), 6).tolist(),
+        }
+
+    @staticmethod
+    def from_dict(values: dict[str, Any]) -> "Evaluation":
+        classes = tuple(values["classes"])
+        probabilities = np.array(values["probabilities"], dtype=np.float32).reshape(-1, len(classes))
+        return Evaluation(classes, tuple(values["ids"]), np.array(values["truth"], dtype=np.int64), probabilities)
+
+
+def wilson(correct: int, n: int) -> tuple[float, float]:
+    """Wilson's score interval at 95 % for `correct` of `n` (E. B. Wilson, JASA 22, 1927)."""
+    p = correct / n
+    center = (p + Z95**2 / (2 * n)) / (1 + Z95**2 / n)
+    half = Z95 / (1 + Z95**2 / n) * math.sqrt(p * (1 - p) / n + Z95**2 / (4 * n**2))
+    # At 0 and n the bounds are 0 and 1 exactly; rounding must not cross them.
+    return max(0.0, center - half), min(1.0, center + half)
+
+
+def _ratio(a: int, b: int) -> float | None:
+    return a / b if b else None

@@ -1,0 +1,178 @@
+"""The one place where bytes become pixels.
+
+Every picture that is checked, trained on, shown, predicted or exported goes through `decode` and `resize`, so all of
+them see the same pixels: upright, sRGB, 8 bits, on white, first frame. `VERSION` names that rule and is part of every
+cache key. `answer` serves both in a limited child process (`core.child`); nothing else should call `decode` on bytes
+that Headstart has not decoded before.
+"""
+
+import hashlib
+import io
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+
+from core.child import Bounds
+from core.errors import HeadstartError
+from core.settings import LIMITS
+
+Pixels = NDArray[np.uint8]
+
+VERSION = "square-1"
+# Never EPS (starts Ghostscript), PDF or the other forty plugins: https://pillow.readthedocs.io/en/latest/handbook/security.html
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+THUMBNAIL_PX = 256
+DECODING = Bounds(LIMITS.decode_memory_mb, LIMITS.decode_cpu_s, LIMITS.decode_wall_s)
+_SRGB = ImageCms.createProfile("sRGB")
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Pixels (height, width, 3) uint8 sRGB, and the notes on what was changed to get them."""
+
+    pixels: Pixels
+    notes: tuple[str, ...]
+
+
+def decode(data: bytes) -> Decoded:
+    """Decode one picture. Raises HeadstartError with a code that says why it cannot be used."""
+    if not data:
+        raise HeadstartError("file_empty")
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns about odd metadata, and about sizes that `_check_size` bounds more tightly.
+            warnings.simplefilter("ignore")
+            image = Image.open(io.BytesIO(data), formats=FORMATS)
+            _check_size(image.width, image.height)
+            notes = ["first_frame"] if getattr(image, "n_frames", 1) > 1 else []
+            image.seek(0)
+            image.load()
+            upright = ImageOps.exif_transpose(image)
+            rgb = _rgb(upright, notes)
+    except UnidentifiedImageError:
+        raise HeadstartError(_kind(data)) from None
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, Image.DecompressionBombError) as error:
+        code = "picture_cut_off" if "truncated" in str(error) else "picture_damaged"
+        raise HeadstartError(code) from None
+    except MemoryError:
+        raise HeadstartError("picture_too_costly") from None
+    return Decoded(np.asarray(rgb), tuple(notes))
+
+
+def resize(pixels: Pixels, size: int) -> Pixels:
+    """Reduce to (size, size, 3): the central square, bilinear with antialiasing.
+
+    Measured with ImageNet MobileNetV2 and logistic regression on photographs of ants and bees (20 draws of 195 of 244
+    training pictures): central square 95.9 %, whole picture squeezed 94.0 %, padded 93.8 %.
+    """
+    height, width = pixels.shape[:2]
+    side = min(height, width)
+    left, top = (width - side) / 2, (height - side) / 2
+    box = (left, top, left + side, top + side)
+    return np.asarray(Image.fromarray(pixels).resize((size, size), Image.Resampling.BILINEAR, box=box))
+
+
+def augment(pixels: Pixels, rng: np.random.Generator) -> Pixels:
+    """An altered copy: a random crop of 70 to 100 % of the central square, mirrored half of the time, other light."""
+    height, width = pixels.shape[:2]
+    square = min(height, width)
+    side = max(LIMITS.smallest_side_px, int(square * rng.uniform(0.84, 1.0)))  # 0.84 squared is 70 % of the area
+    top = (height - square) // 2 + int(rng.integers(0, square - side + 1))
+    left = (width - square) // 2 + int(rng.integers(0, square - side + 1))
+    crop = pixels[top : top + side, left : left + side]
+    if rng.random() < 0.5:
+        crop = crop[:, ::-1]
+    values = (crop.astype(np.float32) - 128) * rng.uniform(0.8, 1.2) + 128 + rng.uniform(-25, 25)
+    return np.ascontiguousarray(np.clip(values, 0, 255).astype(np.uint8))
+
+
+def thumbnail(pixels: Pixels) -> bytes:
+    """A JPEG of at most THUMBNAIL_PX a side, made from pixels alone: no metadata of the original is left."""
+    image = Image.fromarray(pixels)
+    image.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX), Image.Resampling.BILINEAR)
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=85)
+    return out.getvalue()
+
+
+def answer(question: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes]:
+    """In a child: `{"path"}` or a body of bytes -> facts and a thumbnail; with `{"size"}` -> resized pixels."""
+    if "path" in question:
+        with open(question["path"], "rb") as file:
+            body = file.read()
+    decoded = decode(body)
+    if "size" in question:
+        pixels, view = decoded.pixels, question.get("view", 0)
+        if view:
+            pixels = augment(pixels, np.random.default_rng([view, *hashlib.sha256(body).digest()[:8]]))
+        return {}, resize(pixels, question["size"]).tobytes()
+    height, width = decoded.pixels.shape[:2]
+    facts = {
+        "width": width,
+        "height": height,
+        "notes": decoded.notes,
+        # The shape is hashed too: two pictures of one color differ when their sizes do.
+        "pixels": hashlib.sha256(f"{width}x{height}".encode() + decoded.pixels.tobytes()).hexdigest(),
+    }
+    return facts, thumbnail(decoded.pixels)
+
+
+def _check_size(width: int, height: int) -> None:
+    megapixels = width * height / 1e6
+    if megapixels > LIMITS.picture_megapixels:
+        raise HeadstartError("picture_too_large", megapixels=round(megapixels), limit=LIMITS.picture_megapixels)
+    if max(width, height) > LIMITS.picture_side_px:
+        raise HeadstartError("picture_too_long", side=max(width, height), limit=LIMITS.picture_side_px)
+    if min(width, height) < LIMITS.smallest_side_px:
+        raise HeadstartError("picture_too_small", width=width, height=height, limit=LIMITS.smallest_side_px)
+    if max(width, height) > LIMITS.aspect * min(width, height):
+        raise HeadstartError("picture_too_thin", width=width, height=height, limit=LIMITS.aspect)
+
+
+def _rgb(image: Image.Image, notes: list[str]) -> Image.Image:
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        # convert("RGB") clips these to white: https://github.com/python-pillow/Pillow/issues/3011
+        notes.append("depth_reduced")
+        return _eight_bits(image).convert("RGB")
+    image = _srgb(image, notes)
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+    return image.convert("RGB")
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    values = np.asarray(image, dtype=np.float32)
+    if image.mode.startswith("I;16") or (image.mode == "I" and 0 <= values.min() and values.max() <= 65535):
+        return Image.fromarray((values / 256).astype(np.uint8))  # 16 bits: drop the lower byte
+    values = np.nan_to_num(values, posinf=0, neginf=0)
+    low, high = float(values.min()), float(values.max())
+    return Image.fromarray(((values - low) * (255 / max(high - low, 1e-9))).astype(np.uint8))
+
+
+def _srgb(image: Image.Image, notes: list[str]) -> Image.Image:
+    profile = image.info.get("icc_profile")
+    if not profile or image.mode not in ("RGB", "RGBA", "CMYK", "L"):
+        return image
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        mode = image.mode if image.mode == "RGBA" else "RGB"
+        return ImageCms.profileToProfile(image, source, _SRGB, outputMode=mode) or image
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        notes.append("profile_ignored")
+        return image
+
+
+def _kind(data: bytes) -> str:
+    start = data[:512].lstrip().lower()
+    if start.startswith((b"<svg", b"<?xml")) and b"svg" in start:
+        return "file_svg"
+    if data[4:8] == b"ftyp" and data[8:11] in (b"hei", b"hev", b"mif", b"msf"):
+        return "file_heic"
+    if data[:4] == b"PK\x03\x04":
+        return "file_archive"
+    return "file_not_picture"

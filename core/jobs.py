@@ -1,0 +1,297 @@
+"""Long work as processes that outlive whoever asked for them.
+
+A job is a row; its worker is a process (`python -m core.worker`) that holds a kernel lock for its life, so whether it
+lives is never a guess. States: queued -> running -> succeeded | failed | cancelled, with cancelling on the way to the
+last. Each start gives the job a new token; a worker whose token is no longer the job's can change nothing.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core.errors import HeadstartError
+from core.progress import Cancelled
+from core.store import Store
+
+ACTIVE = ("queued", "running", "cancelling")
+# Ticks and looks at the row cost a transaction each; twice a second is live enough for a reader.
+_EVERY_S = 0.4
+# How long a new process may take to lock, before its absence means that it died.
+_GRACE_S = 10.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job as its row says. `done` of `total` units of `stage`, which began at `stage_at` (epoch seconds)."""
+
+    id: str
+    project_id: str
+    run_id: str | None
+    kind: str
+    params: dict[str, Any]
+    state: str
+    attempt: int
+    stage: str
+    done: int
+    total: int
+    stage_at: float | None
+    error: dict[str, Any] | None
+    created_at: float
+    ended_at: float | None
+
+    @property
+    def active(self) -> bool:
+        return self.state in ACTIVE
+
+
+@dataclass(frozen=True)
+class Event:
+    """A lasting fact about a job: a stage, an epoch (`key` is stage and number) or a note."""
+
+    number: int
+    kind: str
+    key: str
+    facts: dict[str, Any]
+    at: float
+
+
+def start(store: Store, project_id: str, kind: str, params: Mapping[str, Any], run_id: str | None = None) -> Job:
+    """Start a job, or answer with the active one of the project: a double click is one job."""
+    key = uuid.uuid4().hex
+    with store.write() as db:
+        row = db.execute(
+            "SELECT * FROM job WHERE project_id = ? AND state IN ('queued', 'running', 'cancelling')", (project_id,)
+        ).fetchone()
+        if row is not None:
+            return _job(row)
+        db.execute(
+            "INSERT INTO job(id, project_id, run_id, kind, params, state, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (key, project_id, run_id, kind, json.dumps(dict(params)), "queued", time.time()),
+        )
+    _spawn(store, key)
+    return get(store, key)
+
+
+def resume(store: Store, job_id: str) -> Job:
+    """Start a stopped job again; it goes on from its finished work."""
+    with store.write() as db:
+        with contextlib.suppress(sqlite3.IntegrityError):  # another job of the project is active: watch that one
+            db.execute(
+                "UPDATE job SET state = 'queued', error = NULL, ended_at = NULL, created_at = ? "
+                "WHERE id = ? AND state IN ('failed', 'cancelled')",
+                (time.time(), job_id),
+            )
+    job = get(store, job_id)
+    if job.state == "queued":
+        _spawn(store, job_id)
+    return latest(store, job.project_id) or job
+
+
+def cancel(store: Store, job_id: str) -> None:
+    """Ask a job to stop; it does at its next report."""
+    with store.write() as db:
+        db.execute(
+            "UPDATE job SET state = 'cancelled', ended_at = ? WHERE id = ? AND state = 'queued'", (time.time(), job_id)
+        )
+        db.execute("UPDATE job SET state = 'cancelling' WHERE id = ? AND state = 'running'", (job_id,))
+
+
+def get(store: Store, job_id: str) -> Job:
+    """The job as it is. A job whose worker is gone is found out here, and is failed from then on."""
+    row = store.row("SELECT * FROM job WHERE id = ?", job_id)
+    if row is None:
+        raise HeadstartError("job_missing", id=job_id)
+    job = _job(row)
+    young = job.state == "queued" and time.time() - job.created_at < _GRACE_S
+    if not job.active or young or _alive(store, job_id):
+        return job
+    ended = "cancelled" if job.state == "cancelling" else "failed"
+    error = None if ended == "cancelled" else json.dumps({"code": "worker_died", "values": {"stage": job.stage}})
+    with store.write() as db:
+        # The token says that nobody has started it again since we looked.
+        db.execute(
+            "UPDATE job SET state = ?, error = ?, ended_at = ?, token = NULL WHERE id = ? AND state = ? AND token IS ?",
+            (ended, error, time.time(), job_id, job.state, row["token"]),
+        )
+    row = store.row("SELECT * FROM job WHERE id = ?", job_id)
+    return _job(row) if row is not None else job
+
+
+def latest(store: Store, project_id: str, kind: str | None = None) -> Job | None:
+    """The newest job of a project (of a kind)."""
+    sql = "SELECT id FROM job WHERE project_id = ? AND ? IN (kind, '') ORDER BY created_at DESC, rowid DESC LIMIT 1"
+    row = store.row(sql, project_id, kind or "")
+    return get(store, row["id"]) if row else None
+
+
+def events(store: Store, job_id: str, after: int = 0) -> list[Event]:
+    """The events of a job numbered over `after`, in order."""
+    rows = store.read("SELECT * FROM event WHERE job_id = ? AND number > ? ORDER BY number", job_id, after)
+    return [Event(r["number"], r["kind"], r["key"], json.loads(r["facts"]), r["at"]) for r in rows]
+
+
+@contextlib.contextmanager
+def claim(store: Store, job_id: str) -> Iterator["Ticket"]:
+    """For the worker: hold the job's lock and run it. Raises HeadstartError when someone else does."""
+    path = _lock_path(store, job_id)
+    path.parent.mkdir(exist_ok=True)
+    with path.open("a") as lock:
+        for _ in range(20):  # a reader that looks whether we live holds the lock for an instant
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                time.sleep(0.05)
+        else:
+            raise HeadstartError("job_taken", id=job_id)
+        token = uuid.uuid4().hex
+        with store.write() as db:
+            row = db.execute(
+                "UPDATE job SET state = 'running', token = ?, attempt = attempt + 1, stage = '', done = 0, total = 0 "
+                "WHERE id = ? AND state = 'queued' RETURNING *",
+                (token, job_id),
+            ).fetchone()
+        if row is None:
+            raise HeadstartError("job_taken", id=job_id)
+        yield Ticket(store, _job(row), token)
+
+
+class Ticket:
+    """The right to work on a job, and the `Progress` of that work."""
+
+    def __init__(self, store: Store, job: Job, token: str) -> None:
+        self.store = store
+        self.job = job
+        self._token = token
+        self._stage = ""
+        self._done = 0
+        self._reported = 0.0
+
+    def stage(self, name: str, total: int) -> None:
+        self._stage, self._done = name, 0
+        with self._guarded() as db:
+            db.execute(
+                "UPDATE job SET stage = ?, done = 0, total = ?, stage_at = ? WHERE id = ?",
+                (name, total, time.time(), self.job.id),
+            )
+            self._record(db, "stage", name, {"total": total})
+
+    def tick(self, n: int = 1) -> None:
+        self._done += n
+        if time.monotonic() - self._reported >= _EVERY_S:
+            with self._guarded() as db:
+                db.execute("UPDATE job SET done = ? WHERE id = ?", (self._done, self.job.id))
+
+    def epoch(self, index: int, scores: Mapping[str, float]) -> None:
+        with self._guarded() as db:
+            facts = {"stage": self._stage, "epoch": index, **scores}
+            self._record(db, "epoch", f"{self._stage} {index}", facts)
+
+    def note(self, code: str, **values: Any) -> None:
+        with self._guarded() as db:
+            self._record(db, "note", code, {"code": code, "values": values})
+
+    def succeed(self, result: Mapping[str, Any], artifacts: Mapping[str, str]) -> None:
+        """The files are in place: record them, the result and the end, all or nothing."""
+        with self._guarded() as db:
+            if self.job.run_id is not None:
+                db.execute("UPDATE run SET result = ? WHERE id = ?", (json.dumps(dict(result)), self.job.run_id))
+                db.execute("DELETE FROM artifact WHERE run_id = ?", (self.job.run_id,))
+                rows = [(self.job.run_id, name, sha) for name, sha in artifacts.items()]
+                db.executemany("INSERT INTO artifact VALUES (?, ?, ?)", rows)
+            self._end(db, "succeeded")
+
+    def fail(self, code: str, values: Mapping[str, Any]) -> None:
+        with contextlib.suppress(Cancelled), self._guarded(cancellable=False) as db:
+            self._end(db, "failed", json.dumps({"code": code, "values": dict(values)}, default=str))
+
+    def stop(self) -> None:
+        """Cancelled as asked."""
+        with contextlib.suppress(Cancelled), self._guarded(cancellable=False) as db:
+            self._end(db, "cancelled")
+
+    @contextlib.contextmanager
+    def _guarded(self, cancellable: bool = True) -> Iterator[sqlite3.Connection]:
+        """A transaction that happens only if the job is still ours and nobody asked to stop."""
+        self._reported = time.monotonic()
+        with self.store.write() as db:
+            row = db.execute("SELECT state, token FROM job WHERE id = ?", (self.job.id,)).fetchone()
+            if row is None or row["token"] != self._token or (cancellable and row["state"] == "cancelling"):
+                raise Cancelled
+            yield db
+
+    def _record(self, db: sqlite3.Connection, kind: str, key: str, facts: Mapping[str, Any]) -> None:
+        # A job that goes on after a crash says some things twice: the newer one counts.
+        db.execute(
+            "INSERT OR REPLACE INTO event(job_id, kind, key, facts, at) VALUES (?, ?, ?, ?, ?)",
+            (self.job.id, kind, key, json.dumps(dict(facts)), time.time()),
+        )
+
+    def _end(self, db: sqlite3.Connection, state: str, error: str | None = None) -> None:
+        db.execute(
+            "UPDATE job SET state = ?, error = ?, ended_at = ?, done = total, token = NULL WHERE id = ?",
+            (state, error, time.time(), self.job.id),
+        )
+
+
+def log_path(store: Store, job_id: str) -> Path:
+    """What the worker of a job printed, tracebacks included."""
+    return store.home / "logs" / f"{job_id}.log"
+
+
+def _spawn(store: Store, job_id: str) -> None:
+    path = log_path(store, job_id)
+    path.parent.mkdir(exist_ok=True)
+    with path.open("ab") as log:
+        # Never `multiprocessing`: a Streamlit page has a fake __main__ that a spawned child would run again.
+        process = subprocess.Popen(
+            [sys.executable, "-m", "core.worker", str(store.home), job_id],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            cwd=Path(__file__).parent.parent,
+            env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONUNBUFFERED": "1"},
+        )
+    _reap(process)
+
+
+def _reap(process: "subprocess.Popen[bytes]") -> None:
+    """Wait for the worker in a thread, so that it does not stay behind as a zombie."""
+    threading.Thread(target=process.wait, daemon=True).start()
+
+
+def _lock_path(store: Store, job_id: str) -> Path:
+    return store.home / "locks" / job_id
+
+
+def _alive(store: Store, job_id: str) -> bool:
+    """Whether a worker holds the job's lock; the kernel frees it the moment that process is gone."""
+    try:
+        with _lock_path(store, job_id).open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    return False
+
+
+def _job(row: sqlite3.Row) -> Job:
+    error = json.loads(row["error"]) if row["error"] else None
+    return Job(
+        row["id"], row["project_id"], row["run_id"], row["kind"], json.loads(row["params"]), row["state"],
+        row["attempt"], row["stage"], row["done"], row["total"], row["stage_at"], error, row["created_at"],
+        row["ended_at"],
+    )  # fmt: skip

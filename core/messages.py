@@ -1,0 +1,189 @@
+"""What core says to people: for each code a message (what happened) and, for errors, a hint (what to do next).
+
+Templates are filled with the values of the error or note. A second language is a second set of these.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+# Errors of a whole action, then reasons why one file is not used. {placeholders} are values of the error.
+ERRORS: Mapping[str, tuple[str, str]] = {
+    "data_missing": ("There is no file or folder at {path}.", "Check the path."),
+    "data_empty": ("{name} holds no files.", "Put pictures into class folders, then try again."),
+    "nothing_usable": (
+        "None of the {n} files can be used: {reasons}.",
+        "Put each class into a folder of its own: animals/cat/1.jpg, animals/dog/1.jpg.",
+    ),
+    "not_a_zip": ("{name} is {kind}, not a ZIP.", "Pack the class folders as a ZIP and try again."),
+    "zip_truncated": ("{name} ends too early: a part of it is missing.", "Copy or upload it again."),
+    "zip_damaged": ("{name} is damaged: its table of contents does not fit the file.", "Pack it again."),
+    "zip_encrypted": ("{name} has a password.", "Unpack it and pack it again without a password."),
+    "zip_overlap": (
+        "{name} stores the same bytes under several names, as archives made to fill a disk do.",
+        "Pack the pictures again with an ordinary program.",
+    ),
+    "zip_too_large": (
+        "{name} would unpack to {mb} MB; the limits are {file_mb} MB a file and {total_gb} GB in all.",
+        "Leave that file out, or split the archive.",
+    ),
+    "too_many_files": ("There are {n} files; at most {limit} are read at a time.", "Split them into several parts."),
+    "too_many_classes": ("There are {n} class folders; at most {limit} are possible.", "Join or leave out classes."),
+    "too_few_classes": (
+        "There are {n} classes with usable pictures ({names}); a model needs at least 2 to tell apart.",
+        "Add pictures of another class.",
+    ),
+    "too_few_pictures": (
+        "The class '{label}' has {n} picture; at least 2 are needed.",
+        "Add pictures of '{label}', or leave the class out.",
+    ),
+    "backbone_unknown": ("There is no backbone named {name}.", "Choose one of: {names}."),
+    "weights_missing": (
+        "The weights of {backbone} are not on this machine and could not be downloaded.",
+        "Download {url} and put the file into {folder}, or use Starter, which works now.",
+    ),
+    "weights_damaged": (
+        "The weights of {backbone} are damaged or incomplete.",
+        "Delete the file and get it again from {url}, or use Starter, which works now.",
+    ),
+    "weights_foreign": (
+        "{path} does not hold the weights of {backbone}.",
+        "Delete the file, so that it is downloaded again, or use Starter, which works now.",
+    ),
+    "setting_unknown": ("There is no setting named {setting}.", "Remove it."),
+    "setting_choice": ("{setting} is {value}; it must be one of {choices}.", "Choose one of them."),
+    "setting_bounds": ("{setting} is {value}; it must be from {low} to {high}.", "Choose a value in between."),
+    "too_many_blocks": (
+        "{n} blocks of {backbone} are to be fine-tuned; it has {limit}.",
+        "Choose at most {limit}.",
+    ),
+    "fine_tune_rate": (
+        "The rate of fine-tuning is {rate}; at most a tenth of the head's ({limit}) is safe.",
+        "Lower it: large steps destroy what the backbone has learned.",
+    ),
+    "diverged": (
+        "The training went astray in epoch {epoch}: its loss is no longer a number.",
+        "Lower the learning rate and train again.",
+    ),
+    "model_differs": (
+        "The saved model differs from the trained one by {difference} in its probabilities; the limit is {limit}.",
+        "This is a fault of Headstart; the model was not published. Train again, or choose another backbone.",
+    ),
+    "disk_full": (
+        "The disk is full, or the folder of Headstart cannot be written.",
+        "Free some space and go on: finished work is kept.",
+    ),
+    "memory_full": ("The training needed more memory than there is.", "Use a smaller batch or a smaller backbone."),
+    "worker_died": (
+        "The worker process ended without a word (in: {stage}).",
+        "Start it again: it goes on from the work that was finished.",
+    ),
+    "internal": (
+        "Something went wrong that should not have (error {id}).",
+        "Start it again. If it happens again, the log has the details.",
+    ),
+    "job_missing": ("There is no job {id}.", "It may have been deleted."),
+    "job_taken": ("Another worker has job {id}.", "Watch that one."),
+    "run_missing": ("There is no run {id}.", "It may have been deleted."),
+    "project_missing": ("There is no project {id}.", "It may have been deleted."),
+    "store_newer": (
+        "The data in {home} was written by a newer Headstart (version {found}; this one knows {known}).",
+        "Use the newer Headstart. Nothing was changed.",
+    ),
+    "model_missing": (
+        "There is no model of Headstart at {path}.",
+        "Name a model.keras that lies beside its model.tflite, head.npz and model.json, or their folder.",
+    ),
+    "child_died": (
+        "The process that reads pictures was stopped: a file needed too much time or memory, or crashed it.",
+        "Leave that file out.",
+    ),
+    # Why one file is not used.
+    "file_empty": ("The file has no bytes.", "Copy it again."),
+    "file_not_picture": ("The file is not a picture.", "Leave it out."),
+    "file_svg": ("SVG drawings are not read.", "Export it as PNG."),
+    "file_heic": ("iPhone HEIC pictures are not read.", "Export it as JPEG."),
+    "file_archive": ("An archive inside the archive is not opened.", "Unpack it and add its pictures."),
+    "file_link": ("The file is a link, not a picture.", "Add the picture itself."),
+    "file_too_large": ("The file is over the limit for one file.", "Make the picture smaller."),
+    "file_compression": ("The file is packed in a way that is not read.", "Pack the ZIP again, the normal way."),
+    "file_damaged_member": ("The file is damaged inside the archive.", "Pack it again."),
+    "file_unusable_path": ("The name of the file leads outside of its folder.", "Pack the ZIP again."),
+    "file_no_class": ("The file is in no class folder.", "Move it into the folder of its class."),
+    "file_system": ("A file of the operating system.", "Nothing to do."),
+    "picture_cut_off": ("The picture is cut off: its end is missing.", "Copy it again."),
+    "picture_damaged": ("The picture is damaged.", "Replace it."),
+    "picture_too_costly": ("The picture could not be read safely: it took too much time or memory.", "Leave it out."),
+    "picture_too_large": ("The picture has {megapixels} megapixels; the limit is {limit}.", "Make it smaller."),
+    "picture_too_long": ("The picture is {side} px long; the limit is {limit}.", "Make it smaller."),
+    "picture_too_small": ("The picture is {width}x{height} px; at least {limit} a side are needed.", "Leave it out."),
+    "picture_too_thin": ("The picture is {width}x{height} px: over {limit} times longer than wide.", "Crop it."),
+    "duplicate": ("The same picture as {twin}.", "Nothing to do: it is used once."),
+    "label_conflict": (
+        "The same picture is in '{label}' and in '{twin_label}' ({twin}).",
+        "Decide which class it belongs to; until then neither is used.",
+    ),
+}
+
+# A reason in a few words, for counts: "3 cut off".
+REASONS: Mapping[str, str] = {
+    "file_empty": "empty",
+    "file_not_picture": "not a picture",
+    "file_svg": "SVG drawing",
+    "file_heic": "HEIC",
+    "file_archive": "archive",
+    "file_link": "link",
+    "file_too_large": "file too large",
+    "file_compression": "unknown packing",
+    "file_damaged_member": "damaged in the archive",
+    "file_unusable_path": "unusable path",
+    "file_no_class": "no class folder",
+    "file_system": "system file",
+    "picture_cut_off": "cut off",
+    "picture_damaged": "damaged",
+    "picture_too_costly": "could not be read safely",
+    "picture_too_large": "too many megapixels",
+    "picture_too_long": "too long",
+    "picture_too_small": "too small",
+    "picture_too_thin": "too thin",
+    "duplicate": "duplicate",
+    "label_conflict": "in two classes",
+}
+
+NOTES: Mapping[str, str] = {
+    "overfit_head": "The head began to memorize: val loss rose from epoch {since} on; the model is from epoch {best}.",
+    "overfit_fine_tune": (
+        "Fine-tuning began to memorize: val loss rose from epoch {since} on; the model is from epoch {best}."
+    ),
+    "tuned_kept": "Fine-tuning helped: val accuracy went from {before:.1%} to {after:.1%} (epoch {best}).",
+    "frozen_kept": (
+        "Fine-tuning did not help: val accuracy was {before:.1%} before and {after:.1%} at best after, so the frozen "
+        "model was kept."
+    ),
+    "no_val": "There are too few pictures for a val part: the last epoch was kept, and over-fitting cannot be seen.",
+    "no_test": "There are too few pictures for a test part: how good the model is on new pictures was not measured.",
+    "frozen_score": "With the backbone frozen: {correct} of {n} val pictures right.",
+}
+
+STAGES: Mapping[str, str] = {
+    "": "Starting",
+    "intake": "Reading pictures",
+    "download": "Downloading weights (MB)",
+    "convert": "Preparing the backbone",
+    "features": "Looking at each picture",
+    "head": "Training the head",
+    "boundary": "Preparing fine-tuning",
+    "fine_tune": "Fine-tuning",
+    "evaluate": "Measuring",
+    "save": "Saving and checking the model",
+}
+
+
+def error(code: str, values: Mapping[str, Any]) -> tuple[str, str]:
+    """Message and hint of an error."""
+    message, hint = ERRORS[code]
+    return message.format(**values), hint.format(**values)
+
+
+def note(code: str, values: Mapping[str, Any]) -> str:
+    """The sentence of a note."""
+    return NOTES[code].format(**values)

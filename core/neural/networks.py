@@ -1,0 +1,101 @@
+"""Keras networks from the catalogue: pixels of 0..255 in, the last feature map out.
+
+The scaling that a network was trained with is its first layer, so nobody can forget it. TensorFlow
+is imported with this module: only the worker does that.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from core.backbones import Backbone, Block
+from core.errors import HeadstartError
+
+# The mean of ImageNet in blue, green, red, as subtracted by the original VGG networks.
+_CAFFE_MEAN = (103.939, 116.779, 123.68)
+
+
+def build(backbone: Backbone, weights: Path | None) -> keras.Model:
+    """(size, size, 3) pixels -> the last feature map. Without weights the network is random (tests, comparisons).
+
+    Raises HeadstartError when the file does not hold the weights of this backbone.
+    """
+    pixels = keras.Input((backbone.size, backbone.size, 3), name="pixels")
+    network = _plain(backbone, _scale(pixels, backbone.scaling), pixels)
+    if weights is not None:
+        load(network, weights, backbone)
+    return network
+
+
+def load(network: keras.Model, weights: Path, backbone: Backbone) -> None:
+    """Read a weights file into a network and check that every number in it is finite."""
+    # Published weights know nothing of our scaling layer, so they are read into the network as it was published.
+    published = keras.Input((backbone.size, backbone.size, 3))
+    source = _plain(backbone, published, published)
+    try:
+        source.load_weights(weights)
+    except (ValueError, OSError, KeyError):
+        raise HeadstartError("weights_foreign", backbone=backbone.name, path=str(weights)) from None
+    for layer in source.layers:
+        values = layer.get_weights()
+        if not all(np.isfinite(array).all() for array in values):
+            raise HeadstartError("weights_damaged", backbone=backbone.name, url=backbone.weights_url or str(weights))
+        if values:
+            network.get_layer(layer.name).set_weights(values)
+
+
+def _plain(backbone: Backbone, scaled: Any, pixels: Any) -> keras.Model:
+    if backbone.factory == "starter":
+        return keras.Model(pixels, _starter(scaled), name=backbone.name)
+    factory = getattr(keras.applications, backbone.factory)
+    output = factory(include_top=False, weights=None, input_tensor=scaled).output
+    return keras.Model(pixels, output, name=backbone.name)
+
+
+def pool(feature_map: Any, pooling: str) -> Any:
+    """One row of features from the map: its average, or all of it."""
+    layer = keras.layers.Flatten if pooling == "flatten" else keras.layers.GlobalAveragePooling2D
+    return layer(name="features")(feature_map)
+
+
+def upper(network: keras.Model, block: Block) -> keras.Model:
+    """The part from a block on: the block's input -> the last feature map. Shares its layers with `network`."""
+    return keras.Model(network.get_layer(block.after).output, network.output)
+
+
+def _scale(pixels: Any, scaling: str) -> Any:
+    if scaling == "signed":
+        return keras.layers.Rescaling(1 / 127.5, offset=-1, name="scale")(pixels)
+    if scaling == "caffe":  # blue first, minus the mean: a 1x1 convolution, so that any Keras reads it
+        layer = keras.layers.Conv2D(3, 1, name="scale", trainable=False)
+        scaled = layer(pixels)
+        layer.set_weights([np.eye(3, dtype=np.float32)[::-1].reshape(1, 1, 3, 3), -np.array(_CAFFE_MEAN, np.float32)])
+        return scaled
+    raise ValueError(f"scaling must be 'signed' or 'caffe'; received {scaling!r}")
+
+
+def _starter(x: Any) -> Any:
+    """The small residual network described in `starter.md`; layers are created in the order of its weights file."""
+    x = _convolve(x, 24, 3, 2, "stem")
+    x = keras.layers.Activation("relu", name="stem_relu")(x)
+    for number, filters in enumerate((24, 48, 96, 192), start=1):
+        x = _residual(x, filters, 1 if number == 1 else 2, f"block{number}")
+    x = _convolve(x, 512, 1, 1, "top")
+    return keras.layers.Activation("relu", name="top_relu")(x)
+
+
+def _residual(x: Any, filters: int, stride: int, name: str) -> Any:
+    y = _convolve(x, filters, 3, stride, f"{name}_a")
+    y = keras.layers.Activation("relu", name=f"{name}_a_relu")(y)
+    y = _convolve(y, filters, 3, 1, f"{name}_b")
+    if stride > 1:
+        x = keras.layers.AveragePooling2D(stride, name=f"{name}_pool")(x)
+        x = _convolve(x, filters, 1, 1, f"{name}_skip")
+    return keras.layers.Activation("relu", name=f"{name}_out")(keras.layers.Add(name=f"{name}_add")([x, y]))
+
+
+def _convolve(x: Any, filters: int, kernel: int, stride: int, name: str) -> Any:
+    x = keras.layers.Conv2D(filters, kernel, stride, "same", use_bias=False, name=f"{name}_conv")(x)
+    return keras.layers.BatchNormalization(name=f"{name}_bn")(x)

@@ -1,0 +1,101 @@
+"""Everything a user may choose about a training, with its default, bounds and help in one place.
+
+A `Plan` is checked when it is made, so whoever holds one holds a usable one. `PRESETS` are whole plans by name.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+from core import backbones
+from core.errors import HeadstartError
+
+POOLINGS = ("average", "flatten")
+
+
+def _setting(default: Any, help: str, **bounds: Any) -> Any:
+    return field(default=default, metadata={"help": help, **bounds})
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The settings of one training. Rates are Adam's; `fine_tune_*` count only when `fine_tune_blocks` is over 0."""
+
+    backbone: str = _setting("Starter", "The pretrained network whose features are used.")
+    pooling: str = _setting(
+        "average",
+        "How the last feature map becomes one row of numbers: its average, or all of it (flatten).",
+        choices=POOLINGS,
+    )
+    hidden_units: int = _setting(
+        0, "Neurons of a layer between the features and the classes; 0 is none.", low=0, high=4096
+    )
+    dropout: float = _setting(
+        0.0, "Share of the head's inputs that is ignored at random, to stop it from memorizing.", low=0.0, high=0.9
+    )
+    augment: int = _setting(
+        0, "Altered copies (crop, flip, light) of each training picture; each costs one more extraction.", low=0, high=8
+    )
+    epochs: int = _setting(40, "How often the head sees all training pictures.", low=1, high=500)
+    learning_rate: float = _setting(1e-3, "How far each step moves the head's weights.", low=1e-6, high=1e-1)
+    batch_size: int = _setting(32, "Pictures per step.", low=1, high=512)
+    regularization: float = _setting(
+        50.0,
+        "Pull of the head's weights toward zero, divided by the number of training pictures (1/C of a logistic "
+        "regression); a hidden layer gets a hundredth of it.",
+        low=0.0,
+        high=10_000.0,
+    )
+    fine_tune_blocks: int = _setting(
+        0, "How many of the backbone's last blocks go on learning after the head; 0 keeps all frozen.", low=0, high=50
+    )
+    fine_tune_epochs: int = _setting(10, "How often fine-tuning sees all training pictures.", low=1, high=200)
+    fine_tune_rate: float = _setting(
+        1e-4,
+        "Step of fine-tuning, at most a tenth of the head's: large steps destroy what the backbone knows.",
+        low=1e-7,
+        high=1e-2,
+    )
+    seed: int = _setting(0, "Start of all random numbers; the same seed gives the same model.", low=0, high=2**31 - 1)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "backbone", backbones.find(self.backbone).name)
+        for setting in fields(self):
+            value, rule = getattr(self, setting.name), setting.metadata
+            if "choices" in rule and value not in rule["choices"]:
+                raise HeadstartError(
+                    "setting_choice", setting=setting.name, value=value, choices=", ".join(rule["choices"])
+                )
+            if "low" in rule and not rule["low"] <= value <= rule["high"]:
+                raise HeadstartError(
+                    "setting_bounds", setting=setting.name, value=value, low=rule["low"], high=rule["high"]
+                )
+        blocks = backbones.find(self.backbone).blocks
+        if self.fine_tune_blocks > len(blocks):
+            raise HeadstartError("too_many_blocks", n=self.fine_tune_blocks, backbone=self.backbone, limit=len(blocks))
+        if self.fine_tune_blocks and self.fine_tune_rate > self.learning_rate / 10 * (1 + 1e-9):
+            raise HeadstartError("fine_tune_rate", rate=self.fine_tune_rate, limit=self.learning_rate / 10)
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @staticmethod
+    def from_dict(values: Mapping[str, Any]) -> "Plan":
+        """Raises HeadstartError when a name is not a setting of this version."""
+        known = {setting.name for setting in fields(Plan)}
+        for name in values:
+            if name not in known:
+                raise HeadstartError("setting_unknown", setting=name)
+        return Plan(**values)
+
+    def with_(self, **changes: Any) -> "Plan":
+        """The same plan with some settings changed, checked again."""
+        return replace(self, **changes)
+
+
+PRESETS: Mapping[str, Plan] = {
+    "linear": Plan(),
+    "mlp": Plan(hidden_units=256, dropout=0.3),
+    # VGG16, Flatten, Dense(1024, relu), softmax: the recipe of most textbooks.
+    "textbook": Plan(backbone="VGG16", pooling="flatten", hidden_units=1024, epochs=20),
+}

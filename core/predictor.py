@@ -1,0 +1,82 @@
+"""Answers for new pictures, from a model's `.tflite` and numpy head, in a warm and limited process without TensorFlow.
+
+A picture to predict is a stranger's file: the same child process that decodes it also runs the network on it, so the
+caller never touches either.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from core import images
+from core.child import Bounds, Child
+from core.errors import HeadstartError
+from core.settings import LIMITS
+
+_FILES = ("model.tflite", "head.npz", "model.json")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Probabilities of all classes for one picture, the most probable first."""
+
+    scores: tuple[tuple[str, float], ...]
+
+    @property
+    def label(self) -> str:
+        return self.scores[0][0]
+
+    @property
+    def probability(self) -> float:
+        return self.scores[0][1]
+
+
+class Predictor:
+    """A model ready to answer. Use it in a `with`, or close it."""
+
+    def __init__(self, model: Path) -> None:
+        """`model`: the folder of a model, or the `model.keras` in it. Raises HeadstartError("model_missing")."""
+        folder = model if model.is_dir() else model.parent
+        if not all((folder / name).is_file() for name in _FILES):
+            raise HeadstartError("model_missing", path=str(model))
+        self._folder = folder.resolve()
+        self.classes: tuple[str, ...] = tuple(json.loads((folder / "model.json").read_bytes())["classes"])
+        bounds = Bounds(LIMITS.predict_memory_mb, LIMITS.decode_cpu_s, LIMITS.decode_wall_s)
+        self._child = Child("core.predictor:answer", bounds)
+
+    def predict(self, data: bytes) -> Prediction:
+        """What the picture in these bytes shows. Raises HeadstartError when they are no usable picture."""
+        answer, _ = self._child.ask({"model": str(self._folder)}, data)
+        return Prediction(_ranked(self.classes, answer["probabilities"]))
+
+    def close(self) -> None:
+        self._child.close()
+
+    def __enter__(self) -> "Predictor":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def answer(question: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes]:
+    """In the child: bytes of a picture -> probabilities."""
+    engine, head = _load(question["model"])
+    pixels = images.resize(images.decode(body).pixels, engine.size)
+    return {"probabilities": head.probabilities(engine.run(pixels[None]))[0].tolist()}, b""
+
+
+@lru_cache(maxsize=1)
+def _load(folder: str) -> Any:
+    # Imported in the child only: LiteRT has no place in the process that asks.
+    from core.engine import Engine
+    from core.head import Head
+
+    return Engine(Path(folder) / "model.tflite", batch=1), Head.from_bytes((Path(folder) / "head.npz").read_bytes())
+
+
+def _ranked(classes: Sequence[str], probabilities: Sequence[float]) -> tuple[tuple[str, float], ...]:
+    return tuple(sorted(zip(classes, probabilities, strict=True), key=lambda pair: -pair[1]))

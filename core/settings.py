@@ -1,0 +1,45 @@
+"""Where Headstart keeps its things, and the limits it works within.
+
+One value per setting, with its help beside it. The environment changes the home (`HEADSTART_HOME`);
+the limits are constants of this version, chosen from measurements named in their help.
+"""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+def home() -> Path:
+    """The folder that holds the database and all files: `HEADSTART_HOME`, else `~/.headstart`."""
+    return Path(os.environ.get("HEADSTART_HOME") or Path.home() / ".headstart").expanduser().absolute()
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds on what a user's files may cost. Sizes in bytes unless the name says otherwise."""
+
+    archive_files: int = field(default=100_000, metadata={"help": "Most files in one ZIP."})
+    archive_bytes: int = field(default=20 << 30, metadata={"help": "Most bytes in all files of one ZIP, unpacked."})
+    file_bytes: int = field(default=200 << 20, metadata={"help": "Most bytes of one file."})
+    ratio: int = field(
+        default=200,
+        metadata={"help": "Most bytes unpacked per byte packed, for files over `ratio_floor`; deflate reaches 1028."},
+    )
+    ratio_floor: int = field(default=10 << 20, metadata={"help": "Smaller files may be packed more tightly."})
+    picture_megapixels: int = field(
+        default=50, metadata={"help": "Most megapixels of one picture: 50 decode in under 1 GiB; bombs start above."}
+    )
+    picture_side_px: int = field(default=20_000, metadata={"help": "Longest side of a picture."})
+    smallest_side_px: int = field(default=8, metadata={"help": "Shortest side of a picture that shows anything."})
+    aspect: int = field(default=100, metadata={"help": "Most times a picture may be longer than wide."})
+    classes: int = field(default=1_000, metadata={"help": "Most classes in one project."})
+    class_name: int = field(default=80, metadata={"help": "Most characters of a class name; the rest is cut."})
+    decode_memory_mb: int = field(default=1_536, metadata={"help": "Address space of a process that decodes."})
+    decode_cpu_s: int = field(default=10, metadata={"help": "Processor time for one picture."})
+    decode_wall_s: int = field(default=20, metadata={"help": "Wall time for one picture."})
+    predict_memory_mb: int = field(
+        default=6_144, metadata={"help": "Address space of a process that predicts; VGG16 needs 2 GB."}
+    )
+
+
+LIMITS = Limits()

@@ -1,0 +1,317 @@
+"""Facts in one SQLite file, bytes on one shelf.
+
+A row never points to bytes that are not there: files are made durable first, rows after. Every write is one short
+`BEGIN IMMEDIATE` transaction. Job rows are `core.jobs`' business; it uses `write` and `read` of this module.
+"""
+
+import contextlib
+import json
+import sqlite3
+import threading
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core.dataset import Dataset, File, Picture
+from core.errors import HeadstartError
+from core.intake import Facts, Received
+from core.shelf import Shelf
+
+VERSION = 1
+
+_SCHEMA = """
+CREATE TABLE project (
+    id TEXT PRIMARY KEY, name TEXT NOT NULL, source TEXT UNIQUE, created_at REAL NOT NULL,
+    split_seed INTEGER NOT NULL DEFAULT 0, val REAL NOT NULL DEFAULT 0.15, test REAL NOT NULL DEFAULT 0.15);
+CREATE TABLE picture (  -- what is known of bytes on the shelf, whichever projects use them
+    id TEXT PRIMARY KEY, width INTEGER NOT NULL, height INTEGER NOT NULL, pixels TEXT NOT NULL, notes TEXT NOT NULL);
+CREATE TABLE dataset (  -- the pictures of a project; `pinned` is a part that came with them or is locked
+    project_id TEXT NOT NULL REFERENCES project(id) ON DELETE CASCADE,
+    picture_id TEXT NOT NULL REFERENCES picture(id),
+    label TEXT NOT NULL, pinned TEXT, excluded INTEGER NOT NULL DEFAULT 0, pixels TEXT NOT NULL,
+    PRIMARY KEY (project_id, picture_id)) WITHOUT ROWID;
+CREATE UNIQUE INDEX dataset_pixels ON dataset(project_id, pixels);
+CREATE INDEX dataset_label ON dataset(project_id, excluded, label);
+CREATE TABLE file (
+    project_id TEXT NOT NULL REFERENCES project(id) ON DELETE CASCADE, batch TEXT NOT NULL, number INTEGER NOT NULL,
+    name TEXT NOT NULL, label TEXT NOT NULL, part TEXT, picture_id TEXT, outcome TEXT NOT NULL, reason TEXT NOT NULL,
+    facts TEXT NOT NULL, PRIMARY KEY (project_id, batch, number)) WITHOUT ROWID;
+CREATE TABLE run (
+    id TEXT PRIMARY KEY, project_id TEXT NOT NULL REFERENCES project(id) ON DELETE CASCADE,
+    plan TEXT NOT NULL, fingerprint TEXT NOT NULL, result TEXT, created_at REAL NOT NULL,
+    UNIQUE (project_id, plan, fingerprint));
+CREATE TABLE artifact (
+    run_id TEXT NOT NULL REFERENCES run(id) ON DELETE CASCADE, name TEXT NOT NULL, sha256 TEXT NOT NULL,
+    PRIMARY KEY (run_id, name)) WITHOUT ROWID;
+CREATE TABLE job (
+    id TEXT PRIMARY KEY, project_id TEXT NOT NULL REFERENCES project(id) ON DELETE CASCADE,
+    run_id TEXT REFERENCES run(id) ON DELETE CASCADE, kind TEXT NOT NULL, params TEXT NOT NULL, state TEXT NOT NULL,
+    attempt INTEGER NOT NULL DEFAULT 0, token TEXT, stage TEXT NOT NULL DEFAULT '', done INTEGER NOT NULL DEFAULT 0,
+    total INTEGER NOT NULL DEFAULT 0, stage_at REAL, error TEXT, created_at REAL NOT NULL, ended_at REAL);
+CREATE UNIQUE INDEX job_active ON job(project_id) WHERE state IN ('queued', 'running', 'cancelling');
+CREATE TABLE event (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, job_id TEXT NOT NULL REFERENCES job(id) ON DELETE CASCADE,
+    kind TEXT NOT NULL, key TEXT NOT NULL, facts TEXT NOT NULL, at REAL NOT NULL, UNIQUE (job_id, kind, key));
+"""
+
+
+@dataclass(frozen=True)
+class Project:
+    id: str
+    name: str
+    created_at: float
+    split_seed: int
+    val: float
+    test: float
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training: what was asked (`plan`), on which data (`fingerprint`), and what came out (None: not yet)."""
+
+    id: str
+    project_id: str
+    plan: dict[str, Any]
+    fingerprint: str
+    result: dict[str, Any] | None
+    created_at: float
+
+
+class Store:
+    """A handle on one home folder. Safe to share between threads; each has its own connection."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        home.mkdir(parents=True, exist_ok=True)
+        self.pictures = Shelf(home / "pictures")
+        self.files = Shelf(home / "files")
+        self._local = threading.local()
+        self._migrate()
+
+    # -- transactions
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """One transaction: all of it happens or nothing."""
+        connection = self._connection()
+        connection.execute("BEGIN IMMEDIATE")  # a read that becomes a write would fail at once when someone else writes
+        try:
+            yield connection
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")
+
+    def read(self, sql: str, *values: Any) -> list[sqlite3.Row]:
+        """All rows of a query; no reader stays open, since that would block writers."""
+        return self._connection().execute(sql, values).fetchall()
+
+    def row(self, sql: str, *values: Any) -> sqlite3.Row | None:
+        rows = self.read(sql, *values)
+        return rows[0] if rows else None
+
+    # -- projects
+
+    def add_project(self, name: str, source: str | None = None) -> Project:
+        """A new project, or the one that was made from the same source."""
+        key = uuid.uuid4().hex
+        with self.write() as db:
+            db.execute(
+                "INSERT INTO project(id, name, source, created_at) VALUES (?, ?, ?, ?) ON CONFLICT(source) DO NOTHING",
+                (key, name, source, time.time()),
+            )
+        found = self.row("SELECT id FROM project WHERE id = ? OR (source IS NOT NULL AND source = ?)", key, source)
+        return self.project(found["id"] if found else key)
+
+    def project(self, key: str) -> Project:
+        row = self.row("SELECT * FROM project WHERE id = ?", key)
+        if row is None:
+            raise HeadstartError("project_missing", id=key)
+        return Project(row["id"], row["name"], row["created_at"], row["split_seed"], row["val"], row["test"])
+
+    def projects(self) -> list[Project]:
+        """All projects, the newest first."""
+        rows = self.read("SELECT id FROM project ORDER BY created_at DESC, rowid DESC")
+        return [self.project(row["id"]) for row in rows]
+
+    def set_split(self, project_id: str, seed: int, val: float, test: float) -> None:
+        with self.write() as db:
+            db.execute(
+                "UPDATE project SET split_seed = ?, val = ?, test = ? WHERE id = ?", (seed, val, test, project_id)
+            )
+
+    # -- files and pictures
+
+    def facts(self, picture_id: str) -> Facts | None:
+        """What is known of these bytes from an earlier decoding, in any project."""
+        row = self.row("SELECT * FROM picture WHERE id = ?", picture_id)
+        if row is None:
+            return None
+        return Facts(row["id"], row["width"], row["height"], row["pixels"], tuple(json.loads(row["notes"])))
+
+    def received(self, project_id: str, batch: str) -> set[int]:
+        """The numbers of the files of a batch that have been answered for."""
+        rows = self.read("SELECT number FROM file WHERE project_id = ? AND batch = ?", project_id, batch)
+        return {row["number"] for row in rows}
+
+    def receive(self, project_id: str, batch: str, answers: Iterable[Received]) -> None:
+        """Record what became of some files. A picture that is there already is not added again: same class, it is a
+        duplicate; another class, both are left out until someone decides."""
+        with self.write() as db:
+            for answer in answers:
+                file = answer.file
+                if answer.facts is not None and file.outcome == "used":
+                    file = self._add_picture(db, project_id, file, answer.facts)
+                db.execute(
+                    "INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (
+                        project_id, batch, file.index, file.name, file.label, file.part, file.picture_id,
+                        file.outcome, file.reason, json.dumps(file.values),
+                    ),
+                )  # fmt: skip
+
+    def _add_picture(self, db: sqlite3.Connection, project_id: str, file: File, facts: Facts) -> File:
+        db.execute(
+            "INSERT OR IGNORE INTO picture VALUES (?, ?, ?, ?, ?)",
+            (facts.id, facts.width, facts.height, facts.pixels, json.dumps(facts.notes)),
+        )
+        twin = db.execute(
+            "SELECT d.picture_id, d.label, f.name, f.batch, f.number FROM dataset d LEFT JOIN file f "
+            "ON f.project_id = d.project_id AND f.picture_id = d.picture_id AND f.outcome = 'used' "
+            "WHERE d.project_id = ? AND d.pixels = ?",
+            (project_id, facts.pixels),
+        ).fetchone()
+        if twin is None:
+            db.execute(
+                "INSERT INTO dataset(project_id, picture_id, label, pinned, pixels) VALUES (?, ?, ?, ?, ?)",
+                (project_id, facts.id, file.label, file.part, facts.pixels),
+            )
+            return file
+        same = twin["label"] == file.label
+        reason = "duplicate" if same else "label_conflict"
+        values = {"twin": twin["name"] or "", "twin_label": twin["label"], "label": file.label}
+        if not same:
+            db.execute(
+                "UPDATE dataset SET excluded = 1 WHERE project_id = ? AND picture_id = ?",
+                (project_id, twin["picture_id"]),
+            )
+            db.execute(
+                "UPDATE file SET outcome = 'excluded', reason = 'label_conflict', facts = ? "
+                "WHERE project_id = ? AND batch = ? AND number = ?",
+                (
+                    json.dumps({"twin": file.name, "twin_label": file.label, "label": twin["label"]}),
+                    project_id, twin["batch"], twin["number"],
+                ),
+            )  # fmt: skip
+        return File(file.index, file.name, "excluded", file.label, file.part, facts.id, reason, values)
+
+    def outcomes(self, project_id: str) -> dict[tuple[str, str], int]:
+        """How many files ended as (outcome, reason)."""
+        sql = "SELECT outcome, reason, COUNT(*) n FROM file WHERE project_id = ? GROUP BY outcome, reason"
+        return {(row["outcome"], row["reason"]): row["n"] for row in self.read(sql, project_id)}
+
+    def unused(self, project_id: str) -> list[File]:
+        """Every file whose picture is not used, in the order it came."""
+        sql = "SELECT * FROM file WHERE project_id = ? AND outcome = 'excluded' ORDER BY batch, number"
+        return [
+            File(
+                row["number"], row["name"], row["outcome"], row["label"], row["part"], row["picture_id"],
+                row["reason"], json.loads(row["facts"]),
+            )
+            for row in self.read(sql, project_id)
+        ]  # fmt: skip
+
+    def dataset(self, project_id: str) -> Dataset:
+        """The used pictures; `part` is the pinned one. For workers and the command line: pages ask for counts."""
+        sql = (
+            "SELECT d.picture_id, d.label, d.pinned, p.width, p.height FROM dataset d "
+            "JOIN picture p ON p.id = d.picture_id WHERE d.project_id = ? AND NOT d.excluded ORDER BY d.picture_id"
+        )
+        return Dataset(
+            tuple(
+                Picture(r["picture_id"], r["label"], r["width"], r["height"], r["pinned"])
+                for r in self.read(sql, project_id)
+            )
+        )
+
+    # -- runs
+
+    def add_run(self, project_id: str, plan: dict[str, Any], dataset: Dataset) -> Run:
+        """The run of this plan on this data: a new one, or the one that exists."""
+        text, key = json.dumps(plan, sort_keys=True), uuid.uuid4().hex
+        with self.write() as db:
+            db.execute(
+                "INSERT OR IGNORE INTO run(id, project_id, plan, fingerprint, created_at) VALUES (?, ?, ?, ?, ?)",
+                (key, project_id, text, dataset.fingerprint, time.time()),
+            )
+        sql = "SELECT * FROM run WHERE project_id = ? AND plan = ? AND fingerprint = ?"
+        row = self.row(sql, project_id, text, dataset.fingerprint)
+        return _run(row) if row is not None else self.run(key)
+
+    def run(self, key: str) -> Run:
+        row = self.row("SELECT * FROM run WHERE id = ?", key)
+        if row is None:
+            raise HeadstartError("run_missing", id=key)
+        return _run(row)
+
+    def runs(self, project_id: str) -> list[Run]:
+        """The runs of a project, the newest first."""
+        sql = "SELECT * FROM run WHERE project_id = ? ORDER BY created_at DESC, rowid DESC"
+        return [_run(row) for row in self.read(sql, project_id)]
+
+    def folder(self, run_id: str) -> Path:
+        """Where the files of a run are."""
+        return self.home / "runs" / run_id
+
+    def thumbnail(self, picture_id: str) -> Path:
+        """Where the small JPEG of a picture is."""
+        return self.home / "thumbnails" / picture_id[:2] / f"{picture_id}.jpg"
+
+    def artifacts(self, run_id: str) -> dict[str, str]:
+        """The finished files of a run: name -> sha256."""
+        return {r["name"]: r["sha256"] for r in self.read("SELECT * FROM artifact WHERE run_id = ?", run_id)}
+
+    # -- opening
+
+    def _connection(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = sqlite3.connect(self.home / "headstart.db", timeout=10, isolation_level=None)
+            connection.row_factory = sqlite3.Row
+            mode, sync = _journal(sqlite3.sqlite_version_info)
+            for pragma in (f"journal_mode={mode}", f"synchronous={sync}", "foreign_keys=ON", "trusted_schema=OFF"):
+                connection.execute(f"PRAGMA {pragma}")
+            self._local.connection = connection
+        return connection
+
+    def _migrate(self) -> None:
+        connection = self._connection()
+        if connection.execute("PRAGMA user_version").fetchone()[0] == VERSION:
+            return
+        with self.write() as db:
+            found = db.execute("PRAGMA user_version").fetchone()[0]
+            if found > VERSION:
+                raise HeadstartError("store_newer", found=found, known=VERSION, home=str(self.home))
+            if found == 0:
+                for statement in _statements(_SCHEMA):
+                    db.execute(statement)
+                db.execute(f"PRAGMA user_version={VERSION}")
+
+
+def _statements(script: str) -> Sequence[str]:
+    """`executescript` would commit the transaction it runs in."""
+    return [statement for statement in script.split(";\n") if statement.strip()]
+
+
+def _journal(version: tuple[int, ...]) -> tuple[str, str]:
+    """WAL only where its reset bug is fixed: https://sqlite.org/wal.html#the_wal_reset_bug."""
+    fixed = version >= (3, 51, 3) or (3, 50, 7) <= version < (3, 51) or (3, 44, 6) <= version < (3, 45)
+    return ("WAL", "FULL") if fixed else ("DELETE", "EXTRA")
+
+
+def _run(row: sqlite3.Row) -> Run:
+    result = json.loads(row["result"]) if row["result"] else None
+    return Run(row["id"], row["project_id"], json.loads(row["plan"]), row["fingerprint"], result, row["created_at"])

@@ -1,0 +1,294 @@
+"""One training from labelled pictures to a checked model, phase by phase, in the folder of its run.
+
+Each phase leaves its result in a file there before the next begins, so a training that was cut off goes on at the phase
+it was in. Part of the worker: `core.neural` is opened here, inside functions, when a phase needs Keras.
+"""
+
+import contextlib
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core import backbones, curves, head, images, shelf
+from core.backbones import Block
+from core.child import Children
+from core.dataset import Dataset, Picture
+from core.engine import Engine
+from core.errors import HeadstartError
+from core.evaluation import Evaluation
+from core.features import Cache, Recipe, View, extract
+from core.head import Fitted, Head, Labelled
+from core.images import Pixels
+from core.jobs import Ticket
+from core.plan import Plan
+
+# What the saved model and the one that predicts may differ by, in probabilities.
+TOLERANCE = 1e-3
+# Pictures on which a saved model is compared; a second of Keras on two cores.
+_CHECKED = 64
+_PHASES = ("features", "head", "fine_tune", "evaluate")
+
+
+def snapshot(dataset: Dataset) -> bytes:
+    """A dataset with its parts, as it is kept with a run."""
+    rows = [[p.id, p.label, p.width, p.height, p.part] for p in dataset.pictures]
+    return json.dumps(rows, ensure_ascii=False).encode()
+
+
+def read_snapshot(data: bytes) -> Dataset:
+    """The inverse of `snapshot`."""
+    return Dataset(tuple(Picture(*row) for row in json.loads(data)))
+
+
+class Training:
+    """A run being worked on. `run` does everything and publishes the result."""
+
+    def __init__(self, ticket: Ticket) -> None:
+        if ticket.job.run_id is None:
+            raise HeadstartError("run_missing", id="none")
+        self.ticket = ticket
+        self.store = ticket.store
+        self.plan = Plan.from_dict(self.store.run(ticket.job.run_id).plan)
+        self.backbone = backbones.find(self.plan.backbone)
+        self.folder = self.store.folder(ticket.job.run_id)
+        self.data = read_snapshot((self.folder / "dataset.json").read_bytes())
+        self.seconds: dict[str, float] = dict.fromkeys(_PHASES, 0.0) | self._json("seconds.json", {})
+
+    def run(self) -> None:
+        with self._phase("features"):
+            self.weights = backbones.fetch(self.backbone, self.ticket)
+            frozen = self._frozen_features()
+        with self._phase("head"):
+            fitted = self._fit(frozen)
+        before = {part: self._evaluate(fitted.head, frozen, part) for part in ("val", "test")}
+        if before["val"].n:
+            self.ticket.note("frozen_score", correct=before["val"].correct, n=before["val"].n)
+        tuned = None
+        if self.plan.fine_tune_blocks:
+            with self._phase("fine_tune"):
+                tuned = self._fine_tune(fitted)
+        with self._phase("evaluate"):
+            after, final = before, fitted.head
+            tflite = self._converted(self._recipe)
+            if tuned is not None and tuned.best_epoch:
+                final, tflite = tuned.head, self._write_tuned_tflite()
+                features = self._extract_tuned(tflite)
+                after = {part: self._evaluate(final, features, part) for part in ("val", "test")}
+            artifacts = self._save(final, tflite, after)
+        self._notes(fitted, tuned, before, after)
+        self.ticket.succeed(self._result(fitted, tuned, before, after), artifacts)
+
+    # -- features
+
+    @property
+    def _recipe(self) -> Recipe:
+        return Recipe(self.weights, self.plan.pooling, self.backbone.size)
+
+    def _views(self, part: str) -> list[View]:
+        ids = [p.id for p in self.data.part(part).pictures]
+        copies = range(self.plan.augment + 1 if part == "train" else 1)
+        return [View(key, number) for number in copies for key in ids]
+
+    def _targets(self, part: str) -> NDArray[np.int64]:
+        index = {label: i for i, label in enumerate(self.data.classes)}
+        targets = np.array([index[p.label] for p in self.data.part(part).pictures], dtype=np.int64)
+        return np.tile(targets, self.plan.augment + 1) if part == "train" else targets
+
+    def _frozen_features(self) -> Cache:
+        views = [view for part in ("train", "val", "test") for view in self._views(part)]
+        return self._extract("features", self._recipe, views, self._converted)
+
+    def _extract(self, stage: str, recipe: Recipe, views: list[View], network: Callable[[Recipe], Path]) -> Cache:
+        cache = Cache(self.store.home / "features", recipe)
+        missing = len(cache.missing(views))
+        if missing:
+            path = network(recipe)
+            self.ticket.stage(stage, len(views))
+            self.ticket.tick(len(views) - missing)
+            extract(cache, Engine(path), self.store.pictures, views, self.ticket)
+        return cache
+
+    def _converted(self, recipe: Recipe, after: str | None = None) -> Path:
+        """The network that answers a recipe, converted once for all runs."""
+        path = self.store.home / "networks" / f"{recipe.key}.tflite"
+        if not path.is_file():
+            self.ticket.stage("convert", 0)
+            from core.neural import export, networks
+
+            if after is None:
+                output = networks.pool(self._network.output, self.plan.pooling)
+            else:
+                output = self._network.get_layer(after).output
+            shelf.write(path, export.to_tflite(self._network.input, output))
+        return path
+
+    @cached_property
+    def _network(self) -> Any:
+        """The backbone in Keras; changed in place by fine-tuning."""
+        from core.neural import networks
+
+        return networks.build(self.backbone, backbones.weights_path(self.backbone))
+
+    # -- head and fine-tuning
+
+    def _labelled(self, cache: Cache, part: str) -> Labelled:
+        return Labelled(cache.read(self._views(part)), self._targets(part))
+
+    def _fit(self, cache: Cache) -> Fitted:
+        path = self.folder / "frozen.npz"
+        saved = self._json("head.json", None)
+        if saved is not None and path.is_file():
+            return Fitted(Head.from_bytes(path.read_bytes()), tuple(saved["history"]), saved["best_epoch"])
+        train, val = self._labelled(cache, "train"), self._labelled(cache, "val")
+        fitted = head.fit(train, val, len(self.data.classes), self.plan, self.ticket)
+        shelf.write(path, fitted.head.to_bytes())
+        self._keep("head.json", {"history": fitted.history, "best_epoch": fitted.best_epoch})
+        return fitted
+
+    @property
+    def _block(self) -> Block:
+        return self.backbone.blocks[self.plan.fine_tune_blocks - 1]
+
+    def _fine_tune(self, fitted: Fitted) -> Any:
+        block = self._block
+        views = self._views("train") + self._views("val")
+        recipe = Recipe(self.weights, f"after {block.after}", self.backbone.size, "float16")
+        cache = self._extract("boundary", recipe, views, lambda r: self._converted(r, block.after))
+        from core.neural import tuning
+
+        path = self.folder / "checkpoint.npz"
+        checkpoints = tuning.Checkpoints(
+            read=lambda: path.read_bytes() if path.is_file() else None, write=lambda data: shelf.write(path, data)
+        )
+        data = (self._labelled(cache, "train"), self._labelled(cache, "val"))
+        return tuning.fine_tune(self._network, block, fitted.head, data, self.plan, self.ticket, checkpoints)
+
+    def _write_tuned_tflite(self) -> Path:
+        from core.neural import export, networks
+
+        self.ticket.stage("convert", 0)
+        path = self.folder / "tuned.tflite"
+        output = networks.pool(self._network.output, self.plan.pooling)
+        shelf.write(path, export.to_tflite(self._network.input, output))
+        return path
+
+    def _extract_tuned(self, tflite: Path) -> Cache:
+        recipe = Recipe(shelf.sha256(tflite), self.plan.pooling, self.backbone.size)
+        cache = Cache(self.folder / "features", recipe)
+        views = self._views("val") + self._views("test")
+        self.ticket.stage("evaluate", len(views))
+        extract(cache, Engine(tflite), self.store.pictures, views, self.ticket)
+        return cache
+
+    # -- measuring and saving
+
+    def _evaluate(self, final: Head, cache: Cache, part: str) -> Evaluation:
+        views = self._views(part)[: len(self.data.part(part).pictures)]
+        ids = tuple(view.picture_id for view in views)
+        classes = self.data.classes
+        if not ids:
+            empty = np.empty((0, len(classes)), np.float32)
+            return Evaluation(classes, ids, np.empty(0, np.int64), empty)
+        return Evaluation(classes, ids, self._targets(part)[: len(ids)], final.probabilities(cache.read(views)))
+
+    def _save(self, final: Head, tflite: Path, scores: Mapping[str, Evaluation]) -> dict[str, str]:
+        """Write the files of the model, check them against the measured probabilities, then give them their names."""
+        from core.neural import model
+
+        self.ticket.stage("save", 0)
+        assembled = model.assemble(self._network, final, self.plan.pooling)
+        draft = self.folder / "draft.keras"
+        shelf.write(draft, model.to_bytes(assembled, self.data.classes))
+        checked = scores["test"] if scores["test"].n else scores["val"]
+        n = min(_CHECKED, checked.n)
+        difference = model.disagreement(draft, self._pixels(checked.ids[:n]), checked.probabilities[:n])
+        if not difference <= TOLERANCE:
+            raise HeadstartError("model_differs", difference=round(difference, 6), limit=TOLERANCE)
+        facts = {
+            "classes": self.data.classes,
+            "size": self.backbone.size,
+            "pixels": images.VERSION,
+            "backbone": self.backbone.name,
+            "agreement": difference,
+        }
+        shelf.write(self.folder / "model.tflite", tflite.read_bytes())
+        shelf.write(self.folder / "head.npz", final.to_bytes())
+        shelf.write(self.folder / "model.json", json.dumps(facts, ensure_ascii=False).encode())
+        for part, evaluation in scores.items():
+            shelf.write(self.folder / f"evaluation-{part}.json", json.dumps(evaluation.to_dict()).encode())
+        draft.replace(self.folder / "model.keras")
+        names = ("model.keras", "model.tflite", "head.npz", "model.json", "evaluation-val.json", "evaluation-test.json")
+        return {name: shelf.sha256(self.folder / name) for name in names}
+
+    def _pixels(self, ids: tuple[str, ...]) -> Pixels:
+        size = self.backbone.size
+        if not ids:
+            return np.empty((0, size, size, 3), np.uint8)
+        with Children("core.images:answer", images.DECODING) as children:
+            rows = [children.ask({"path": str(self.store.pictures.path(key)), "size": size})[1] for key in ids]
+        return np.stack([np.frombuffer(row, np.uint8).reshape(size, size, 3) for row in rows])
+
+    def _notes(
+        self, fitted: Fitted, tuned: Any, before: Mapping[str, Evaluation], after: Mapping[str, Evaluation]
+    ) -> None:
+        say = self.ticket.note
+        if not before["val"].n:
+            say("no_val")
+        if not before["test"].n:
+            say("no_test")
+        since = curves.overfit_since(fitted.history)
+        if since:
+            say("overfit_head", since=since, best=fitted.best_epoch)
+        if tuned is None or not before["val"].n:
+            return
+        tried = tuned.history[1:]
+        since = curves.overfit_since(tried)
+        if since:
+            say("overfit_fine_tune", since=since, best=tuned.best_epoch)
+        if tuned.best_epoch:
+            say("tuned_kept", before=before["val"].accuracy, after=after["val"].accuracy, best=tuned.best_epoch)
+        else:
+            best = max((row["val_accuracy"] for row in tried), default=0.0)
+            say("frozen_kept", before=before["val"].accuracy, after=best)
+
+    def _result(
+        self, fitted: Fitted, tuned: Any, before: Mapping[str, Evaluation], after: Mapping[str, Evaluation]
+    ) -> dict[str, Any]:
+        parts = {part: len(self.data.part(part).pictures) for part in ("train", "val", "test")}
+        return {
+            "classes": self.data.classes,
+            "pictures": len(self.data.pictures),
+            "split": parts,
+            "backbone": self.backbone.name,
+            "val_accuracy": after["val"].accuracy,
+            "test_accuracy": after["test"].accuracy,
+            "test_n": after["test"].n,
+            "test_interval": after["test"].interval,
+            "before_fine_tune": tuned
+            and {"val_accuracy": before["val"].accuracy, "test_accuracy": before["test"].accuracy},
+            "seconds": {name: round(value, 3) for name, value in self.seconds.items()},
+            "head": {"history": fitted.history, "best_epoch": fitted.best_epoch},
+            "fine_tune": tuned and {"history": tuned.history, "best_epoch": tuned.best_epoch},
+        }
+
+    # -- the folder of the run
+
+    @contextlib.contextmanager
+    def _phase(self, name: str) -> Iterator[None]:
+        started = time.monotonic()
+        yield
+        self.seconds[name] += time.monotonic() - started
+        self._keep("seconds.json", self.seconds)
+
+    def _json(self, name: str, default: Any) -> Any:
+        path = self.folder / name
+        return json.loads(path.read_bytes()) if path.is_file() else default
+
+    def _keep(self, name: str, value: Any) -> None:
+        shelf.write(self.folder / name, json.dumps(value).encode())
