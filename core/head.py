@@ -37,7 +37,7 @@ class Head:
         return _softmax(_forward(self.layers, features)[-1])
 
     def to_bytes(self) -> bytes:
-        """As .npz, without pickle."""
+        """as .npz, plain arrays."""
         out = io.BytesIO()
         arrays: dict[str, Any] = {}
         for i, (kernel, bias) in enumerate(self.layers):

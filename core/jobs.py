@@ -25,6 +25,8 @@ from core.progress import Cancelled
 from core.store import Store
 
 ACTIVE = ("queued", "running", "cancelling")
+# Never `multiprocessing`: a Streamlit page has a fake __main__ that a spawned child would run again.
+WORKER = [sys.executable, "-m", "core.worker"]
 # Ticks and looks at the row cost a transaction each; twice a second is live enough for a reader.
 _EVERY_S = 0.4
 # How long a new process may take to lock, before its absence means that it died.
@@ -254,9 +256,8 @@ def _spawn(store: Store, job_id: str) -> None:
     path = log_path(store, job_id)
     path.parent.mkdir(exist_ok=True)
     with path.open("ab") as log:
-        # Never `multiprocessing`: a Streamlit page has a fake __main__ that a spawned child would run again.
         process = subprocess.Popen(
-            [sys.executable, "-m", "core.worker", str(store.home), job_id],
+            [*WORKER, str(store.home), job_id],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

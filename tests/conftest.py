@@ -1,0 +1,69 @@
+"""Fixtures of all tests: drawn pictures, and homes in which Starter is converted already."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from core import jobs
+from core.store import Store
+from tests import pictures
+
+
+def wait(store: Store, job: jobs.Job, timeout_s: float = 120) -> jobs.Job:
+    """The job once it has ended."""
+    import time
+
+    end = time.monotonic() + timeout_s
+    while (job := jobs.get(store, job.id)).active:
+        if time.monotonic() > end:
+            raise TimeoutError(jobs.log_path(store, job.id).read_text())
+        time.sleep(0.05)
+    return job
+
+
+@pytest.fixture(scope="session")
+def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three class folders of twelve pictures."""
+    return pictures.folders(tmp_path_factory.mktemp("shapes"))
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory, shapes: Path) -> Path:
+    """A home in which Starter was trained on `shapes` once by the command line. Read only: copy it to change it."""
+    from core.__main__ import main
+
+    home = tmp_path_factory.mktemp("home")
+    assert main(["run", str(shapes), "--home", str(home), "--epochs", "20", "--json"]) == 0
+    return home
+
+
+@pytest.fixture
+def store(tmp_path: Path, trained: Path) -> Store:
+    """An empty store that need not convert Starter again."""
+    home = tmp_path / "home"
+    shutil.copytree(trained / "networks", home / "networks")
+    return Store(home)
+
+
+@pytest.fixture(scope="session")
+def keras_home() -> Path:
+    """A KERAS_HOME with the ImageNet weights of MobileNetV2."""
+    from core import backbones
+
+    root = os.environ.get("HEADSTART_TEST_KERAS_HOME")
+    if not root or not (Path(root) / "models" / backbones.MOBILENET_V2.weights_file).is_file():
+        pytest.skip("HEADSTART_TEST_KERAS_HOME names no KERAS_HOME with MobileNetV2 weights")
+    return Path(root)
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """A folder with hymenoptera and sign-language-digits."""
+    root = os.environ.get("HEADSTART_TEST_DATA")
+    if not root or not (Path(root) / "hymenoptera").is_dir():
+        pytest.skip("HEADSTART_TEST_DATA names no folder with hymenoptera and sign-language-digits")
+    return Path(root)

@@ -1,0 +1,140 @@
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from core.__main__ import main
+from core.store import Store
+from tests import pictures
+
+KEYS = (
+    "pictures excluded classes split backbone val_accuracy test_accuracy test_n test_interval before_fine_tune "
+    "seconds model"
+)
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, dict]:
+    status = main([*arguments, "--json"])
+    return status, json.loads(capsys.readouterr().out)
+
+
+def test_run_answers_with_one_object_of_the_promised_keys(
+    store: Store, shapes: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, answer = run(capsys, "run", str(shapes), "--home", str(store.home), "--epochs", "20")
+    assert status == 0 and list(answer) == KEYS.split()
+    assert answer["pictures"] == 36 and answer["classes"] == ["circle", "square", "triangle"]
+    assert answer["split"] == {"train": 24, "val": 6, "test": 6} and answer["test_n"] == 6
+    assert answer["backbone"] == "Starter" and answer["before_fine_tune"] is None
+    low, high = answer["test_interval"]
+    assert 0 <= low <= answer["test_accuracy"] <= high <= 1
+    assert list(answer["seconds"]) == ["intake", "features", "head", "fine_tune", "evaluate", "total"]
+    assert answer["seconds"]["fine_tune"] == 0 < answer["seconds"]["features"] < answer["seconds"]["total"]
+    assert Path(answer["model"]).is_absolute() and zipfile.is_zipfile(answer["model"])
+
+
+def test_the_same_command_again_finds_the_finished_model(
+    trained: Path, shapes: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = len(Store(trained).read("SELECT id FROM job"))
+    status, answer = run(capsys, "run", str(shapes), "--home", str(trained), "--epochs", "20")
+    assert status == 0 and answer["seconds"]["total"] < 2
+    assert len(Store(trained).read("SELECT id FROM job")) == before
+
+
+def test_out_gets_a_model_that_predicts_without_tensorflow(
+    trained: Path, shapes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    run(capsys, "run", str(shapes), "--home", str(trained), "--epochs", "20", "--out", str(out))
+    pictures.draw("circle", 99).save(tmp_path / "new.png")
+    (tmp_path / "text.png").write_text("no picture")
+    script = (
+        "import sys; from core.__main__ import main; status = main(sys.argv[1:]);"
+        "sys.exit(status or 7 * any(name in sys.modules for name in ('tensorflow', 'keras')))"
+    )
+    command = [sys.executable, "-c", script, "predict", str(out / "model.keras"), str(tmp_path / "new.png")]
+    done = subprocess.run([*command, str(tmp_path / "text.png"), "--json"], capture_output=True, text=True, check=True)
+    first, second = json.loads(done.stdout)["predictions"]
+    assert first["label"] == "circle" and sum(first["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+    assert second["error"] == "The file is not a picture."
+
+
+def test_an_uploaded_layout_is_kept_and_val_serves_as_test(
+    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for part, n in (("train", 10), ("val", 4)):
+        for label in ("circle", "square"):
+            folder = tmp_path / "set" / part / label
+            folder.mkdir(parents=True)
+            for i in range(n):
+                pictures.draw(label, i + 100 * (part == "val")).save(folder / f"{i}.png")
+    status, answer = run(capsys, "run", str(tmp_path / "set"), "--home", str(store.home), "--epochs", "5")
+    assert status == 0 and answer["split"] == {"train": 16, "val": 4, "test": 8}
+
+
+def test_files_that_cannot_be_used_are_counted_and_named(
+    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = pictures.folders(tmp_path / "set", per_class=4)
+    (root / "circle" / "broken.jpg").write_bytes(b"")
+    (root / "readme.txt").write_text("hello")
+    Image.open(root / "square" / "000.png").save(root / "square" / "again.bmp")
+    assert main(["run", str(root), "--home", str(store.home), "--epochs", "2"]) == 0
+    text = capsys.readouterr().out
+    assert "Not used: circle/broken.jpg. The file has no bytes." in text
+    assert "Not used: square/again.bmp. The same picture as square/000.png." in text or "square/000.png. The" in text
+    status, answer = run(capsys, "run", str(root), "--home", str(store.home), "--epochs", "2")
+    assert status == 0 and answer["excluded"] == {"file_empty": 1, "file_no_class": 1, "duplicate": 1}
+    assert answer["pictures"] + sum(answer["excluded"].values()) == 15
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--backbone", "resnet9000"], "There is no backbone named resnet9000."),
+        (["--fine-tune", "9"], "9 blocks of Starter are to be fine-tuned; it has 5."),
+        (["--epochs", "0"], "epochs is 0; it must be from 1 to 500."),
+    ],
+)
+def test_a_wrong_setting_prints_error_and_hint_and_exits_1(
+    arguments: list[str], words: str, tmp_path: Path, shapes: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, answer = run(capsys, "run", str(shapes), "--home", str(tmp_path), *arguments)
+    assert status == 1 and list(answer) == ["error", "hint"] and answer["error"] == words
+
+
+def test_one_class_is_refused_with_its_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = pictures.folders(tmp_path / "set", per_class=3, labels=("circle",))
+    status, answer = run(capsys, "run", str(root), "--home", str(tmp_path / "home"))
+    assert status == 1 and "1 class" in answer["error"] and "circle" in answer["error"]
+
+
+def test_missing_weights_without_a_network_say_what_to_fetch_and_where(
+    tmp_path: Path, shapes: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nothing listens there: the network is unreachable
+    status, answer = run(capsys, "run", str(shapes), "--home", str(tmp_path / "home"), "--backbone", "VGG16")
+    assert status == 1 and "VGG16" in answer["error"]
+    assert "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5" in answer["hint"]
+    assert str(tmp_path / "keras" / "models") in answer["hint"] and "Starter, which works now" in answer["hint"]
+
+
+@pytest.mark.slow
+def test_the_sample_trains_in_under_a_minute_and_its_unreadable_file_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from core.sample import PLANTED
+
+    main(["sample", str(tmp_path / "signs.zip")])
+    capsys.readouterr()
+    assert main(["run", str(tmp_path / "signs.zip"), "--home", str(tmp_path / "home")]) == 0
+    assert f"Not used: {PLANTED.unreadable}. The picture is cut off" in capsys.readouterr().out
+    _, answer = run(capsys, "run", str(tmp_path / "signs.zip"), "--home", str(tmp_path / "home"))
+    assert answer["excluded"] == {"picture_cut_off": 1, "duplicate": 3}
+    assert answer["pictures"] == 304 and answer["test_accuracy"] > 0.85

@@ -1,0 +1,104 @@
+import sqlite3
+import threading
+from pathlib import Path
+
+import pytest
+
+from core.dataset import Dataset, File, Picture
+from core.errors import HeadstartError
+from core.intake import Facts, Received
+from core.store import Store, _journal
+
+
+def received(number: int, label: str, key: str, pixels: str | None = None) -> Received:
+    file = File(number, f"{label}/{number}.png", "used", label, picture_id=key)
+    return Received(file, Facts(key, 10, 20, pixels or key, ()))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "home")
+
+
+def test_the_same_source_is_the_same_project(store: Store) -> None:
+    first = store.add_project("birds", "source")
+    assert store.add_project("birds again", "source") == first
+    assert store.add_project("birds").id != store.add_project("birds").id
+    assert len(store.projects()) == 3
+
+
+def test_a_picture_received_twice_in_one_class_is_used_once_and_named(store: Store) -> None:
+    project = store.add_project("p").id
+    store.receive(project, "a", [received(0, "cat", "k1"), received(1, "cat", "k1"), received(2, "dog", "k2")])
+    assert [p.label for p in store.dataset(project).pictures] == ["cat", "dog"]
+    assert store.outcomes(project) == {("used", ""): 2, ("excluded", "duplicate"): 1}
+    assert [(f.name, f.values["twin"]) for f in store.unused(project)] == [("cat/1.png", "cat/0.png")]
+
+
+def test_a_picture_with_equal_pixels_in_two_classes_is_used_in_neither(store: Store) -> None:
+    project = store.add_project("p").id
+    store.receive(project, "a", [received(0, "cat", "k1", "same"), received(1, "dog", "k2", "same")])
+    assert store.dataset(project).pictures == ()
+    assert {(f.name, f.values["twin"]) for f in store.unused(project)} == {
+        ("cat/0.png", "dog/1.png"),
+        ("dog/1.png", "cat/0.png"),
+    }
+
+
+def test_files_of_a_batch_are_remembered_so_that_they_are_not_received_again(store: Store) -> None:
+    project = store.add_project("p").id
+    store.receive(project, "a", [received(0, "cat", "k1"), received(5, "cat", "k2")])
+    assert store.received(project, "a") == {0, 5}
+    assert store.received(project, "b") == set()
+
+
+def test_the_same_plan_on_the_same_data_is_one_run(store: Store) -> None:
+    project = store.add_project("p").id
+    data = Dataset((Picture("k1", "cat", 1, 1, "train"),))
+    run = store.add_run(project, {"epochs": 3, "seed": 0}, data)
+    assert store.add_run(project, {"seed": 0, "epochs": 3}, data) == run
+    assert store.add_run(project, {"epochs": 4, "seed": 0}, data).id != run.id
+    assert store.add_run(project, {"epochs": 3, "seed": 0}, data.relabel({"k1": "dog"})).id != run.id
+
+
+def test_a_failed_transaction_leaves_nothing_behind(store: Store) -> None:
+    with pytest.raises(ZeroDivisionError), store.write() as db:
+        db.execute("INSERT INTO project(id, name, created_at) VALUES ('x', 'x', 0)")
+        raise ZeroDivisionError
+    assert store.projects() == []
+
+
+def test_many_threads_write_without_losing_a_row(store: Store) -> None:
+    threads = [threading.Thread(target=lambda: [store.add_project("p") for _ in range(20)]) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(store.projects()) == 80
+
+
+def test_a_database_of_a_newer_version_is_refused_and_left_unchanged(tmp_path: Path) -> None:
+    Store(tmp_path).add_project("p")
+    with sqlite3.connect(tmp_path / "headstart.db") as db:
+        db.execute("PRAGMA user_version=99")
+    db.close()
+    before = (tmp_path / "headstart.db").read_bytes()
+    with pytest.raises(HeadstartError) as error:
+        Store(tmp_path)
+    assert error.value.code == "store_newer" and "version 99" in error.value.message
+    assert (tmp_path / "headstart.db").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("version", "mode"),
+    [((3, 40, 1), "DELETE"), ((3, 44, 6), "WAL"), ((3, 50, 7), "WAL"), ((3, 51, 2), "DELETE"), ((3, 51, 3), "WAL")],
+)
+def test_wal_is_used_only_where_its_reset_bug_is_fixed(version: tuple[int, ...], mode: str) -> None:
+    assert _journal(version)[0] == mode
+
+
+def test_unknown_ids_are_said_to_be_missing(store: Store) -> None:
+    for ask, code in ((store.project, "project_missing"), (store.run, "run_missing")):
+        with pytest.raises(HeadstartError) as error:
+            ask("nope")
+        assert error.value.code == code

@@ -1,0 +1,125 @@
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core import jobs, shelf
+from core.__main__ import main
+from core.dataset import split
+from core.evaluation import Evaluation
+from core.plan import Plan
+from core.predictor import Predictor
+from core.store import Run, Store
+from core.training import TOLERANCE, snapshot
+from tests.conftest import wait
+
+
+def prepare(store: Store, data: Path, plan: Plan) -> Run:
+    """A run whose pictures are received and divided, ready to be trained."""
+    project = store.add_project("p")
+    wait(store, jobs.start(store, project.id, "intake", {"path": str(data), "batch": "b"}))
+    dataset = store.dataset(project.id)
+    divided = split(dataset, plan.seed).apply(dataset)
+    run = store.add_run(project.id, plan.to_dict(), divided)
+    shelf.write(store.folder(run.id) / "dataset.json", snapshot(divided))
+    return run
+
+
+def test_a_training_publishes_a_model_whose_probabilities_are_the_measured_ones(trained: Path) -> None:
+    store = Store(trained)
+    run = store.runs(store.projects()[0].id)[0]
+    folder = store.folder(run.id)
+    scores = Evaluation.from_dict(json.loads((folder / "evaluation-test.json").read_bytes()))
+    assert scores.n == 6 and scores.accuracy == run.result["test_accuracy"] >= 5 / 6
+    with Predictor(folder) as predictor:
+        for key, expected in zip(scores.ids, scores.probabilities, strict=True):
+            found = dict(predictor.predict(store.pictures.path(key).read_bytes()).scores)
+            assert np.abs([found[c] for c in scores.classes] - expected).max() < TOLERANCE
+    assert json.loads((folder / "model.json").read_bytes())["agreement"] < TOLERANCE
+    assert {name: shelf.sha256(folder / name) for name in store.artifacts(run.id)} == store.artifacts(run.id)
+
+
+def test_changing_labels_or_settings_extracts_nothing_again(store: Store, shapes: Path) -> None:
+    run = prepare(store, shapes, Plan(epochs=3))
+    wait(store, jobs.start(store, run.project_id, "train", {}, run.id))
+    again = store.add_run(run.project_id, Plan(epochs=4).to_dict(), store.dataset(run.project_id))
+    shutil.copyfile(store.folder(run.id) / "dataset.json", _folder(store, again) / "dataset.json")
+    job = wait(store, jobs.start(store, run.project_id, "train", {}, again.id))
+    stages = [event.key for event in jobs.events(store, job.id) if event.kind == "stage"]
+    assert job.state == "succeeded" and stages == ["head", "save"]
+
+
+def _folder(store: Store, run: Run) -> Path:
+    folder = store.folder(run.id)
+    folder.mkdir(parents=True)
+    return folder
+
+
+@pytest.mark.slow
+def test_killed_at_every_report_a_training_ends_with_the_same_single_model(
+    store: Store, shapes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = Plan(epochs=2, fine_tune_blocks=1, fine_tune_epochs=2)
+    run = prepare(store, shapes, plan)
+    monkeypatch.setattr(jobs, "WORKER", [jobs.WORKER[0], "-m", "tests.crashing_worker"])
+    monkeypatch.setenv("HEADSTART_TEST_CRASH_AT", "1")
+    job = wait(store, jobs.start(store, run.project_id, "train", {}, run.id))
+    kills = 1
+    while job.state == "failed" and kills < 60:
+        assert job.error["code"] == "worker_died", jobs.log_path(store, job.id).read_text()
+        kills += 1
+        monkeypatch.setenv("HEADSTART_TEST_CRASH_AT", str(kills))
+        job = wait(store, jobs.resume(store, job.id))
+    assert job.state == "succeeded" and kills >= 8
+    finished = store.run(run.id).result
+    events = [(event.kind, event.key) for event in jobs.events(store, job.id)]
+    assert len(events) == len(set(events))
+    assert [key for kind, key in events if kind == "epoch"] == ["head 1", "head 2", "fine_tune 1", "fine_tune 2"]
+    assert len(store.runs(run.project_id)) == 1 and not list(store.folder(run.id).glob(".tmp-*"))
+
+    monkeypatch.undo()
+    other = Store(store.home.parent / "other")
+    shutil.copytree(store.home / "networks", other.home / "networks", dirs_exist_ok=True)
+    calm = prepare(other, shapes, plan)
+    wait(other, jobs.start(other, calm.project_id, "train", {}, calm.id))
+    expected = other.run(calm.id).result
+    assert finished["head"] == expected["head"]
+    for row, calm_row in zip(finished["fine_tune"]["history"], expected["fine_tune"]["history"], strict=True):
+        assert row == pytest.approx(calm_row, abs=1e-4)
+
+
+def test_cancelling_keeps_what_is_finished_and_publishes_nothing(store: Store, shapes: Path) -> None:
+    run = prepare(store, shapes, Plan(epochs=500, hidden_units=4096))
+    job = jobs.start(store, run.project_id, "train", {}, run.id)
+    while jobs.get(store, job.id).stage != "head":
+        assert jobs.get(store, job.id).active
+    jobs.cancel(store, job.id)
+    assert wait(store, job, 20).state == "cancelled"
+    assert store.run(run.id).result is None and store.artifacts(run.id) == {}
+    assert list((store.home / "features").glob("*/*.npz"))
+
+
+@pytest.mark.slow
+@pytest.mark.data
+@pytest.mark.parametrize(("name", "least"), [("hymenoptera", 0.75), ("sign-language-digits", 0.88)])
+def test_starter_learns_real_pictures(
+    name: str, least: float, real_data: Path, store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", str(real_data / name), "--home", str(store.home), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["test_accuracy"] >= least
+
+
+@pytest.mark.slow
+@pytest.mark.data
+@pytest.mark.weights
+def test_mobilenet_with_imagenet_weights_learns_ants_and_bees(
+    real_data: Path, keras_home: Path, store: Store, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KERAS_HOME", str(keras_home))
+    command = ["run", str(real_data / "hymenoptera"), "--home", str(store.home), "--backbone", "mobilenetv2", "--json"]
+    assert main(command) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["backbone"] == "MobileNetV2" and answer["test_n"] == 153
+    assert answer["test_accuracy"] >= 0.915
