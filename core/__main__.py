@@ -14,14 +14,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from core import archive, jobs, messages, sample, settings, shelf
-from core.dataset import split
+from core import album, archive, jobs, messages, sample, settings
 from core.errors import HeadstartError, WorkerStopped
 from core.jobs import Job
 from core.plan import PRESETS, Plan
 from core.predictor import Predictor
 from core.store import Project, Run, Store
-from core.training import snapshot
 
 _POLL_S = 0.15
 
@@ -117,8 +115,8 @@ def _project(store: Store, data: Path, seed: int) -> Project:
         raise HeadstartError("data_missing", path=str(data))
     source = hashlib.sha256(f"{archive.stamp(data)} {seed}".encode()).hexdigest()
     project = store.add_project(f"{data.stem}, seed {seed}" if seed else data.stem, source)
-    store.set_split(project.id, seed, project.val, project.test)
-    return store.project(project.id)
+    album.set_split(store, project.id, seed, project.val, project.test)
+    return project
 
 
 def _take_in(store: Store, project: Project, data: Path) -> float:
@@ -137,24 +135,10 @@ def _take_in(store: Store, project: Project, data: Path) -> float:
 
 def _train(store: Store, project: Project, plan: Plan) -> Run:
     """Train by a plan, unless that is done and its files are whole."""
-    dataset = store.dataset(project.id)
-    dataset.require_trainable()
-    divided = split(dataset, project.split_seed, project.val, project.test).apply(dataset)
-    run = store.add_run(project.id, plan.to_dict(), divided)
-    shelf.write(store.folder(run.id) / "dataset.json", snapshot(divided))
-    if run.result is None or not _is_whole(store, run):
-        job = next((j for j in [jobs.latest(store, project.id, "train")] if j is not None and j.run_id == run.id), None)
-        if job is None or job.state == "succeeded":
-            job = jobs.start(store, project.id, "train", {}, run.id)
-        elif not job.active:
-            job = jobs.resume(store, job.id)
+    run, job = jobs.train(store, project.id, plan)
+    if job is not None:
         _wait(store, job)
     return store.run(run.id)
-
-
-def _is_whole(store: Store, run: Run) -> bool:
-    folder = store.folder(run.id)
-    return all((folder / n).is_file() and shelf.sha256(folder / n) == key for n, key in store.artifacts(run.id).items())
 
 
 def _wait(store: Store, job: Job) -> None:

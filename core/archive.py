@@ -6,12 +6,14 @@ The checks do not rely on `zipfile`, whose own ones depend on the Python version
 """
 
 import itertools
+import json
 import os
+import re
 import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -28,9 +30,16 @@ _KINDS = (
     (b"%PDF", "a PDF"),
     (b"\xff\xd8\xff", "a JPEG picture"),
     (b"\x89PNG", "a PNG picture"),
+    (b"<!", "a web page"),
+    (b"<html", "a web page"),
 )
+# 100,000 entries of 640 bytes; ordinary ones take 100 to 250.
+_DIRECTORY_BYTES = 64 << 20
+# What `core.serving` writes into a batch: a file's number, its note, what is still growing or being written.
+_DELIVERED = re.compile(r"(0|[1-9][0-9]{0,5})(\.json|\.part)?|\.tmp-.*")
 _END = struct.Struct("<4s4H2LH")
 _END64 = struct.Struct("<4sQ2H2L4Q")
+_WIDE = _END64.size + 20  # the 64-bit end record and its locator, before the ordinary one
 
 
 @dataclass(frozen=True)
@@ -44,16 +53,32 @@ class Entry:
     reason: str = ""
 
 
-def listing(path: Path) -> list[Entry]:
-    """The files of a ZIP or of a folder, in a stable order. Raises HeadstartError when the whole is unusable."""
+def listing(path: Path, name: str = "") -> list[Entry]:
+    """The files of a ZIP or of a folder, in a stable order; of an inbox batch its loose files, which may be none.
+    Raises HeadstartError when the whole is unusable; it tells of a ZIP under `name`, if that is not the path's."""
     if path.is_dir():
-        return _folder(path)
+        files = delivered(path)
+        return _loose(path, files) if files else _folder(path)
     if not path.is_file():
         raise HeadstartError("data_missing", path=str(path))
+    name = name or path.name
     try:
-        return _zip(path)
+        return _zip(path, name)
     except (zipfile.BadZipFile, struct.error, NotImplementedError, ValueError, OverflowError, EOFError):
-        raise HeadstartError("zip_damaged", name=path.name) from None
+        raise HeadstartError("zip_damaged", name=name) from None
+
+
+def delivered(path: Path) -> dict[int, str]:
+    """The complete files of an inbox batch: number -> the name it was sent under. Empty for any other folder."""
+    files = {file.name for file in path.iterdir()} if path.is_dir() else set()
+    if not all(_DELIVERED.fullmatch(name) for name in files):
+        return {}
+    numbers = sorted(int(name) for name in files if name.isdigit() and f"{name}.json" in files)
+    return {number: json.loads((path / f"{number}.json").read_bytes())["name"] for number in numbers}
+
+
+def is_zip(name: str) -> bool:
+    return name.lower().endswith(".zip")
 
 
 def stamp(path: Path) -> str:
@@ -61,12 +86,16 @@ def stamp(path: Path) -> str:
     if not path.is_dir():
         facts = path.stat()
         return f"{path.resolve()} {facts.st_size} {facts.st_mtime_ns}"
-    rows = [f"{f.relative_to(path)} {f.stat().st_size} {f.stat().st_mtime_ns}" for f in _walk(path)]
+    rows = [f"{f.relative_to(path)} {f.lstat().st_size} {f.lstat().st_mtime_ns}" for f in _walk(path)]
     return "\n".join([str(path.resolve()), *rows])
 
 
 def _walk(path: Path) -> list[Path]:
-    found = [Path(folder) / name for folder, _, names in os.walk(path) for name in names]
+    """All files, and the links to folders, which are not followed."""
+    found = []
+    for folder, folders, names in os.walk(path):
+        found += [Path(folder) / name for name in names]
+        found += [Path(folder) / name for name in folders if os.path.islink(os.path.join(folder, name))]
     return sorted(found)
 
 
@@ -80,25 +109,38 @@ def _folder(path: Path) -> list[Entry]:
         reason = "" if stat.S_ISREG(info.st_mode) else "file_link"
         if info.st_size > LIMITS.file_bytes:
             reason = reason or "file_too_large"
-        name = file.relative_to(path).as_posix()
+        # On disk a name is bytes; what is not UTF-8 could not be stored or sent as text.
+        name = os.fsencode(file.relative_to(path).as_posix()).decode("utf-8", "replace")
         entries.append(Entry(index, name, info.st_size, _file_chunks(file), reason))
     if not entries:
         raise HeadstartError("data_empty", name=path.name)
     return entries
 
 
+def _loose(path: Path, files: Mapping[int, str]) -> list[Entry]:
+    """The files of an inbox batch that were sent as they are."""
+    loose = [(number, name) for number, name in files.items() if not is_zip(name)]
+    if len(loose) > LIMITS.archive_files:
+        raise HeadstartError("too_many_files", n=len(loose), limit=LIMITS.archive_files)
+    places = [(number, name, path / str(number)) for number, name in loose]
+    return [Entry(number, name, file.stat().st_size, _file_chunks(file)) for number, name, file in places]
+
+
 def _file_chunks(file: Path) -> Callable[[], Iterator[bytes]]:
     def chunks() -> Iterator[bytes]:
-        with file.open("rb") as stream:
-            yield from iter(lambda: stream.read(CHUNK), b"")
+        try:
+            with file.open("rb") as stream:
+                yield from iter(lambda: stream.read(CHUNK), b"")
+        except OSError:
+            raise HeadstartError("file_unreadable") from None
 
     return chunks
 
 
-def _zip(path: Path) -> list[Entry]:
+def _zip(path: Path, title: str) -> list[Entry]:
     size = path.stat().st_size
     with path.open("rb") as file:
-        _check_end(file, size, path.name)
+        _check_end(file, size, title)
     archive = zipfile.ZipFile(path)
     spans: list[tuple[int, int]] = []
     entries: list[Entry] = []
@@ -107,24 +149,24 @@ def _zip(path: Path) -> list[Entry]:
         # The lower bound of where the member ends: local header, name, data.
         end = info.header_offset + 30 + len(info.orig_filename) + info.compress_size
         if info.compress_size > size or end > size:
-            raise HeadstartError("zip_damaged", name=path.name)
-        if info.is_dir():
+            raise HeadstartError("zip_damaged", name=title)
+        name = info.filename.replace("\\", "/")
+        if name.endswith("/"):
             continue
         if info.flag_bits & 1:
-            raise HeadstartError("zip_encrypted", name=path.name)
+            raise HeadstartError("zip_encrypted", name=title)
         spans.append((info.header_offset, end))
         reason = _member_reason(info)
         if not reason:
             total += info.file_size
             _check_sizes(info, total)
-        name = info.filename.replace("\\", "/")
         entries.append(Entry(len(entries), name, info.file_size, _member_chunks(archive, info), reason))
     spans.sort()
     overlap = any(after[0] < before[1] for before, after in itertools.pairwise(spans))
     if overlap or (spans and spans[-1][1] > archive.start_dir):
-        raise HeadstartError("zip_overlap", name=path.name)
+        raise HeadstartError("zip_overlap", name=title)
     if not entries:
-        raise HeadstartError("data_empty", name=path.name)
+        raise HeadstartError("data_empty", name=title)
     return entries
 
 
@@ -133,27 +175,26 @@ def _check_end(file: BinaryIO, size: int, name: str) -> None:
     start = file.read(8)
     if not start:
         raise HeadstartError("data_empty", name=name)
-    base = max(0, size - 65_557)
+    base = max(0, size - _WIDE - 65_557)
     file.seek(base)
     tail = file.read()
     at = tail.rfind(b"PK\5\6")
-    if at < 0:
+    if at < 0 or len(tail) - at < _END.size:
         kind = next((text for magic, text in _KINDS if start.startswith(magic)), None)
         if start[:2] == b"PK":
             raise HeadstartError("zip_truncated", name=name)
         raise HeadstartError("not_a_zip", name=name, kind=kind or "another kind of file")
-    _, _, _, _, n, directory, offset, _ = _END.unpack(tail[at : at + _END.size])
-    if n == 0xFFFF or 0xFFFFFFFF in (directory, offset):
-        locator = tail.rfind(b"PK\6\7", 0, at)
-        if locator >= 0:
-            file.seek(struct.unpack("<Q", tail[locator + 8 : locator + 16])[0])
-            magic, *_, n, directory, offset = _END64.unpack(file.read(_END64.size))
-            if magic != b"PK\6\6":
-                raise HeadstartError("zip_damaged", name=name)
+    *_, n, directory, _, _ = _END.unpack(tail[at : at + _END.size])
+    wide = tail[max(0, at - _WIDE) : at]
+    if wide[:4] == b"PK\6\6" and wide[_END64.size :][:4] == b"PK\6\7":
+        *_, n, directory, _ = _END64.unpack(wide[: _END64.size])  # `zipfile` believes it over the other, too
+    if directory > min(size, _DIRECTORY_BYTES):
+        raise HeadstartError("zip_damaged", name=name)
+    # The count in the end record may lie; `zipfile` would read every entry there is, just before that record.
+    file.seek(max(0, base + at - directory - _WIDE))
+    n = max(n, file.read(directory + _WIDE).count(b"PK\1\2"))
     if n > LIMITS.archive_files:
         raise HeadstartError("too_many_files", n=n, limit=LIMITS.archive_files)
-    if directory > size:
-        raise HeadstartError("zip_damaged", name=name)
 
 
 def _member_reason(info: zipfile.ZipInfo) -> str:
@@ -165,10 +206,11 @@ def _member_reason(info: zipfile.ZipInfo) -> str:
 
 
 def _check_sizes(info: zipfile.ZipInfo, total: int) -> None:
-    packed_too_tightly = info.file_size > LIMITS.ratio_floor and info.file_size > LIMITS.ratio * max(
-        1, info.compress_size
-    )
-    if info.file_size > LIMITS.file_bytes or packed_too_tightly or total > LIMITS.archive_bytes:
+    ratio = info.file_size // max(1, info.compress_size)
+    if info.file_size > LIMITS.ratio_floor and ratio > LIMITS.ratio:
+        mb = info.file_size >> 20
+        raise HeadstartError("zip_ratio", name=info.filename, mb=mb, ratio=ratio, limit=LIMITS.ratio)
+    if info.file_size > LIMITS.file_bytes or total > LIMITS.archive_bytes:
         raise HeadstartError(
             "zip_too_large",
             name=info.filename,

@@ -11,8 +11,9 @@ import shutil
 import urllib.request
 import uuid
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 
 from core.errors import HeadstartError
 from core.progress import Progress
@@ -79,7 +80,7 @@ STARTER = Backbone(
     top1=None,
     weights_file="starter.weights.h5",
     license="Apache-2.0",
-    summary="Small, ships with Headstart, needs no network. For a first look.",
+    summary="Small and always here. For a first look.",
 )
 
 MOBILENET_V2 = Backbone(
@@ -104,7 +105,7 @@ MOBILENET_V2 = Backbone(
     weights_file="mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5",
     weights_url=f"{_KERAS}/mobilenet_v2/mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5",
     license="Apache-2.0",
-    summary="Fast and accurate on photographs. Learned from ImageNet.",
+    summary="Fast, and good on photographs.",
 )
 
 VGG16 = Backbone(
@@ -127,7 +128,7 @@ VGG16 = Backbone(
     weights_url=f"{_KERAS}/vgg16/vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
     weights_md5="6d6bbae143d832006294945121d1f1fc",
     license="CC BY 4.0",
-    summary="The network of the textbooks: large and slow, simple to understand.",
+    summary="The one of the textbooks: large and slow.",
 )
 
 # Top-1 as listed at https://keras.io/api/applications/.
@@ -159,7 +160,9 @@ def fetch(backbone: Backbone, progress: Progress) -> str:
     if not path.is_file():
         try:
             _download(backbone, path, progress)
-        except (URLError, TimeoutError, ConnectionError):
+        except (URLError, TimeoutError, ConnectionError, HTTPException) as error:
+            if isinstance(error, HTTPError):
+                error.close()  # it is an answer too, and holds its connection
             raise HeadstartError(
                 "weights_missing", backbone=backbone.name, url=backbone.weights_url, folder=str(path.parent)
             ) from None
@@ -173,7 +176,7 @@ def _download(backbone: Backbone, path: Path, progress: Progress) -> None:
     try:
         with urllib.request.urlopen(backbone.weights_url, timeout=30) as answer, temporary.open("xb") as file:
             expected = int(answer.headers.get("Content-Length") or 0)
-            progress.stage("download", expected >> 20)
+            progress.stage("download", -(-expected // CHUNK))
             received = 0
             for chunk in iter(lambda: answer.read(CHUNK), b""):
                 file.write(chunk)

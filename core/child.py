@@ -66,9 +66,12 @@ class Child:
             try:
                 _send(process.stdin, question, body)
                 answer, body = _receive(process.stdout, self.bounds.wall_s)
-            except (OSError, EOFError, TimeoutError):
+            except (OSError, EOFError):
                 self._stop()
                 raise HeadstartError("child_died") from None
+            except BaseException:
+                self._stop()  # interrupted while it waited: the late answer must not be taken for the next one
+                raise
             self._answered += 1
         if "error" in answer:
             raise HeadstartError(answer["error"], **answer["values"])

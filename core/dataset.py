@@ -5,6 +5,7 @@ The files a user sent are `File`s, one for each, whether its picture is used or 
 """
 
 import hashlib
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -82,6 +83,15 @@ class Dataset:
         index = {label: i for i, label in enumerate(self.classes)}
         return np.array([index[p.label] for p in self.pictures], dtype=np.int64)
 
+    def to_bytes(self) -> bytes:
+        """As JSON that `from_bytes` takes back."""
+        rows = [[p.id, p.label, p.width, p.height, p.part] for p in self.pictures]
+        return json.dumps(rows, ensure_ascii=False).encode()
+
+    @staticmethod
+    def from_bytes(data: bytes) -> "Dataset":
+        return Dataset(tuple(Picture(*row) for row in json.loads(data)))
+
     def require_trainable(self) -> None:
         """Raise unless there are at least two classes with two pictures each."""
         if len(self.classes) < 2:
@@ -119,13 +129,14 @@ def split(dataset: Dataset, seed: int = 0, val: float = 0.15, test: float = 0.15
     # With a fixed test part, "train" only says that a picture is not in it: val still comes from there.
     parts = {key: part for key, part in pinned.items() if part and (part != "train" or val_fixed)}
     for number, label in enumerate(dataset.classes):
-        # Sorting by id makes the split independent of the order in which files arrived.
-        ids = sorted(p.id for p in dataset.pictures if p.label == label and p.id not in parts)
+        # Sorted by id, the order does not depend on how files arrived; with the test part in it, locking that part
+        # later changes nothing for the others.
+        ids = sorted(p.id for p in dataset.pictures if p.label == label and parts.get(p.id, "test") == "test")
         np.random.default_rng([seed, number]).shuffle(ids)
-        n_test = 0 if test_fixed else _share(len(ids), test)
-        free = len(ids) - n_test
-        n_val = 0 if val_fixed else _share(free, val if test_fixed else val / (1 - test))
-        for i, key in enumerate(ids):
+        rest = [key for key in ids if key not in parts]
+        n_test = 0 if test_fixed else _share(len(rest), test)
+        n_val = 0 if val_fixed else _share(len(rest) - n_test, val / (1 - test))
+        for i, key in enumerate(rest):
             parts[key] = "test" if i < n_test else "val" if i < n_test + n_val else "train"
     return Split(parts, seed)
 

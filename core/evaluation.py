@@ -104,7 +104,8 @@ class Evaluation:
             "classes": list(self.classes),
             "ids": list(self.ids),
             "truth": self.truth.tolist(),
-            "probabilities": np.round(self.probabilities.astype(np.float64), 6).tolist(),
+            # Nine digits tell float32 values apart, so a close call stays decided as it was.
+            "probabilities": np.round(self.probabilities.astype(np.float64), 9).tolist(),
         }
 
     @staticmethod

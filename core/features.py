@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,8 @@ from core.engine import Engine
 from core.progress import Progress
 
 SHARD_ROWS = 256
+# What reading a damaged shard may raise.
+_DAMAGED = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile)
 
 
 @dataclass(frozen=True)
@@ -58,18 +61,20 @@ class Cache:
         self.recipe = recipe
         self.folder = root / recipe.key
         self._where: dict[str, tuple[Path, int]] = {}
+        self._sound: set[Path] = set()
         for path in sorted(self.folder.glob("*.npz")):
             try:
-                with np.load(path, allow_pickle=False) as file:
-                    keys = file["keys"]
-            except (OSError, ValueError, zipfile.BadZipFile):
-                path.unlink()  # damaged (a ZIP has checksums): compute its rows again
+                keys = _array(path, "keys")
+            except _DAMAGED:
+                path.unlink()  # compute its rows again
                 continue
             self._where |= {str(key): (path, row) for row, key in enumerate(keys)}
 
     def missing(self, views: Iterable[View]) -> list[View]:
-        """Those without a row, each once."""
-        return [view for view in dict.fromkeys(views) if view.key not in self._where]
+        """Those without a sound row, each once."""
+        wanted = list(dict.fromkeys(views))
+        self._drop_damaged({self._where[view.key][0] for view in wanted if view.key in self._where})
+        return [view for view in wanted if view.key not in self._where]
 
     def add(self, views: Sequence[View], values: NDArray[np.float32]) -> None:
         """Keep one shard durably."""
@@ -79,6 +84,7 @@ class Cache:
         data = out.getvalue()
         path = self.folder / f"{hashlib.sha256(data).hexdigest()[:32]}.npz"
         shelf.write(path, data)
+        self._sound.add(path)
         self._where |= {str(key): (path, row) for row, key in enumerate(keys)}
 
     def read(self, views: Sequence[View]) -> NDArray[np.float32]:
@@ -89,13 +95,30 @@ class Cache:
             by_shard.setdefault(path, []).append((position, row))
         result: NDArray[np.float32] | None = None
         for path, pairs in by_shard.items():
-            with np.load(path, allow_pickle=False) as file:
-                values = file["values"]
+            values = _array(path, "values")
             if result is None:
                 result = np.empty((len(views), *values.shape[1:]), np.float32)
             positions, rows = np.array(pairs).T
             result[positions] = values[rows]
         return result if result is not None else np.empty((0,), np.float32)
+
+    def _drop_damaged(self, shards: set[Path]) -> None:
+        """Check each shard once by the checksums of its ZIP, when its rows are first asked for."""
+        for path in shards - self._sound:
+            with zipfile.ZipFile(path) as archive:
+                damaged = archive.testzip() is not None
+            if damaged:
+                path.unlink()
+                self._where = {key: place for key, place in self._where.items() if place[0] != path}
+            else:
+                self._sound.add(path)
+
+
+def _array(path: Path, name: str) -> NDArray[Any]:
+    # Opened here, because numpy leaves a damaged file open.
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        array: NDArray[Any] = arrays[name]
+        return array
 
 
 def extract(cache: Cache, engine: Engine, pictures: shelf.Shelf, views: Sequence[View], progress: Progress) -> None:

@@ -102,7 +102,8 @@ def fit(train: Labelled, val: Labelled, n_classes: int, plan: Plan, progress: Pr
     """
     standard = Standard.of(train.features)
     x = (train.features - standard.mean) / standard.deviation
-    x_val = (val.features - standard.mean) / standard.deviation
+    # No rows may have no width either: an empty part is left as it is.
+    x_val = (val.features - standard.mean) / standard.deviation if len(val.targets) else val.features
     trainer = _Trainer(x.shape[1], n_classes, len(x), plan)
     history: list[dict[str, float]] = []
     best: tuple[tuple[Array, Array], ...] = ()

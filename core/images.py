@@ -8,13 +8,14 @@ that Headstart has not decoded before.
 
 import hashlib
 import io
+import struct
 import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
 from core.child import Bounds
 from core.errors import HeadstartError
@@ -27,7 +28,22 @@ VERSION = "square-1"
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 THUMBNAIL_PX = 256
 DECODING = Bounds(LIMITS.decode_memory_mb, LIMITS.decode_cpu_s, LIMITS.decode_wall_s)
+# Pillow's own limit is wider than that of `_check_size`, and would refuse without saying how large a picture is.
+Image.MAX_IMAGE_PIXELS = None
 _SRGB = ImageCms.createProfile("sRGB")
+# Bytes that only a picture starts with: what Pillow cannot identify then is a part of one.
+_STARTS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"II*\0", b"MM\0*")
+# What Pillow's decoders raise on damaged bytes (AVIF: RuntimeError).
+_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, ArithmeticError, RuntimeError)
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 @dataclass(frozen=True)
@@ -51,13 +67,12 @@ def decode(data: bytes) -> Decoded:
             notes = ["first_frame"] if getattr(image, "n_frames", 1) > 1 else []
             image.seek(0)
             image.load()
-            upright = ImageOps.exif_transpose(image)
-            rgb = _rgb(upright, notes)
+            rgb = _rgb(_upright(image, notes), notes)
     except UnidentifiedImageError:
         raise HeadstartError(_kind(data)) from None
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, Image.DecompressionBombError) as error:
-        code = "picture_cut_off" if "truncated" in str(error) else "picture_damaged"
-        raise HeadstartError(code) from None
+    except (*_DAMAGE, struct.error) as error:
+        cut_off = "truncated" in str(error).lower() or _webp_ends_early(data)
+        raise HeadstartError("picture_cut_off" if cut_off else "picture_damaged") from None
     except MemoryError:
         raise HeadstartError("picture_too_costly") from None
     return Decoded(np.asarray(rgb), tuple(notes))
@@ -90,21 +105,24 @@ def augment(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     return np.ascontiguousarray(np.clip(values, 0, 255).astype(np.uint8))
 
 
-def thumbnail(pixels: Pixels) -> bytes:
-    """A JPEG of at most THUMBNAIL_PX a side, made from pixels alone: no metadata of the original is left."""
+def thumbnail(pixels: Pixels, px: int = THUMBNAIL_PX) -> bytes:
+    """A JPEG of at most `px` a side, made from pixels alone: no metadata of the original is left."""
     image = Image.fromarray(pixels)
-    image.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX), Image.Resampling.BILINEAR)
+    image.thumbnail((px, px), Image.Resampling.BILINEAR)
     out = io.BytesIO()
     image.save(out, "JPEG", quality=85)
     return out.getvalue()
 
 
 def answer(question: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes]:
-    """In a child: `{"path"}` or a body of bytes -> facts and a thumbnail; with `{"size"}` -> resized pixels."""
+    """In a child: `{"path"}` or a body of bytes -> facts and a thumbnail; with `{"size"}` -> resized pixels; with
+    `{"show"}` -> a JPEG of at most so many px a side."""
     if "path" in question:
         with open(question["path"], "rb") as file:
             body = file.read()
     decoded = decode(body)
+    if "show" in question:
+        return {}, thumbnail(decoded.pixels, question["show"])
     if "size" in question:
         pixels, view = decoded.pixels, question.get("view", 0)
         if view:
@@ -133,20 +151,36 @@ def _check_size(width: int, height: int) -> None:
         raise HeadstartError("picture_too_thin", width=width, height=height, limit=LIMITS.aspect)
 
 
+def _upright(image: Image.Image, notes: list[str]) -> Image.Image:
+    # Not ImageOps.exif_transpose: it writes the EXIF back, and refuses the picture when another entry of it is damaged.
+    try:
+        turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
+    except (*_DAMAGE, struct.error):
+        notes.append("exif_ignored")
+        return image
+    return image if turn is None else image.transpose(turn)
+
+
 def _rgb(image: Image.Image, notes: list[str]) -> Image.Image:
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         # convert("RGB") clips these to white: https://github.com/python-pillow/Pillow/issues/3011
         notes.append("depth_reduced")
         return _eight_bits(image).convert("RGB")
-    image = _srgb(image, notes)
+    # First out of the palette: a color profile speaks of colors, and applying it drops a transparent color.
     if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+        image = image.convert("RGBA")
+    elif image.mode == "P":
+        image = image.convert("RGB")
+    image = _srgb(image, notes)
+    if image.mode == "RGBA":
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return image.convert("RGB")
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
     values = np.asarray(image, dtype=np.float32)
+    if image.mode == "I" and 0 <= values.min() and values.max() <= 255:
+        return Image.fromarray(values.astype(np.uint8))  # 8 bits in a wider type
     if image.mode.startswith("I;16") or (image.mode == "I" and 0 <= values.min() and values.max() <= 65535):
         return Image.fromarray((values / 256).astype(np.uint8))  # 16 bits: drop the lower byte
     values = np.nan_to_num(values, posinf=0, neginf=0)
@@ -168,11 +202,18 @@ def _srgb(image: Image.Image, notes: list[str]) -> Image.Image:
 
 
 def _kind(data: bytes) -> str:
-    start = data[:512].lstrip().lower()
+    start = data[:512].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if start.startswith((b"<svg", b"<?xml")) and b"svg" in start:
         return "file_svg"
     if data[4:8] == b"ftyp" and data[8:11] in (b"hei", b"hev", b"mif", b"msf"):
         return "file_heic"
     if data[:4] == b"PK\x03\x04":
         return "file_archive"
+    if data.startswith(_STARTS) or data[4:12] == b"ftypavif" or data[8:12] == b"WEBP":
+        return "picture_damaged"
     return "file_not_picture"
+
+
+def _webp_ends_early(data: bytes) -> bool:
+    """Pillow says no more of a short WebP than that no decoder could be made; its header tells the length."""
+    return data[:4] == b"RIFF" and int.from_bytes(data[4:8], "little") + 8 > len(data)

@@ -30,6 +30,8 @@ _PART_NAMES = {
     "test": "test",
     "testing": "test",
 }
+# Names without one of these (a license, a table of labels) are received, but say nothing about the layout.
+_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif")
 _SYSTEM_NAMES = {"thumbs.db", "desktop.ini", "__macosx"}
 
 
@@ -68,11 +70,10 @@ def read_names(names: Sequence[str]) -> list[Place]:
     folders that all files share. Names that differ only in case or in Unicode form are one class."""
     paths = [_clean_path(name) for name in names]
     usable = [p for p in paths if p is not None and not _is_system(p)]
-    depth = _shared_depth(usable)
-    with_parts = bool(usable) and all(
-        len(p) > depth + 2 and p[depth].casefold() in _PART_NAMES for p in usable if len(p) > depth + 1
-    )
-    with_parts = with_parts and any(len(p) > depth + 2 for p in usable)
+    pictures = [p for p in usable if p[-1].casefold().endswith(_SUFFIXES)] or usable
+    depth = _shared_depth(pictures)
+    tops = {p[depth].casefold() for p in pictures if len(p) > depth + 1}
+    with_parts = tops <= _PART_NAMES.keys() and any(len(p) > depth + 2 for p in pictures)
     places = [_place(path, depth, with_parts) for path in paths]
     return _merge_spellings(places)
 
@@ -97,22 +98,29 @@ def receive(
                 return answer, ""
             return _decode(children, entry, place, answer, shelf), answer
 
+        used: set[str] = set()
         unusable: set[str] = set()
-        for received, key in children.map(check, stored(), ahead=32):
-            if key and received.file.outcome == "excluded":
-                unusable.add(key)
-            yield received
-            progress.tick()
-    for key in unusable:  # the file's name and reason are kept, its bytes are not; at the end, as files may share them
-        shelf.drop(key)
+        try:
+            for received, key in children.map(check, stored(), ahead=32):
+                if received.file.picture_id:
+                    used.add(received.file.picture_id)
+                elif key:
+                    unusable.add(key)
+                yield received
+                progress.tick()
+        finally:
+            # The file's name and reason are kept, its bytes are not. At the end, as files may share them.
+            for key in unusable - used:
+                shelf.drop(key)
 
 
 def _store(entry: Entry, place: Place, shelf: Shelf, known: Callable[[str], Facts | None]) -> str | Received:
     """The key of bytes that are still to be decoded, or the answer where that is not needed."""
-    reason = place.reason or entry.reason
+    if place.outcome == "ignored":
+        return Received(_file(entry, place, "ignored", place.reason))
+    reason = entry.reason or place.reason  # what is wrong with the file says more than where it lies
     if reason:
-        outcome = "ignored" if place.outcome == "ignored" else "excluded"
-        return Received(_file(entry, place, outcome, reason))
+        return Received(_file(entry, place, "excluded", reason))
     try:
         key = shelf.keep(entry.chunks())
     except HeadstartError as error:
@@ -179,7 +187,8 @@ def _place(path: tuple[str, ...] | None, depth: int, with_parts: bool) -> Place:
     folders = path[depth:-1]
     part = None
     if with_parts and folders:
-        part, folders = _PART_NAMES[folders[0].casefold()], folders[1:]
+        part = _PART_NAMES.get(folders[0].casefold())
+        folders = folders[1:] if part else ()
     label = class_name(folders[0]) if folders else ""
     if not label:
         return Place(outcome="excluded", reason="file_no_class")

@@ -20,9 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from core import album, shelf
 from core.errors import HeadstartError
+from core.plan import Plan
 from core.progress import Cancelled
-from core.store import Store
+from core.store import Run, Store
 
 ACTIVE = ("queued", "running", "cancelling")
 # Never `multiprocessing`: a Streamlit page has a fake __main__ that a spawned child would run again.
@@ -83,6 +85,19 @@ def start(store: Store, project_id: str, kind: str, params: Mapping[str, Any], r
         )
     _spawn(store, key)
     return get(store, key)
+
+
+def train(store: Store, project_id: str, plan: Plan) -> tuple[Run, Job | None]:
+    """Train by a plan on the pictures as they are now. The same plan on the same pictures is the same run: one that
+    stopped goes on, one that is finished and whole is answered without a job."""
+    dataset = album.divide(store, project_id)
+    dataset.require_trainable()
+    run = store.add_run(project_id, plan.to_dict(), dataset)
+    if run.result is not None and store.is_whole(run.id):
+        return run, None
+    shelf.write(store.folder(run.id) / "dataset.json", dataset.to_bytes())
+    row = store.row("SELECT id FROM job WHERE run_id = ? AND state IN ('failed', 'cancelled')", run.id)
+    return run, resume(store, row["id"]) if row else start(store, project_id, "train", {}, run.id)
 
 
 def resume(store: Store, job_id: str) -> Job:
@@ -212,6 +227,10 @@ class Ticket:
                 db.execute("DELETE FROM artifact WHERE run_id = ?", (self.job.run_id,))
                 rows = [(self.job.run_id, name, sha) for name, sha in artifacts.items()]
                 db.executemany("INSERT INTO artifact VALUES (?, ?, ?)", rows)
+                # From the first finished run on, what is in test stays there: scores of later runs compare.
+                db.execute(
+                    "UPDATE dataset SET pinned = 'test' WHERE project_id = ? AND part = 'test'", (self.job.project_id,)
+                )
             self._end(db, "succeeded")
 
     def fail(self, code: str, values: Mapping[str, Any]) -> None:

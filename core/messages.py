@@ -22,9 +22,32 @@ ERRORS: Mapping[str, tuple[str, str]] = {
         "{name} stores the same bytes under several names, as archives made to fill a disk do.",
         "Pack the pictures again with an ordinary program.",
     ),
+    "zip_ratio": (
+        "{name} would unpack to {mb} MB, {ratio} times its size; the limit is {limit} times.",
+        "Leave that file out: pictures do not shrink that much.",
+    ),
     "zip_too_large": (
         "{name} would unpack to {mb} MB; the limits are {file_mb} MB a file and {total_gb} GB in all.",
         "Leave that file out, or split the archive.",
+    ),
+    "upload_missing": ("The uploaded files are no longer there.", "Add them again."),
+    "upload_unclear": (
+        "The upload does not say what the file is called and how large it is, or sends another size.",
+        "Reload the page and add the file again.",
+    ),
+    "upload_too_large": ("{name} has {mb} MB; the limit is {limit_mb} MB.", "Leave it out, or make it smaller."),
+    "disk_low": (
+        "{name} needs {need_mb} MB on the disk, 1 GB of it to work with; {free_mb} MB are free.",
+        "Free some space, then go on: what was sent is kept.",
+    ),
+    "address_unknown": ("There is nothing at this address.", "Go back and reload the page."),
+    "host_unknown": (
+        "Headstart does not answer to the name {host}.",
+        "Open it as localhost, or start it with that name in HEADSTART_HOSTS.",
+    ),
+    "origin_foreign": (
+        "The request did not come from a page of Headstart.",
+        "Open Headstart in the browser and do it there.",
     ),
     "too_many_files": ("There are {n} files; at most {limit} are read at a time.", "Split them into several parts."),
     "too_many_classes": ("There are {n} class folders; at most {limit} are possible.", "Join or leave out classes."),
@@ -36,6 +59,7 @@ ERRORS: Mapping[str, tuple[str, str]] = {
         "The class '{label}' has {n} picture; at least 2 are needed.",
         "Add pictures of '{label}', or leave the class out.",
     ),
+    "class_unnamed": ("The name of the class is empty.", "Give it a name."),
     "backbone_unknown": ("There is no backbone named {name}.", "Choose one of: {names}."),
     "weights_missing": (
         "The weights of {backbone} are not on this machine and could not be downloaded.",
@@ -51,6 +75,7 @@ ERRORS: Mapping[str, tuple[str, str]] = {
     ),
     "setting_unknown": ("There is no setting named {setting}.", "Remove it."),
     "setting_choice": ("{setting} is {value}; it must be one of {choices}.", "Choose one of them."),
+    "setting_kind": ("{setting} is {value}; it must be {kind}.", "Enter {kind}."),
     "setting_bounds": ("{setting} is {value}; it must be from {low} to {high}.", "Choose a value in between."),
     "too_many_blocks": (
         "{n} blocks of {backbone} are to be fine-tuned; it has {limit}.",
@@ -107,11 +132,12 @@ ERRORS: Mapping[str, tuple[str, str]] = {
     "file_too_large": ("The file is over the limit for one file.", "Make the picture smaller."),
     "file_compression": ("The file is packed in a way that is not read.", "Pack the ZIP again, the normal way."),
     "file_damaged_member": ("The file is damaged inside the archive.", "Pack it again."),
+    "file_unreadable": ("The file could not be read from the disk.", "Check that it is there and may be read."),
     "file_unusable_path": ("The name of the file leads outside of its folder.", "Pack the ZIP again."),
     "file_no_class": ("The file is in no class folder.", "Move it into the folder of its class."),
     "file_system": ("A file of the operating system.", "Nothing to do."),
     "picture_cut_off": ("The picture is cut off: its end is missing.", "Copy it again."),
-    "picture_damaged": ("The picture is damaged.", "Replace it."),
+    "picture_damaged": ("The picture is damaged or incomplete.", "Replace it."),
     "picture_too_costly": ("The picture could not be read safely: it took too much time or memory.", "Leave it out."),
     "picture_too_large": ("The picture has {megapixels} megapixels; the limit is {limit}.", "Make it smaller."),
     "picture_too_long": ("The picture is {side} px long; the limit is {limit}.", "Make it smaller."),
@@ -126,6 +152,18 @@ ERRORS: Mapping[str, tuple[str, str]] = {
 
 # A reason in a few words, for counts: "3 cut off".
 REASONS: Mapping[str, str] = {
+    # A whole ZIP of several.
+    "data_empty": "archive without files",
+    "not_a_zip": "not a ZIP",
+    "zip_truncated": "archive ends too early",
+    "zip_damaged": "archive damaged",
+    "zip_encrypted": "archive with a password",
+    "zip_overlap": "archive made to fill a disk",
+    "zip_ratio": "archive packed too tightly",
+    "zip_too_large": "archive too large",
+    "too_many_files": "archive with too many files",
+    "too_many_classes": "archive with too many classes",
+    # One file.
     "file_empty": "empty",
     "file_not_picture": "not a picture",
     "file_svg": "SVG drawing",
@@ -135,6 +173,7 @@ REASONS: Mapping[str, str] = {
     "file_too_large": "file too large",
     "file_compression": "unknown packing",
     "file_damaged_member": "damaged in the archive",
+    "file_unreadable": "unreadable on the disk",
     "file_unusable_path": "unusable path",
     "file_no_class": "no class folder",
     "file_system": "system file",
@@ -161,11 +200,16 @@ NOTES: Mapping[str, str] = {
     ),
     "no_val": "There are too few pictures for a val part: the last epoch was kept, and over-fitting cannot be seen.",
     "no_test": "There are too few pictures for a test part: how good the model is on new pictures was not measured.",
+    "first_frame": "The file holds several pictures; the first one is used.",
+    "depth_reduced": "The picture has more than 8 bits for a color; it was reduced to 8.",
+    "profile_ignored": "The color profile is damaged or does not fit; the colors were read as sRGB.",
+    "exif_ignored": "The entries of the camera (EXIF) are damaged and were ignored; the picture may lie on its side.",
     "frozen_score": "With the backbone frozen: {correct} of {n} val pictures right.",
 }
 
 STAGES: Mapping[str, str] = {
     "": "Starting",
+    "draw": "Drawing the sample",
     "intake": "Reading pictures",
     "download": "Downloading weights (MB)",
     "convert": "Preparing the backbone",

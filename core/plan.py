@@ -4,7 +4,7 @@ A `Plan` is checked when it is made, so whoever holds one holds a usable one. `P
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import Field, asdict, dataclass, field, fields, replace
 from typing import Any
 
 from core import backbones
@@ -59,17 +59,9 @@ class Plan:
     seed: int = _setting(0, "Start of all random numbers; the same seed gives the same model.", low=0, high=2**31 - 1)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "backbone", backbones.find(self.backbone).name)
+        object.__setattr__(self, "backbone", backbones.find(str(self.backbone)).name)
         for setting in fields(self):
-            value, rule = getattr(self, setting.name), setting.metadata
-            if "choices" in rule and value not in rule["choices"]:
-                raise HeadstartError(
-                    "setting_choice", setting=setting.name, value=value, choices=", ".join(rule["choices"])
-                )
-            if "low" in rule and not rule["low"] <= value <= rule["high"]:
-                raise HeadstartError(
-                    "setting_bounds", setting=setting.name, value=value, low=rule["low"], high=rule["high"]
-                )
+            _check(setting, getattr(self, setting.name))
         blocks = backbones.find(self.backbone).blocks
         if self.fine_tune_blocks > len(blocks):
             raise HeadstartError("too_many_blocks", n=self.fine_tune_blocks, backbone=self.backbone, limit=len(blocks))
@@ -93,9 +85,58 @@ class Plan:
         return replace(self, **changes)
 
 
+def _check(setting: Field[Any], value: Any) -> None:
+    name, rule = setting.name, setting.metadata
+    if "choices" in rule and value not in rule["choices"]:
+        raise HeadstartError("setting_choice", setting=name, value=value, choices=", ".join(rule["choices"]))
+    if "low" not in rule:
+        return
+    whole = isinstance(setting.default, int)
+    if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+        kind = "a whole number" if whole else "a number"
+        raise HeadstartError("setting_kind", setting=name, value=value, kind=kind)
+    if not rule["low"] <= value <= rule["high"]:
+        raise HeadstartError("setting_bounds", setting=name, value=value, low=rule["low"], high=rule["high"])
+
+
 PRESETS: Mapping[str, Plan] = {
     "linear": Plan(),
     "mlp": Plan(hidden_units=256, dropout=0.3),
     # VGG16, Flatten, Dense(1024, relu), softmax: the recipe of most textbooks.
     "textbook": Plan(backbone="VGG16", pooling="flatten", hidden_units=1024, epochs=20),
 }
+
+DIALS = ("fast", "balanced", "best")
+
+# Measured on two cores: decoding and resizing a photograph, one epoch of a head for one picture, one epoch of
+# fine-tuning for one picture per block, importing TensorFlow and saving a model. Rough on purpose: it says "about".
+_DECODE_S = 0.006
+_HEAD_EPOCH_S = 5e-6
+_TUNE_EPOCH_S = 0.0015
+_SAVE_S = 8.0
+_CONVERT_S = 6.0
+
+
+def suggest(dial: str, n_pictures: int) -> Plan:
+    """A whole plan from one dial: `fast` is Starter with a linear head, `balanced` the best backbone whose weights are
+    on this machine, `best` fine-tunes it too, on altered copies while there are few pictures."""
+    here = [b for b in (backbones.MOBILENET_V2, backbones.STARTER) if b.has_weights]
+    if dial == "fast":
+        return Plan()
+    plan = Plan(backbone=here[0].name, augment=1 if here[0] is backbones.STARTER and n_pictures < 2_000 else 0)
+    if dial == "balanced":
+        return plan
+    return plan.with_(fine_tune_blocks=2, augment=1 if n_pictures < 5_000 else 0)
+
+
+def estimate_s(plan: Plan, n_pictures: int) -> float:
+    """Roughly how many seconds a training takes that finds nothing in the cache."""
+    backbone = backbones.find(plan.backbone)
+    views = n_pictures * (1 + 0.7 * plan.augment)
+    seconds = views * (_DECODE_S + backbone.cpu_ms / 1000) + _CONVERT_S + _SAVE_S
+    width = backbone.width * (plan.hidden_units or 4) * (49 if plan.pooling == "flatten" else 1)
+    seconds += views * plan.epochs * _HEAD_EPOCH_S * max(1.0, width / 5_000)
+    if plan.fine_tune_blocks:
+        tuning = plan.fine_tune_epochs * _TUNE_EPOCH_S * plan.fine_tune_blocks
+        seconds += views * (_DECODE_S + backbone.cpu_ms / 1000 + tuning) + _CONVERT_S
+    return seconds

@@ -81,7 +81,11 @@ def _stage(folder: Path, chunks: Iterable[bytes], flush: bool = True) -> Path:
 
 
 def _publish(temporary: Path, path: Path) -> None:
-    os.replace(temporary, path)
+    try:
+        os.replace(temporary, path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(folder)

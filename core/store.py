@@ -6,6 +6,7 @@ A row never points to bytes that are not there: files are made durable first, ro
 
 import contextlib
 import json
+import shutil
 import sqlite3
 import threading
 import time
@@ -18,7 +19,7 @@ from typing import Any
 from core.dataset import Dataset, File, Picture
 from core.errors import HeadstartError
 from core.intake import Facts, Received
-from core.shelf import Shelf
+from core.shelf import Shelf, sha256
 
 VERSION = 1
 
@@ -28,10 +29,10 @@ CREATE TABLE project (
     split_seed INTEGER NOT NULL DEFAULT 0, val REAL NOT NULL DEFAULT 0.15, test REAL NOT NULL DEFAULT 0.15);
 CREATE TABLE picture (  -- what is known of bytes on the shelf, whichever projects use them
     id TEXT PRIMARY KEY, width INTEGER NOT NULL, height INTEGER NOT NULL, pixels TEXT NOT NULL, notes TEXT NOT NULL);
-CREATE TABLE dataset (  -- the pictures of a project; `pinned` is a part that came with them or is locked
+CREATE TABLE dataset (  -- the pictures of a project; `part` is where each is now, `pinned` what must not change
     project_id TEXT NOT NULL REFERENCES project(id) ON DELETE CASCADE,
     picture_id TEXT NOT NULL REFERENCES picture(id),
-    label TEXT NOT NULL, pinned TEXT, excluded INTEGER NOT NULL DEFAULT 0, pixels TEXT NOT NULL,
+    label TEXT NOT NULL, part TEXT, pinned TEXT, excluded INTEGER NOT NULL DEFAULT 0, pixels TEXT NOT NULL,
     PRIMARY KEY (project_id, picture_id)) WITHOUT ROWID;
 CREATE UNIQUE INDEX dataset_pixels ON dataset(project_id, pixels);
 CREATE INDEX dataset_label ON dataset(project_id, excluded, label);
@@ -137,11 +138,22 @@ class Store:
         rows = self.read("SELECT id FROM project ORDER BY created_at DESC, rowid DESC")
         return [self.project(row["id"]) for row in rows]
 
-    def set_split(self, project_id: str, seed: int, val: float, test: float) -> None:
+    def delete_project(self, project_id: str) -> None:
+        """Forget a project, its runs, and the pictures that no other project has. A worker of it stops by itself."""
+        folders = [self.folder(run.id) for run in self.runs(project_id)]
         with self.write() as db:
-            db.execute(
-                "UPDATE project SET split_seed = ?, val = ?, test = ? WHERE id = ?", (seed, val, test, project_id)
-            )
+            own = db.execute(
+                "SELECT picture_id FROM dataset WHERE project_id = ? EXCEPT "
+                "SELECT picture_id FROM dataset WHERE project_id <> ?",
+                (project_id, project_id),
+            ).fetchall()
+            db.execute("DELETE FROM project WHERE id = ?", (project_id,))
+            db.executemany("DELETE FROM picture WHERE id = ?", own)
+        for (key,) in own:
+            self.pictures.drop(key)
+            self.thumbnail(key).unlink(missing_ok=True)
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
 
     # -- files and pictures
 
@@ -225,17 +237,12 @@ class Store:
         ]  # fmt: skip
 
     def dataset(self, project_id: str) -> Dataset:
-        """The used pictures; `part` is the pinned one. For workers and the command line: pages ask for counts."""
+        """The used pictures, all of them: pages ask `core.album` for counts and one page of rows."""
         sql = (
-            "SELECT d.picture_id, d.label, d.pinned, p.width, p.height FROM dataset d "
+            "SELECT d.picture_id, d.label, p.width, p.height, d.part FROM dataset d "
             "JOIN picture p ON p.id = d.picture_id WHERE d.project_id = ? AND NOT d.excluded ORDER BY d.picture_id"
         )
-        return Dataset(
-            tuple(
-                Picture(r["picture_id"], r["label"], r["width"], r["height"], r["pinned"])
-                for r in self.read(sql, project_id)
-            )
-        )
+        return Dataset(tuple(Picture(*row) for row in self.read(sql, project_id)))
 
     # -- runs
 
@@ -265,6 +272,13 @@ class Store:
     def folder(self, run_id: str) -> Path:
         """Where the files of a run are."""
         return self.home / "runs" / run_id
+
+    def is_whole(self, run_id: str) -> bool:
+        """Whether every finished file of a run is there, byte for byte."""
+        folder = self.folder(run_id)
+        return all(
+            (folder / name).is_file() and sha256(folder / name) == key for name, key in self.artifacts(run_id).items()
+        )
 
     def thumbnail(self, picture_id: str) -> Path:
         """Where the small JPEG of a picture is."""

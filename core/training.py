@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from core import backbones, curves, head, images, shelf
 from core.backbones import Block
 from core.child import Children
-from core.dataset import Dataset, Picture
+from core.dataset import Dataset
 from core.engine import Engine
 from core.errors import HeadstartError
 from core.evaluation import Evaluation
@@ -35,17 +35,6 @@ _CHECKED = 64
 _PHASES = ("features", "head", "fine_tune", "evaluate")
 
 
-def snapshot(dataset: Dataset) -> bytes:
-    """A dataset with its parts, as it is kept with a run."""
-    rows = [[p.id, p.label, p.width, p.height, p.part] for p in dataset.pictures]
-    return json.dumps(rows, ensure_ascii=False).encode()
-
-
-def read_snapshot(data: bytes) -> Dataset:
-    """The inverse of `snapshot`."""
-    return Dataset(tuple(Picture(*row) for row in json.loads(data)))
-
-
 class Training:
     """A run being worked on. `run` does everything and publishes the result."""
 
@@ -57,7 +46,7 @@ class Training:
         self.plan = Plan.from_dict(self.store.run(ticket.job.run_id).plan)
         self.backbone = backbones.find(self.plan.backbone)
         self.folder = self.store.folder(ticket.job.run_id)
-        self.data = read_snapshot((self.folder / "dataset.json").read_bytes())
+        self.data = Dataset.from_bytes((self.folder / "dataset.json").read_bytes())
         self.seconds: dict[str, float] = dict.fromkeys(_PHASES, 0.0) | self._json("seconds.json", {})
 
     def run(self) -> None:

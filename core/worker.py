@@ -7,13 +7,18 @@ it, so a training on cached features has its score before that.
 import errno
 import logging
 import os
+import shutil
 import sys
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from core import archive, intake, jobs
+from core import album, archive, backbones, intake, jobs, sample
+from core.archive import Entry
+from core.dataset import File
 from core.errors import HeadstartError
+from core.intake import Place, Received
 from core.jobs import Ticket
 from core.messages import REASONS
 from core.progress import Cancelled
@@ -21,6 +26,7 @@ from core.store import Store
 from core.training import Training
 
 _BATCH_FILES = 64  # files answered for in one transaction
+_SAMPLE_PER_CLASS = 60
 
 
 def main(home: Path, job_id: str) -> int:
@@ -68,28 +74,93 @@ def _prefer_as_victim() -> None:
         return  # not Linux, or not allowed
 
 
+@dataclass(frozen=True)
+class _Source:
+    """Files whose names are read together: a folder, a ZIP, or the loose files of an inbox batch."""
+
+    key: str  # what it has received under this name is not received again
+    path: Path
+    name: str = ""
+
+    def files(self) -> list[tuple[Entry, Place]]:
+        entries = archive.listing(self.path, self.name)
+        return list(zip(entries, intake.read_names([entry.name for entry in entries]), strict=True))
+
+
 def _intake(ticket: Ticket) -> None:
-    """Params: path of a ZIP or folder, batch (a name for this delivery: what it has received is not received again)."""
-    store, project, params = ticket.store, ticket.job.project_id, ticket.job.params
-    entries = archive.listing(Path(params["path"]))
-    places = intake.read_names([entry.name for entry in entries])
-    done = store.received(project, params["batch"])
-    todo = [pair for pair in zip(entries, places, strict=True) if pair[0].index not in done]
-    ticket.stage("intake", len(entries))
+    """Params: path of a ZIP, a folder or an inbox batch, and batch, a name for this delivery; or sample, the seed of
+    a sample that is drawn first. An inbox batch is removed once all of it is taken in."""
+    store, params = ticket.store, ticket.job.params
+    if "sample" in params:
+        path = _draw(ticket, params["sample"])
+        sources = [_Source(f"sample {params['sample']}", path)]
+    else:
+        path = Path(params["path"])
+        sources = _sources(store, path, params["batch"])
+    found = [(source.key, files) for source in sources if (files := _look_inside(ticket, source, len(sources)))]
+    n = sum(len(files) for _, files in found)
+    ticket.stage("intake", n)
+    for key, files in found:
+        _receive(ticket, key, files)
+    if not store.dataset(ticket.job.project_id).pictures:
+        outcomes = store.outcomes(ticket.job.project_id)
+        reasons = ", ".join(f"{count} {REASONS[reason]}" for (_, reason), count in outcomes.items() if reason)
+        raise HeadstartError("nothing_usable", n=n + len(sources) - len(found), reasons=reasons)
+    album.divide(store, ticket.job.project_id)
+    ticket.succeed({}, {})
+    if path.parent == store.home / "inbox":
+        shutil.rmtree(path, ignore_errors=True)  # what stays is removed when the server starts
+
+
+def _sources(store: Store, path: Path, batch: str) -> list[_Source]:
+    files = archive.delivered(path)
+    if not files:
+        if path.parent == store.home / "inbox":
+            raise HeadstartError("upload_missing")
+        return [_Source(batch, path)]
+    zips = {number: name for number, name in files.items() if archive.is_zip(name)}
+    loose = [_Source(batch, path)] if len(zips) < len(files) else []
+    return loose + [_Source(f"{batch}/{number}", path / str(number), name) for number, name in zips.items()]
+
+
+def _look_inside(ticket: Ticket, source: _Source, n_sources: int) -> list[tuple[Entry, Place]]:
+    """The files of a source. One of several that cannot be used counts as a file that is left out."""
+    try:
+        return source.files()
+    except HeadstartError as error:
+        if n_sources == 1:
+            raise
+        file = File(0, source.name or source.path.name, "excluded", reason=error.code, values=error.values)
+        ticket.store.receive(ticket.job.project_id, source.key, [Received(file)])
+        return []
+
+
+def _receive(ticket: Ticket, key: str, files: Sequence[tuple[Entry, Place]]) -> None:
+    store, project = ticket.store, ticket.job.project_id
+    done = store.received(project, key)
     ticket.tick(len(done))
+    todo = [pair for pair in files if pair[0].index not in done]
     batch = []
     for answer in intake.receive(todo, store.pictures, store.facts, ticket):
         if answer.facts is not None and answer.thumbnail is not None:
             _keep_thumbnail(store, answer.facts.id, answer.thumbnail)
         batch.append(answer)
         if len(batch) >= _BATCH_FILES:
-            store.receive(project, params["batch"], batch)
+            store.receive(project, key, batch)
             batch = []
-    store.receive(project, params["batch"], batch)
-    if not store.dataset(project).pictures:
-        reasons = ", ".join(f"{n} {REASONS[reason]}" for (_, reason), n in store.outcomes(project).items() if reason)
-        raise HeadstartError("nothing_usable", n=len(entries), reasons=reasons)
-    ticket.succeed({}, {})
+    store.receive(project, key, batch)
+
+
+def _draw(ticket: Ticket, seed: int) -> Path:
+    """Draw the sample into the inbox: class folders under the job's id, the same ones when the job goes on."""
+    folder = ticket.store.home / "inbox" / ticket.job.id
+    copies = len(sample.PLANTED.duplicates) + len(sample.PLANTED.near_duplicates) + 1
+    ticket.stage("draw", len(sample.CLASSES) * _SAMPLE_PER_CLASS + copies)
+    for name, data in sample.draw(seed, _SAMPLE_PER_CLASS):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+        ticket.tick()
+    return folder
 
 
 def _keep_thumbnail(store: Store, picture_id: str, data: bytes) -> None:
@@ -104,7 +175,13 @@ def _train(ticket: Ticket) -> None:
     Training(ticket).run()
 
 
-_KINDS: Mapping[str, Callable[[Ticket], None]] = {"intake": _intake, "train": _train}
+def _download(ticket: Ticket) -> None:
+    """Params: backbone, the name of one whose weights are to be fetched."""
+    backbones.fetch(backbones.find(ticket.job.params["backbone"]), ticket)
+    ticket.succeed({}, {})
+
+
+_KINDS: Mapping[str, Callable[[Ticket], None]] = {"intake": _intake, "train": _train, "download": _download}
 
 
 if __name__ == "__main__":

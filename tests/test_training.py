@@ -5,14 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core import jobs, shelf
+from core import album, jobs, shelf
 from core.__main__ import main
-from core.dataset import split
 from core.evaluation import Evaluation
 from core.plan import Plan
 from core.predictor import Predictor
 from core.store import Run, Store
-from core.training import TOLERANCE, snapshot
+from core.training import TOLERANCE
 from tests.conftest import wait
 
 
@@ -20,10 +19,9 @@ def prepare(store: Store, data: Path, plan: Plan) -> Run:
     """A run whose pictures are received and divided, ready to be trained."""
     project = store.add_project("p")
     wait(store, jobs.start(store, project.id, "intake", {"path": str(data), "batch": "b"}))
-    dataset = store.dataset(project.id)
-    divided = split(dataset, plan.seed).apply(dataset)
-    run = store.add_run(project.id, plan.to_dict(), divided)
-    shelf.write(store.folder(run.id) / "dataset.json", snapshot(divided))
+    dataset = album.divide(store, project.id)
+    run = store.add_run(project.id, plan.to_dict(), dataset)
+    shelf.write(store.folder(run.id) / "dataset.json", dataset.to_bytes())
     return run
 
 
@@ -44,17 +42,11 @@ def test_a_training_publishes_a_model_whose_probabilities_are_the_measured_ones(
 def test_changing_labels_or_settings_extracts_nothing_again(store: Store, shapes: Path) -> None:
     run = prepare(store, shapes, Plan(epochs=3))
     wait(store, jobs.start(store, run.project_id, "train", {}, run.id))
-    again = store.add_run(run.project_id, Plan(epochs=4).to_dict(), store.dataset(run.project_id))
-    shutil.copyfile(store.folder(run.id) / "dataset.json", _folder(store, again) / "dataset.json")
-    job = wait(store, jobs.start(store, run.project_id, "train", {}, again.id))
+    _, job = jobs.train(store, run.project_id, Plan(epochs=4))
+    assert job is not None
+    job = wait(store, job)
     stages = [event.key for event in jobs.events(store, job.id) if event.kind == "stage"]
     assert job.state == "succeeded" and stages == ["head", "save"]
-
-
-def _folder(store: Store, run: Run) -> Path:
-    folder = store.folder(run.id)
-    folder.mkdir(parents=True)
-    return folder
 
 
 @pytest.mark.slow

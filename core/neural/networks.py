@@ -4,6 +4,7 @@ The scaling that a network was trained with is its first layer, so nobody can fo
 is imported with this module: only the worker does that.
 """
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,11 @@ def load(network: keras.Model, weights: Path, backbone: Backbone) -> None:
     published = keras.Input((backbone.size, backbone.size, 3))
     source = _plain(backbone, published, published)
     try:
-        source.load_weights(weights)
-    except (ValueError, OSError, KeyError):
+        with warnings.catch_warnings():
+            # Keras only warns when it finds nothing for some layers, and leaves them random.
+            warnings.filterwarnings("error", "Skipping nested container")
+            source.load_weights(weights)
+    except (ValueError, OSError, KeyError, UserWarning):
         raise HeadstartError("weights_foreign", backbone=backbone.name, path=str(weights)) from None
     for layer in source.layers:
         values = layer.get_weights()

@@ -1,0 +1,356 @@
+"""What the browser sends and fetches beside Streamlit's pages: uploads, pictures, models; and the guard before all.
+
+An upload goes to disk as it comes and can go on after any interruption. Names from outside are looked up or kept as
+text, never joined to a path. No answer shows a path or a traceback. `Guard` lets only known hosts in, and nobody's
+page but ours may change anything or open the WebSocket; it is no login: whoever uses this machine is trusted.
+"""
+
+import asyncio
+import contextlib
+import errno
+import json
+import logging
+import os
+import re
+import shutil
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+from urllib.parse import urlsplit
+from weakref import WeakValueDictionary
+
+from anyio import CapacityLimiter, to_thread
+from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from core import images, shelf
+from core.child import Children
+from core.errors import HeadstartError
+from core.settings import LIMITS
+from core.store import Store
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+PICTURE_PX = 1280  # as large as the page shows a picture; a phone's camera makes 4000
+INBOX_HOURS = 24  # a night is no reason to send everything again
+_FREE_BYTES = 1 << 30  # left for the database and the job that takes the files in
+_SYNC_BYTES = 64 << 20
+_WRITE_BYTES = 1 << 20
+_SILENCE_S = 60  # a sender that is gone without a word must not hold its file for longer
+_KEY = re.compile(r"[0-9a-f]{32}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_NUMBER = re.compile(r"[0-9]{1,6}")
+# A picture's id is the hash of its bytes: what was answered once stays true.
+_FOREVER = {"Cache-Control": "private, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
+_STATUS = {
+    "upload_unclear": 400,
+    "host_unknown": 403,
+    "origin_foreign": 403,
+    "address_unknown": 404,
+    "upload_too_large": 413,
+    "disk_low": 413,
+    "disk_full": 413,
+    "internal": 500,
+}
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
+_logger = logging.getLogger(__name__)
+
+
+def routes(store: Store) -> list[Route]:
+    """Everything under /api. Put them before Streamlit's own routes, which answer any address with the app."""
+    inbox, gallery = _Inbox(store), _Gallery(store)
+    found: list[tuple[str, Endpoint, list[str]]] = [
+        ("/api/upload/{batch}/{number}", inbox.look, ["GET"]),
+        ("/api/upload/{batch}/{number}", inbox.take, ["PUT"]),
+        ("/api/thumbnail/{picture_id}", gallery.thumbnail, ["GET"]),
+        ("/api/picture/{picture_id}", gallery.picture, ["GET"]),
+        ("/api/model/{run_id}/{name}", partial(_model, store), ["GET"]),
+        ("/api", _nothing, _METHODS),
+        ("/api/{rest:path}", _nothing, _METHODS),
+    ]
+    return [Route(path, _answered(endpoint), methods=methods) for path, endpoint, methods in found]
+
+
+def clean_inbox(store: Store) -> None:
+    """Remove deliveries that nobody has touched for INBOX_HOURS and no job is reading."""
+    rows = store.read("SELECT params FROM job WHERE state IN ('queued', 'running', 'cancelling')")
+    read = {json.loads(row["params"]).get("path") for row in rows}
+    oldest = time.time() - INBOX_HOURS * 3600
+    for batch in (store.home / "inbox").glob("*"):
+        # The folder's own time stays the same while a file in it grows.
+        touched = [path.stat().st_mtime for path in (batch, *batch.glob("*"))]
+        if max(touched) < oldest and str(batch) not in read:
+            shutil.rmtree(batch, ignore_errors=True)
+
+
+class Claim(NamedTuple):
+    """What the sender says: where these bytes begin, how large the file will be, what it is called."""
+
+    offset: int
+    size: int
+    name: str
+
+
+class _Inbox:
+    """Files on their way in: `<number>.part` while it grows, then `<number>` and `<number>.json`."""
+
+    def __init__(self, store: Store) -> None:
+        self._root = store.home / "inbox"
+        self._locks: WeakValueDictionary[Path, asyncio.Lock] = WeakValueDictionary()
+
+    async def look(self, request: Request) -> Response:
+        path = self._path(request)
+        have = await to_thread.run_sync(_have, path)
+        return JSONResponse({"offset": have, "complete": path.with_suffix(".json").exists()})
+
+    async def take(self, request: Request) -> Response:
+        path, claim = self._path(request), _claim(request)
+        async with self._locks.setdefault(path, asyncio.Lock()):
+            have = await to_thread.run_sync(_have, path)
+            if have < claim.size and claim.offset == have:
+                await to_thread.run_sync(_admit, self._root, claim)
+                have = await _append(path.with_suffix(".part"), request, claim)
+            elif have != claim.size:
+                return JSONResponse({"offset": have}, 409)
+            if have == claim.size:
+                await to_thread.run_sync(_finish, path, claim)
+        return JSONResponse({"offset": have, "complete": have == claim.size})
+
+    def _path(self, request: Request) -> Path:
+        batch, number = str(request.path_params["batch"]), str(request.path_params["number"])
+        if not _KEY.fullmatch(batch) or not _NUMBER.fullmatch(number):
+            raise HeadstartError("address_unknown")
+        return self._root / batch / number
+
+
+def _claim(request: Request) -> Claim:
+    values = request.query_params
+    try:
+        claim = Claim(int(values["offset"]), int(values["size"]), values["name"])
+    except (KeyError, ValueError):
+        raise HeadstartError("upload_unclear") from None
+    if not 0 <= claim.offset <= claim.size or not claim.name:
+        raise HeadstartError("upload_unclear")
+    return claim
+
+
+def _have(path: Path) -> int:
+    """How many bytes of a file are here."""
+    for place in (path, path.with_suffix(".part")):
+        with contextlib.suppress(FileNotFoundError):
+            return place.stat().st_size
+    return 0
+
+
+def _admit(root: Path, claim: Claim) -> None:
+    """Refuse, before the first byte, what is too large for Headstart or for the disk."""
+    limit = LIMITS.archive_bytes if claim.name.lower().endswith(".zip") else LIMITS.file_bytes
+    if claim.size > limit:
+        raise HeadstartError("upload_too_large", name=claim.name, mb=_mb(claim.size), limit_mb=limit >> 20)
+    root.mkdir(parents=True, exist_ok=True)
+    free, rest = shutil.disk_usage(root).free, claim.size - claim.offset
+    if free < rest + _FREE_BYTES:
+        need_mb = _mb(rest + _FREE_BYTES)
+        raise HeadstartError("disk_low", name=claim.name, need_mb=need_mb, free_mb=free >> 20)
+
+
+def _mb(n: int) -> int:
+    """Rounded up, so that a byte over a limit shows as over it."""
+    return -(-n >> 20)
+
+
+async def _append(part: Path, request: Request, claim: Claim) -> int:
+    """Add the body to a file, at most to its declared size. Returns the file's new size, whole body or not."""
+    part.parent.mkdir(parents=True, exist_ok=True)
+    have, waiting = claim.offset, bytearray()
+    stream = request.stream()
+    with part.open("ab") as file:
+        try:
+            while True:
+                async with asyncio.timeout(_SILENCE_S):
+                    chunk = await anext(stream, b"")
+                if not chunk:
+                    break
+                waiting += chunk
+                if have + len(waiting) > claim.size:
+                    waiting.clear()
+                    file.truncate(claim.offset)
+                    raise HeadstartError("upload_unclear")
+                if len(waiting) >= _WRITE_BYTES:
+                    have = await to_thread.run_sync(_write, file, bytes(waiting), have)
+                    waiting.clear()
+        except (ClientDisconnect, TimeoutError):
+            pass  # what has come is kept: the sender asks how much that is, and goes on
+        return await to_thread.run_sync(_write, file, bytes(waiting), have)
+
+
+def _write(file: BinaryIO, data: bytes, have: int) -> int:
+    file.write(data)
+    file.flush()
+    if have // _SYNC_BYTES != (have + len(data)) // _SYNC_BYTES:
+        os.fsync(file.fileno())
+    return have + len(data)
+
+
+def _finish(path: Path, claim: Claim) -> None:
+    """Make a whole file durable; again after a crash in between, or when its last bytes come twice."""
+    note = path.with_suffix(".json")
+    if note.exists():
+        return
+    if not path.exists():
+        part = path.with_suffix(".part")
+        part.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("ab") as file:
+            os.fsync(file.fileno())
+        part.replace(path)
+    # This write syncs the folder too, and with it the new name above.
+    shelf.write(note, json.dumps({"name": claim.name, "size": claim.size}).encode())
+
+
+class _Gallery:
+    """Pictures for the page, made from pixels: nothing of an original's metadata leaves."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._children = Children("core.images:answer", images.DECODING)
+        # Threads of their own: the server's few must not all wait for pictures.
+        self._limiter = CapacityLimiter(4)
+
+    async def thumbnail(self, request: Request) -> Response:
+        picture_id = await self._known(request)
+        path = self._store.thumbnail(picture_id)
+        if not path.is_file():
+            data = await self._ask(picture_id, {})
+            await to_thread.run_sync(shelf.write, path, data)
+        return FileResponse(path, media_type="image/jpeg", headers=_FOREVER)
+
+    async def picture(self, request: Request) -> Response:
+        data = await self._ask(await self._known(request), {"show": PICTURE_PX})
+        return Response(data, media_type="image/jpeg", headers=_FOREVER)
+
+    async def _known(self, request: Request) -> str:
+        picture_id: str = request.path_params["picture_id"]
+        if not _SHA256.fullmatch(picture_id) or await to_thread.run_sync(self._store.facts, picture_id) is None:
+            raise HeadstartError("address_unknown")
+        return picture_id
+
+    async def _ask(self, picture_id: str, question: dict[str, Any]) -> bytes:
+        path = self._store.pictures.path(picture_id)
+        if not path.is_file():
+            raise HeadstartError("address_unknown")
+        ask = partial(self._children.ask, question | {"path": str(path)})
+        _, data = await to_thread.run_sync(ask, limiter=self._limiter)
+        return data
+
+
+async def _model(store: Store, request: Request) -> Response:
+    run_id, name = request.path_params["run_id"], request.path_params["name"]
+    if not _KEY.fullmatch(run_id) or name not in await to_thread.run_sync(store.artifacts, run_id):
+        raise HeadstartError("address_unknown")
+    path = store.folder(run_id) / name
+    if not path.is_file():
+        raise HeadstartError("address_unknown")
+    # The same run may be trained again, so its files are not kept by the browser.
+    headers = {"Cache-Control": "private, no-cache"}
+    return FileResponse(path, media_type="application/octet-stream", filename=name, headers=headers)
+
+
+async def _nothing(_: Request) -> Response:
+    raise HeadstartError("address_unknown")
+
+
+_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+
+
+def _answered(endpoint: Endpoint) -> Endpoint:
+    """The endpoint, whose errors become JSON: a sentence and a hint, or an error id that the log explains."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except HeadstartError as error:
+            return _refusal(error)
+        except Exception as error:  # the last stop: an error id for the user, the traceback for the log
+            key = uuid.uuid4().hex[:8]
+            _logger.exception("error %s", key)
+            full = isinstance(error, OSError) and error.errno in _DISK
+            return _refusal(HeadstartError("disk_full" if full else "internal", id=key))
+
+    return answer
+
+
+def _refusal(error: HeadstartError) -> JSONResponse:
+    return JSONResponse({"error": error.message, "hint": error.hint}, _STATUS.get(error.code, 422))
+
+
+_LOCAL = ("localhost", "127.0.0.1", "[::1]")
+_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+_HOST = re.compile(r"([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
+# Tried in Chromium with Streamlit 1.67: blob: loads its components, wasm-unsafe-eval its maps and tables, data: its
+# camera; the hash is that of the one script inside its page, and another one there would only not run.
+_CSP = (
+    "default-src 'self'; script-src 'self' 'sha256-THxz9J9+wf7rhwR2YkXJoSZ13UCmYyC+3lNDv2+8ugA=' 'wasm-unsafe-eval' "
+    "blob:; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; "
+    # Not every browser counts the WebSocket of the page's own host as 'self'.
+    "media-src 'self' blob:; connect-src 'self' data: ws://{host} wss://{host}; worker-src 'self' blob:; "
+    "frame-ancestors 'self'; object-src 'none'; base-uri 'self'; form-action 'self'"
+)
+_HEADERS = {
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "SAMEORIGIN",
+    "referrer-policy": "same-origin",
+    "permissions-policy": "camera=(self), microphone=(), geolocation=()",
+    "cross-origin-resource-policy": "same-origin",
+}
+
+
+class Guard:
+    """ASGI middleware for HTTP and WebSocket, since Streamlit's whole page runs over the latter."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        named = os.environ.get("HEADSTART_HOSTS", "").lower().split(",")
+        self._hosts = {*_LOCAL, *(name.strip() for name in named)} - {""}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        host, error = self._check(scope)
+        headers = {**_HEADERS, "content-security-policy": _CSP.format(host=host)}
+        app = self._app if error is None else _closed if scope["type"] == "websocket" else _refusal(error)
+        await app(scope, receive, partial(_send_with, headers, send))
+
+    def _check(self, scope: Scope) -> tuple[str, HeadstartError | None]:
+        """The host that was asked for, and what is wrong with the request."""
+        headers = Headers(scope=scope)
+        hosts = [value.lower() for value in headers.getlist("host")]
+        match = _HOST.fullmatch(hosts[0]) if len(hosts) == 1 else None
+        if match is None or match[1] not in self._hosts:
+            # Another name that leads here is how a foreign page gets past the browser's rules (DNS rebinding).
+            return "localhost", HeadstartError("host_unknown", host=", ".join(hosts) or "-")
+        if scope["type"] == "websocket" or scope["method"] not in _SAFE_METHODS:
+            origin = headers.get("origin", "").lower()
+            if urlsplit(origin)[:2] not in (("http", hosts[0]), ("https", hosts[0])):
+                return hosts[0], HeadstartError("origin_foreign")
+        return hosts[0], None
+
+
+async def _send_with(headers: Mapping[str, str], send: Send, message: Message) -> None:
+    if message["type"] == "http.response.start":
+        ours = [(name.encode(), value.encode()) for name, value in headers.items()]
+        theirs = [pair for pair in message.get("headers", []) if pair[0].decode("latin-1").lower() not in headers]
+        message = {**message, "headers": [*theirs, *ours]}
+    await send(message)
+
+
+async def _closed(_: Scope, receive: Receive, send: Send) -> None:
+    """Refuse a WebSocket: closed before it is accepted, the browser sees 403."""
+    await receive()
+    await send({"type": "websocket.close", "code": 4403})

@@ -1,0 +1,156 @@
+"""The pictures of a project: bring them, see what was not used and why, sort them, divide them."""
+
+import pandas as pd
+import streamlit as st
+
+from core import album, jobs, messages
+from core.album import ClassRow, Filter
+from core.store import Project
+from pages.parts import gallery, live, shell, uploader
+from pages.parts.gallery import Tile
+from pages.parts.words import percent, plain, say
+
+_PAGE = 60  # pictures in the gallery at a time
+_STRIP = 7  # pictures beside a class
+_FEW = 10  # pictures a class needs for a first impression
+_UNEVEN = 3  # times as many pictures as the smallest class, from which on it matters
+
+
+def _take_in(found: Project) -> None:
+    batch = uploader.receive(found.id, slim=bool(rows))
+    if batch:
+        store = shell.store()
+        params = {"path": str(store.home / "inbox" / batch), "batch": batch, "label": st.session_state.get("loose", "")}
+        jobs.start(store, found.id, "intake", params)
+        st.rerun()
+    with st.expander(say("loose_class"), icon=":material/label:"):
+        st.text_input(
+            say("loose_class"), key="loose", placeholder=say("loose_class_hint"), help=say("loose_help"), max_chars=80
+        )
+
+
+def _findings(found: Project) -> None:
+    """What the user should know before training, in sentences."""
+    outcomes = shell.store().outcomes(found.id)
+    total = sum(n for (outcome, _), n in outcomes.items() if outcome != "ignored")
+    unused = sum(n for (outcome, _), n in outcomes.items() if outcome == "excluded")
+    if len(rows) == 1:
+        st.warning(say("one_class"), icon=":material/warning:")
+    for row in rows:
+        if row.n < _FEW:
+            st.warning(say("few", label=plain(row.label), n=row.n), icon=":material/warning:")
+    most, least = max(rows, key=lambda r: r.n), min(rows, key=lambda r: r.n)
+    if most.n > _UNEVEN * least.n:
+        times = round(most.n / least.n)
+        text = say("uneven", most=plain(most.label), least=plain(least.label), times=times)
+        st.warning(text, icon=":material/balance:")
+    if not unused:
+        st.caption(f":material/check: {say('all_used', n=total)}")
+        return
+    reasons = [f"{messages.REASONS[reason]} {n}" for (outcome, reason), n in outcomes.items() if outcome == "excluded"]
+    with st.expander(f"{say('not_used', n=unused, total=total)}: {', '.join(reasons)}", icon=":material/rule:"):
+        sentences = [(file.name, *messages.error(file.reason, file.values)) for file in shell.store().unused(found.id)]
+        table = pd.DataFrame(sentences, columns=[say("file"), say("reason"), say("todo")])
+        st.dataframe(table, hide_index=True, width="stretch", height="content" if len(table) < 9 else 330)
+
+
+def _classes(found: Project) -> None:
+    st.subheader(say("classes"), anchor=False)
+    most = max(row.n for row in rows)
+    for row in rows[:12]:
+        name, strip = st.columns([2, 5], vertical_alignment="center", gap="medium")
+        with name:
+            st.progress(row.n / most, text=f"{plain(row.label)} \u00b7 {row.n}")
+        with strip:
+            shown = album.page(shell.store(), found.id, Filter(row.label), 0, _STRIP)
+            gallery.show([Tile(p.id, p.label) for p in shown], f"strip-{row.label}", 84, strip=True)
+
+
+def _split(found: Project) -> None:
+    st.subheader(say("split"), anchor=False, help=say("split_help"))
+    total = sum(row.n for row in rows)
+    parts = {part: sum(row.parts[part] for row in rows) for part in ("train", "val", "test")}
+    shades = zip(("#0F766E", "#4F9F96", "#B45309"), parts.items(), strict=True)
+    pieces = [f'<div style="flex:{n};background:{color};height:14px"></div>' for color, (_, n) in shades]
+    st.html(f'<div style="display:flex;gap:3px;border-radius:7px;overflow:hidden">{"".join(pieces)}</div>')
+    st.caption(" \u00b7 ".join(f"**{name}** {n} ({percent(n / total)})" for name, n in parts.items()))
+    locked = album.test_is_locked(shell.store(), found.id)
+    if locked:
+        st.caption(f":material/lock: {say('split_locked')}")
+    test, val = st.columns(2)
+    chosen_test = test.slider(say("split_test"), 5, 40, round(found.test * 100), 5, "%d %%", disabled=locked)
+    chosen_val = val.slider(say("split_val"), 5, 40, round(found.val * 100), 5, "%d %%", disabled=locked)
+    if not locked and (chosen_test, chosen_val) != (round(found.test * 100), round(found.val * 100)):
+        album.set_split(shell.store(), found.id, found.split_seed, chosen_val / 100, chosen_test / 100)
+        st.rerun()
+
+
+def _gallery(found: Project) -> None:
+    store = shell.store()
+    st.subheader(say("pictures"), anchor=False)
+    label_box, part_box, out_box = st.columns([2, 1, 1], vertical_alignment="bottom")
+    names = [row.label for row in rows]
+    label = label_box.selectbox(
+        say("class"), [None, *names], format_func=lambda x: say("any_class") if x is None else x, key="filter-class"
+    )
+    part = part_box.selectbox(
+        say("part"), [None, "train", "val", "test"], format_func=lambda x: x or say("any_part"), key="filter-part"
+    )
+    left_out = out_box.toggle(say("left_out"), key="filter-out")
+    which = Filter(label, None if left_out else part, left_out)
+    n = album.count(store, found.id, which)
+    pages = max(1, -(-n // _PAGE))
+    current = st.pagination(pages, key="gallery-page") if pages > 1 else 1
+    shown = album.page(store, found.id, which, (min(current, pages) - 1) * _PAGE, _PAGE)
+    key = f"gallery-{st.session_state.get('gallery-turn', 0)}"
+    actions = st.container(key="actions")
+    chosen = gallery.select([Tile(p.id, p.label, p.label) for p in shown], key, 120)
+    with actions:
+        _actions(found, names, chosen, left_out)
+
+
+def _actions(found: Project, names: list[str], chosen: list[str], left_out: bool) -> None:
+    """What can be done with the selected pictures."""
+    if not chosen:
+        st.caption(say("select_hint"))
+        return
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.markdown(f"**{say('selected', n=len(chosen))}**", width="content")
+        target = st.selectbox(
+            say("move_to"), names, accept_new_options=True, index=None, key="target", width=240,
+            placeholder=say("new_class"),
+        )  # fmt: skip
+        move = shell.attempt(lambda: _change(lambda: album.relabel(shell.store(), found.id, chosen, target or "")))
+        st.button(say("move"), key="move", type="primary", disabled=not target, on_click=move)
+        out = shell.attempt(lambda: _change(lambda: album.exclude(shell.store(), found.id, chosen, not left_out)))
+        st.button(say("take_back" if left_out else "leave_out"), key="leave-out", on_click=out)
+
+
+def _change(action) -> None:  # type: ignore[no-untyped-def]
+    action()
+    st.session_state["gallery-turn"] = st.session_state.get("gallery-turn", 0) + 1  # a new gallery: nothing selected
+
+
+found = shell.project()
+rows: list[ClassRow] = album.classes(shell.store(), found.id)
+job = jobs.latest(shell.store(), found.id, "intake")
+
+if job is not None and job.state != "succeeded":
+    live.panel(found, job)
+if not rows and (job is None or not job.active):
+    st.title(say("data_empty"), anchor=False)
+    st.markdown(say("data_empty_more"))
+    _take_in(found)
+elif rows:
+    _findings(found)
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        _classes(found)
+    with right:
+        _split(found)
+        if len(rows) >= 2 and st.button(say("next_train"), type="primary", key="next", width="stretch"):
+            shell.go("train", found)
+        st.subheader(say("add_pictures"), anchor=False)
+        if job is None or not job.active:
+            _take_in(found)
+    _gallery(found)

@@ -1,0 +1,12 @@
+"""Try the newest model on any picture."""
+
+from pages.parts import shell, trial
+from pages.parts.words import say
+
+found = shell.project()
+runs = shell.finished(found)
+if not runs:
+    shell.empty(say("demo_empty"), say("demo_empty_more"), "train", found, say("go_train"))
+else:
+    trial.draw(found, runs[0], wide=False)
+    shell.link("present", found, say("present_open"), icon=":material/present_to_all:", help=say("present_help"))

@@ -1,0 +1,52 @@
+"""Pictures side by side: lazy thumbnails that can be selected, with captions.
+
+One component for every place that shows pictures. Only ids travel between page and browser; thumbnails come from the
+server's own route and captions are set as text, so nothing a user typed becomes markup.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import streamlit as st
+
+from pages.parts import shell
+
+_COMPONENT = shell.component("gallery")
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One picture with what stands under it and what it shows in words."""
+
+    id: str
+    alt: str
+    caption: str = ""
+
+
+def show(tiles: Sequence[Tile], key: str, size: int = 120, strip: bool = False) -> None:
+    """Pictures to look at; `strip` keeps them in one line."""
+    _draw(tiles, key, size, "show", strip=strip)
+
+
+def pick(tiles: Sequence[Tile], key: str, size: int = 120, current: str | None = None) -> str | None:
+    """A line of pictures to click; answers the id of the one that was clicked just now."""
+    result = _draw(tiles, key, size, "one", selected=[current] if current else [], strip=True)
+    return result.picked
+
+
+def select(tiles: Sequence[Tile], key: str, size: int = 120) -> list[str]:
+    """Pictures to select; answers the ids of those that are."""
+    before = (st.session_state.get(key) or {}).get("selected") or []
+    shown = {tile.id for tile in tiles}
+    result = _draw(tiles, key, size, "many", selected=[picture for picture in before if picture in shown])
+    return [picture for picture in result.selected or [] if picture in shown]
+
+
+def _draw(tiles, key, size, mode, selected=(), strip=False):  # type: ignore[no-untyped-def]
+    items = [{"id": tile.id, "alt": tile.alt, "caption": tile.caption} for tile in tiles]
+    return _COMPONENT(
+        key=key,
+        data={"items": items, "size": size, "mode": mode, "selected": list(selected), "strip": strip},
+        on_selected_change=lambda: None,
+        on_picked_change=lambda: None,
+    )

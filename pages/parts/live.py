@@ -1,0 +1,121 @@
+"""One job as it runs: a chip for every page, and the panel with steps, curves and what can be done.
+
+Both read the store at every tick and hold nothing: a reload, a second tab or a restarted server show the same.
+"""
+
+import time
+
+import streamlit as st
+
+from core import charts, jobs, messages
+from core.jobs import Event, Job
+from core.store import Project
+from pages.parts import shell
+from pages.parts.words import duration, plain, say
+
+_TICK_S = 1.0
+
+
+def chip(found: Project, job: Job) -> None:
+    """A thin bar with the step of a running job, and where to watch it."""
+    st.fragment(_chip, run_every=_TICK_S)(found, job.id)
+
+
+def _chip(found: Project, job_id: str) -> None:
+    job = jobs.get(shell.store(), job_id)
+    if not job.active:
+        st.rerun(scope="app")
+    with st.container(key="chip"):
+        st.progress(_share(job), text=_step_text(job))
+
+
+def panel(found: Project, job: Job) -> None:
+    """Everything about a job: while it runs it refreshes itself, and the page once when it has ended."""
+    if job.active:
+        st.fragment(_running, run_every=_TICK_S)(job.id)
+    else:
+        _draw(job)
+
+
+def _running(job_id: str) -> None:
+    job = jobs.get(shell.store(), job_id)
+    if not job.active:
+        st.rerun(scope="app")
+    _draw(job)
+    if job.state == "cancelling":
+        st.caption(say("cancelling"))
+    else:
+        st.button(say("cancel"), key=f"cancel-{job.id}", on_click=jobs.cancel, args=(shell.store(), job.id))
+
+
+def _draw(job: Job) -> None:
+    events = jobs.events(shell.store(), job.id)
+    if job.active:
+        st.progress(_share(job), text=_step_text(job))
+        past = [event.key for event in events if event.kind == "stage" and event.key != job.stage]
+        st.caption("  ".join(f":material/check: {messages.STAGES[name]}" for name in past))
+    elif job.state in ("failed", "cancelled"):
+        _stopped(job)
+    if job.kind == "train":
+        curves(events)
+    for event in events:
+        if event.kind == "note":
+            st.markdown(plain(messages.note(event.facts["code"], event.facts["values"])))
+
+
+def _stopped(job: Job) -> None:
+    """Why a job is not running any more, and the button that lets it go on."""
+    error = shell.outcome(job)
+    kind = "job" if job.kind == "train" else "intake"
+    if error is None:
+        st.info(say(f"{kind}_cancelled"), icon=":material/cancel:")
+    else:
+        title = say(f"{kind}_died" if error.code == "worker_died" else f"{kind}_failed")
+        st.error(f"**{title}.** {plain(error.message)} {plain(error.hint)}", icon=":material/error:")
+    resume = shell.attempt(lambda: _resume(job.id))
+    st.button(say("resume"), key=f"resume-{job.id}", type="primary", help=say("resume_help"), on_click=resume)
+
+
+def _resume(job_id: str) -> None:
+    jobs.resume(shell.store(), job_id)
+
+
+def curves(events: list[Event]) -> None:
+    """The curves of head and fine-tuning, updated in place."""
+    rows = [event.facts for event in events if event.kind == "epoch"]
+    head = [row for row in rows if row["stage"] == "head"]
+    tuned = [row for row in rows if row["stage"] == "fine_tune"]
+    if not rows:
+        return
+    colors = charts.DARK if shell.dark() else charts.LIGHT
+    for what in ("accuracy", "loss"):
+        words = {
+            "title": say(f"curve_{what}"), "train": say("curve_train"), "val": say("curve_val"),
+            "epoch": say("curve_epoch"), "tune": say("curve_tune"), "best": say("curve_best"),
+        }  # fmt: skip
+        option = charts.training(head, tuned, what, colors, words)
+        st.echarts_chart(option, key=f"curve-{what}", height=230, theme=None, alt=say(f"curve_{what}"))
+    st.caption(say("curve_help"))
+
+
+def _share(job: Job) -> float:
+    return min(1.0, job.done / job.total) if job.total else 0.0
+
+
+def _step_text(job: Job) -> str:
+    """The step in words, with speed and time left where they are known."""
+    parts = [f"**{messages.STAGES.get(job.stage, job.stage)}**"]
+    seconds = time.time() - job.stage_at if job.stage_at else 0.0
+    if job.stage in ("head", "fine_tune") and job.total:
+        parts.append(say("epoch_of", n=job.done, total=job.total))
+    elif not job.total and job.stage_at:
+        parts.append(duration(seconds))
+    elif job.total:
+        parts.append(f"{job.done} / {job.total}")
+    if job.done and job.total and seconds > 1:
+        rate = job.done / seconds
+        if job.stage in ("intake", "features", "boundary"):
+            parts.append(say("per_second", n=round(rate)))
+        if job.done < job.total:
+            parts.append(say("step_left", time=duration((job.total - job.done) / rate)))
+    return " \u00b7 ".join(parts)

@@ -1,0 +1,116 @@
+"""What every page stands on: the store, the project of the URL, links to other steps, and how errors look.
+
+The truth is in the store; the session holds an id or two. A page calls `project()` first and draws what it likes below.
+"""
+
+import gc
+import logging
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from core import settings
+from core.errors import HeadstartError
+from core.jobs import Job
+from core.store import Project, Run, Store
+from pages.parts.words import plain, say
+
+ART = Path(__file__).parent / "art"
+FRONT = Path(__file__).parent / "front"
+STEPS = ("data", "train", "results", "demo", "export")
+PAGES: dict[str, "st.Page"] = {}  # filled by studio.py on every run
+
+
+@st.cache_resource(show_spinner=False)
+def store() -> Store:
+    """The one store of this server."""
+    gc.collect()
+    gc.freeze()  # Streamlit collects after every run; without this it walks all imported modules each time
+    return Store(settings.home())
+
+
+def component(name: str) -> Any:
+    """A component of ours from its files in `front`, read once."""
+    html, css, js = ((FRONT / f"{name}.{kind}").read_text() for kind in ("html", "css", "js"))
+    return st.components.v2.component(name, html=html, css=css, js=js)
+
+
+def dark() -> bool:
+    """Whether the page is shown on dark ground."""
+    return st.context.theme.type == "dark"
+
+
+def project() -> Project:
+    """The project of the URL. Without one, the page sends to the projects."""
+    key = st.query_params.get("project")
+    if key:
+        try:
+            return store().project(key)
+        except HeadstartError as error:
+            show(error)
+    st.page_link(PAGES["projects"], label=say("all_projects"), icon=":material/arrow_back:")
+    st.stop()
+
+
+def finished(found: Project) -> list[Run]:
+    """The runs of a project that have a model, the newest first."""
+    return [run for run in store().runs(found.id) if run.result is not None]
+
+
+def link(step: str, found: Project, label: str | None = None, **options: object) -> None:
+    """A link to a step of the same project."""
+    st.page_link(PAGES[step], label=label or say(step), query_params={"project": found.id}, **options)  # type: ignore[arg-type]
+
+
+def go(step: str, found: Project) -> None:
+    """Switch to a step of the same project."""
+    st.switch_page(PAGES[step], query_params={"project": found.id})
+
+
+def show(error: HeadstartError) -> None:
+    """What happened and what to do next."""
+    st.error(f"{plain(error.message)} {plain(error.hint)}", icon=":material/error:")
+
+
+def attempt(action: Callable[[], None]) -> Callable[[], None]:
+    """A callback whose HeadstartError is shown at the top of the page that follows."""
+
+    def guarded() -> None:
+        try:
+            action()
+        except HeadstartError as error:
+            st.session_state["error"] = error
+
+    return guarded
+
+
+def show_pending_error() -> None:
+    """The error of the last action, once."""
+    error = st.session_state.pop("error", None)
+    if error is not None:
+        show(error)
+
+
+def empty(title: str, more: str, step: str | None = None, found: Project | None = None, label: str = "") -> None:
+    """What a page says when it has nothing to show yet, and where to go."""
+    with st.container(horizontal_alignment="center", key="empty", gap="small"):
+        st.space("large")
+        st.subheader(title, anchor=False, text_alignment="center")
+        st.markdown(more, text_alignment="center")
+        if step and found and st.button(label, type="primary", key="empty-go"):
+            go(step, found)
+
+
+def fault(error: Exception) -> None:
+    """A fault of ours: an id for the user, the traceback for the log."""
+    key = uuid.uuid4().hex[:8]
+    logging.getLogger("headstart").exception("error %s", key, exc_info=error)
+    st.error(f"**{say('fault_title')}.** {say('fault', id=key)}", icon=":material/error:")
+
+
+def outcome(job: Job) -> HeadstartError | None:
+    """The error a job ended with, if it did."""
+    return HeadstartError(job.error["code"], **job.error["values"]) if job.error else None

@@ -1,0 +1,104 @@
+"""Trying a model on one picture: upload, camera or an example, and the answer in words and bars.
+
+The demo and the presentation are the same thing in two frames. Pictures are answered by a warm child process; nothing
+that is tried is kept.
+"""
+
+import json
+import time
+from pathlib import Path
+
+import streamlit as st
+
+from core.errors import HeadstartError
+from core.evaluation import Evaluation
+from core.predictor import Prediction, Predictor
+from core.store import Project, Run
+from pages.parts import gallery, shell
+from pages.parts.gallery import Tile
+from pages.parts.words import percent, plain, say
+
+_EXAMPLES = 12
+_SHOWN = 5  # classes with a bar
+_SURE = 0.6  # below this the answer is called uncertain: wrong answers are mostly below, right ones above
+
+
+@st.cache_resource(show_spinner=False, max_entries=3, on_release=lambda predictor: predictor.close())
+def _predictor(folder: str, model: str) -> Predictor:
+    """A warm process for a model; `model` is its sha256, so that a new model gets a new process."""
+    return Predictor(Path(folder))
+
+
+def draw(found: Project, run: Run, wide: bool) -> None:
+    """Everything: where the picture comes from, the picture, the answer."""
+    store = shell.store()
+    predictor = _predictor(str(store.folder(run.id)), store.artifacts(run.id)["model.tflite"])
+    picture, answer = st.columns([5, 4] if wide else [1, 1], gap="large", vertical_alignment="center")
+    data, truth = _chosen(found, run)
+    if data is None:
+        return
+    with picture:
+        st.image(data, width="stretch")
+        if truth:
+            st.caption(say("demo_from", label=plain(truth)))
+    with answer:
+        started = time.perf_counter()
+        try:
+            prediction = predictor.predict(data)
+        except HeadstartError as error:
+            shell.show(error)
+            return
+        _answer(prediction, (time.perf_counter() - started) * 1000)
+
+
+def _answer(prediction: Prediction, ms: float) -> None:
+    st.title(plain(prediction.label), anchor=False)
+    key = "demo_sure" if prediction.probability >= _SURE else "demo_unsure"
+    st.markdown(f"### {say(key, p=percent(prediction.probability))}")
+    for label, probability in prediction.scores[:_SHOWN]:
+        st.progress(min(1.0, probability), text=f"{plain(label)} \u00b7 {percent(probability)}")
+    st.caption(say("demo_time", ms=round(ms)))
+
+
+def _chosen(found: Project, run: Run) -> tuple[bytes | None, str]:
+    """The picture to answer, and what it is known to show; the newest choice wins."""
+    source = st.container(key="source")
+    with source:
+        upload, camera = st.columns([3, 1], vertical_alignment="bottom")
+        turn = st.session_state.get("trial-turn", 0)
+        file = upload.file_uploader(
+            say("demo_upload"), ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif"], key=f"try-{turn}"
+        )
+        if camera.toggle(say("demo_camera"), key="camera"):
+            file = st.camera_input(say("demo_camera"), key=f"camera-{turn}", label_visibility="collapsed") or file
+        st.caption(say("demo_examples"))
+        examples = _examples(run)
+        current = st.session_state.get("example")
+        clicked = gallery.pick([Tile(key, label) for key, label in examples], "examples", 84, current)
+    if clicked:
+        st.session_state["example"] = clicked
+        st.session_state["trial-turn"] = turn + 1  # an upload from before no longer counts
+        st.rerun()
+    if file is not None:
+        return file.getvalue(), ""
+    known = dict(examples)
+    key = current if current in known else next(iter(known), None)
+    return (shell.store().pictures.path(key).read_bytes(), known[key]) if key else (None, "")
+
+
+def _examples(run: Run) -> list[tuple[str, str]]:
+    """Test pictures of all classes in turn, as (id, class)."""
+    evaluation = _evaluation(str(shell.store().folder(run.id) / "evaluation-test.json"))
+    by_class: dict[int, list[str]] = {}
+    for key, truth in zip(evaluation.ids, evaluation.truth.tolist(), strict=True):
+        by_class.setdefault(truth, []).append(key)
+    rounds = [
+        (keys[i], evaluation.classes[c]) for i in range(_EXAMPLES) for c, keys in by_class.items() if i < len(keys)
+    ]
+    return rounds[:_EXAMPLES]
+
+
+@st.cache_data(show_spinner=False, max_entries=8)
+def _evaluation(path: str) -> Evaluation:
+    with open(path, "rb") as file:
+        return Evaluation.from_dict(json.load(file))

@@ -1,0 +1,65 @@
+"""The frame around every page: the sidebar with the projects, and the way through the steps of one.
+
+How far a step is comes from the store, never from the session.
+"""
+
+import streamlit as st
+
+from core import album, jobs
+from core.store import Project
+from pages.parts import live, shell
+from pages.parts.words import plain, say
+
+_ICONS = {
+    "empty": ":material/radio_button_unchecked:",
+    "ready": ":material/arrow_circle_right:",
+    "running": ":material/progress_activity:",
+    "done": ":material/check_circle:",
+}
+
+
+def frame(current: str) -> None:
+    """The top line (project and way) and the sidebar."""
+    key = st.query_params.get("project")
+    found = next((p for p in shell.store().projects() if p.id == key), None)
+    st.logo(shell.ART / "icon.png", size="large")
+    with st.sidebar:
+        st.page_link(shell.PAGES["projects"], label=say("all_projects"), icon=":material/grid_view:")
+        for other in shell.store().projects()[:12]:
+            st.page_link(
+                shell.PAGES["data"],
+                label=plain(other.name),
+                query_params={"project": other.id},
+                disabled=other.id == key,
+            )
+        st.divider()
+        st.caption(say("help"))
+        st.caption(say("privacy"))
+    if found is None or current == "projects":
+        return
+    states = step_states(found)
+    with st.container(horizontal=True, vertical_alignment="center", key="way", gap="small"):
+        st.markdown(f"**{plain(found.name)}**", width="content")
+        for step in shell.STEPS:
+            here = say(step) if step != current else f"**{say(step)}**"
+            shell.link(step, found, here, icon=_ICONS[states[step]])
+    job = jobs.latest(shell.store(), found.id)
+    if job is not None and job.active and current != ("data" if job.kind == "intake" else "train"):
+        live.chip(found, job)
+
+
+def step_states(found: Project) -> dict[str, str]:
+    """How far each step is, read from the store."""
+    rows = album.classes(shell.store(), found.id)
+    job = jobs.latest(shell.store(), found.id)
+    active = job.kind if job is not None and job.active else ""
+    done = bool(shell.finished(found))
+    trainable = len(rows) >= 2
+    after = "done" if done else "empty"
+    return {
+        "data": "running" if active == "intake" else "done" if rows else "ready",
+        "train": "running" if active == "train" else "done" if done else "ready" if trainable else "empty",
+        "results": after,
+        "demo": "ready" if done else "empty",
+        "export": "ready" if done else "empty",
+    }

@@ -1,0 +1,262 @@
+"""All text of the pages, by key, so that a second language is a translation of this file.
+
+`say` fills a text with values. Text that a user typed or uploaded goes through `plain` first.
+"""
+
+import re
+from typing import Any
+
+_MARKUP = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$:^&=])")
+
+WORDS = {
+    # frame
+    "app": "Headstart",
+    "projects": "Projects",
+    "data": "Data",
+    "train": "Train",
+    "results": "Results",
+    "demo": "Demo",
+    "export": "Export",
+    "present": "Present",
+    "help": (
+        "**How it works.** A network trained on a large data set sees edges, textures and shapes in any picture. "
+        "Headstart keeps it *frozen* (its weights are not changed) and trains a small *head* on what it sees. Then, if "
+        "you like, the last blocks of the network go on learning, slowly (*fine-tuning*)."
+    ),
+    "privacy": "Everything stays on this machine.",
+    "all_projects": "All projects",
+    "first": "First",
+    "fault_title": "Something went wrong that should not have",
+    "fault": "Error {id}. Nothing of your data is lost. Reload the page; the log has the details.",
+    # projects
+    "hero": "Teach a network to tell your pictures apart",
+    "hero_more": "No code, no cloud, no GPU. Bring pictures in folders, train in seconds, show the result to anyone.",
+    "hero_upload": "**Bring pictures.** One folder for each class, or a ZIP.",
+    "hero_train": "**Train.** A pretrained network does the seeing; your classes are learned on top.",
+    "hero_show": "**Show.** Try new pictures, present a demo, take the model away.",
+    "try_sample": "Try the sample",
+    "try_sample_help": "Draws 300 pictures of five traffic signs, some of them faulty on purpose.",
+    "new_project": "New project",
+    "project_name": "Name of the project",
+    "project_name_hint": "Leaves of my garden",
+    "create": "Create project",
+    "sample_name": "Traffic signs",
+    "card_counts": "{n} pictures, {classes} classes",
+    "card_empty": "No pictures yet",
+    "card_score": "Right on **{score}** of {n} test pictures",
+    "card_untrained": "Not trained yet",
+    "open": "Open",
+    "delete": "Delete",
+    "rename": "Rename",
+    "delete_title": "Delete this project?",
+    "delete_text": "{name}, its labels and its {runs} trained models will be gone. Pictures used elsewhere stay there.",
+    "delete_yes": "Delete project",
+    "cancel": "Cancel",
+    # data
+    "data_empty": "Add the pictures you want to learn from",
+    "data_empty_more": (
+        "Two classes or more, one folder each; ten pictures a class are a start, fifty are good. Files that cannot be "
+        "used are named, the others are kept."
+    ),
+    "drop": "Drop a ZIP, a folder or pictures here",
+    "drop_more": "animals/cat/1.jpg, animals/dog/1.jpg - the folder is the class. Up to 20 GB.",
+    "choose_files": "Choose files",
+    "choose_folder": "Choose a folder",
+    "uploading": "Uploading",
+    "upload_failed": "The connection was lost. Trying again.",
+    "upload_gave_up": "The upload stopped: the server cannot be reached. Choose the files again to go on.",
+    "left": "left",
+    "add_pictures": "Add pictures",
+    "loose_class": "Class of pictures that are in no folder",
+    "loose_class_hint": "for example: cat",
+    "loose_help": "Only needed when you drop single pictures. A new name makes a new class.",
+    "reading": "Reading your pictures",
+    "not_used": "{n} of {total} files are not used",
+    "all_used": "All {n} files are used",
+    "why_not": "Files that are not used, and why",
+    "file": "File",
+    "reason": "Why",
+    "todo": "What to do",
+    "classes": "Classes",
+    "pictures": "Pictures",
+    "class": "Class",
+    "any_class": "All classes",
+    "part": "Part",
+    "any_part": "All parts",
+    "left_out": "Left out",
+    "selected": "{n} selected",
+    "select_hint": "Click pictures to select them.",
+    "move_to": "Move to class",
+    "move": "Move",
+    "new_class": "New class",
+    "leave_out": "Leave out",
+    "take_back": "Take back in",
+    "undo": "Undo",
+    "split": "Training, checking, testing",
+    "split_help": (
+        "*Train* pictures are learned from. *Val* pictures choose the best moment of the training. *Test* pictures are "
+        "kept back until the end: the score on them is what new pictures will get."
+    ),
+    "split_test": "Test pictures",
+    "split_val": "Val pictures",
+    "split_locked": "The test part is locked: it came with your folders, or a model was measured on it.",
+    "next_train": "Train a model",
+    "few": "**{label}** has only {n} pictures. Ten or more give a first impression.",
+    "uneven": "**{most}** has {times} times as many pictures as **{least}**. The model will lean toward it.",
+    "one_class": "There is one class. A model needs at least two to tell apart.",
+    "no_class_yet": "No usable pictures yet",
+    # train
+    "train_locked": "Add pictures of at least two classes first",
+    "train_locked_more": "Then a model can learn to tell them apart.",
+    "dial": "How much effort",
+    "fast": "Fast",
+    "balanced": "Balanced",
+    "best": "Best",
+    "dial_help": "Sets everything below. Open *All settings* to change single things.",
+    "plan_frozen": "{backbone}, frozen; a {head} is trained on its features. About {time}.",
+    "plan_tuned": "{backbone}; a {head}, then its top {blocks} blocks are fine-tuned. About {time}.",
+    "head_linear": "linear head",
+    "head_hidden": "head with {n} neurons",
+    "backbone": "Backbone",
+    "backbone_help": "The pretrained network that looks at your pictures.",
+    "card_size": "{mb} MB, {ms} ms a picture",
+    "card_top1": "{top1} % on ImageNet",
+    "download": "Get it ({mb} MB)",
+    "use": "Use",
+    "used": "In use",
+    "all_settings": "All settings",
+    "group_head": "Head",
+    "group_tune": "Fine-tuning",
+    "group_augment": "Augmentation",
+    "group_advanced": "Advanced",
+    "start": "Start training",
+    "train_again": "Train again",
+    "time_s": "{n} s",
+    "time_min": "{n} min",
+    "live_empty": "The training will be shown here",
+    "live_empty_more": "Curves, time left and what the numbers mean.",
+    "step_left": "about {time} left in this step",
+    "per_second": "{n} pictures per second",
+    "epoch_of": "epoch {n} of {total}",
+    "job_failed": "The training stopped",
+    "job_died": "The training was interrupted",
+    "job_cancelled": "The training was cancelled",
+    "intake_failed": "Reading the pictures stopped",
+    "intake_died": "Reading the pictures was interrupted",
+    "intake_cancelled": "Reading the pictures was cancelled",
+    "resume": "Go on",
+    "resume_help": "Continues from the work that was finished.",
+    "cancelling": "Stopping at the next step",
+    "curve_accuracy": "Accuracy",
+    "curve_loss": "Loss",
+    "curve_train": "train",
+    "curve_val": "val",
+    "curve_epoch": "Epoch",
+    "curve_tune": "fine-tuning",
+    "curve_best": "best",
+    "curve_help": "Val rises with train: it learns. Val loss rises while train loss falls: it memorizes.",
+    "done_score": "Done. Right on {correct} of {n} test pictures.",
+    "done_no_test": "Done. There were too few pictures for a test.",
+    "see_results": "See results",
+    "already": "This training is finished already: same pictures, same settings.",
+    # results
+    "results_empty": "No model yet",
+    "results_empty_more": "Train one, and its scores and mistakes are shown here.",
+    "go_train": "Go to training",
+    "headline": "Right on {correct} of {n} pictures it had never seen: {score}, likely between {low} and {high}.",
+    "headline_none": "There were too few pictures to keep some back for a test.",
+    "headline_help": (
+        "Test pictures were used for nothing else. On other pictures of the same kind the share of right answers lies "
+        "in that range in 95 of 100 cases (Wilson interval)."
+    ),
+    "tuned_from": "Before fine-tuning: {score}.",
+    "run": "Run",
+    "run_name": "{backbone}{tuned}, {score}",
+    "run_tuned": " fine-tuned",
+    "matrix": "What was taken for what",
+    "matrix_help": "Rows: what a picture shows. Columns: what the model said. Click a cell to see its pictures.",
+    "mistakes": "Mistakes, the most certain first",
+    "no_mistakes": "No mistakes on the test pictures",
+    "cell": "**{truth}** taken for **{predicted}**: {n}",
+    "cell_right": "**{truth}**, recognized: {n}",
+    "show_mistakes": "Show all mistakes",
+    "mistake_caption": "{predicted} {p}, not {truth}",
+    "right_caption": "{truth} {p}",
+    "per_class": "Per class",
+    "curves": "Curves",
+    "runs": "Runs",
+    "precision": "Precision",
+    "precision_help": "Of the pictures the model called so, the share that was.",
+    "recall": "Recall",
+    "recall_help": "Of the pictures that are so, the share the model found.",
+    "f1": "F1",
+    "f1_help": "One number for both: their harmonic mean.",
+    "test_pictures": "Test pictures",
+    "when": "When",
+    "settings": "Settings",
+    "test_score": "Test",
+    "val_score": "Val",
+    "actual": "Shows",
+    "predicted": "Model says",
+    # demo
+    "demo_empty": "Nothing to show yet",
+    "demo_empty_more": "Train a model, and anyone can try it here.",
+    "demo_upload": "Try a picture",
+    "demo_camera": "Use the camera",
+    "demo_examples": "Or one of these, which the model never saw in training:",
+    "demo_answer": "{label}",
+    "demo_sure": "{p} sure",
+    "demo_unsure": "Not sure: {p} at most",
+    "demo_time": "Answered in {ms} ms on this machine.",
+    "demo_from": "Shows: {label}",
+    "present_open": "Present",
+    "present_help": "Full width, without menus, for showing to others. The address can be bookmarked.",
+    "present_leave": "Leave",
+    # export
+    "export_empty": "No model to take away yet",
+    "export_empty_more": "Train one first.",
+    "export_lead": "Take the model with you. Every file was checked against the measured answers first.",
+    "format": "Format",
+    "for_what": "What it is for",
+    "size": "Size",
+    "agreement": "Agreement",
+    "agrees": "Same answers within {tolerance}",
+    "exact": "Part of it",
+    "download_file": "Download",
+    "keras_for": "Keras 3 in Python: predict, or go on training. Scaling and class names are inside.",
+    "tflite_for": "LiteRT on phones, boards and servers: pixels in, features out; goes with head.npz.",
+    "head_for": "The trained layers as plain numpy arrays, for model.tflite.",
+    "json_for": "Class names and picture size, for model.tflite.",
+    "script_for": "A Python script that answers for picture files, with model.keras beside it.",
+    "script_title": "Use it in Python",
+    "script_more": "Needs `pip install keras tensorflow-cpu pillow`, and nothing of Headstart.",
+    "mb": "{n:.1f} MB",
+    "kb": "{n:.0f} KB",
+}
+
+
+def say(key: str, **values: Any) -> str:
+    """The text of a key, filled."""
+    return WORDS[key].format(**values) if values else WORDS[key]
+
+
+def plain(text: str) -> str:
+    """Text of a user, so that Markdown shows it as it is."""
+    return _MARKUP.sub(r"\\\1", text)
+
+
+def percent(share: float | None) -> str:
+    """0.934 -> 93 %."""
+    return "-" if share is None else f"{share * 100:.0f} %"
+
+
+def duration(seconds: float) -> str:
+    """A time to wait, in one unit."""
+    if seconds < 90:
+        return say("time_s", n=max(1, round(seconds)))
+    return say("time_min", n=round(seconds / 60))
+
+
+def size(n_bytes: int) -> str:
+    """Bytes as people say them."""
+    return say("mb", n=n_bytes / 1e6) if n_bytes >= 1e6 else say("kb", n=max(1, n_bytes / 1e3))

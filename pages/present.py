@@ -1,0 +1,16 @@
+"""The demo for an audience: full width, no menus, an address of its own."""
+
+import streamlit as st
+
+from pages.parts import shell, trial
+from pages.parts.words import plain, say
+
+found = shell.project()
+runs = shell.finished(found)
+with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+    st.subheader(plain(found.name), anchor=False)
+    shell.link("demo", found, say("present_leave"), icon=":material/close:")
+if not runs:
+    shell.empty(say("demo_empty"), say("demo_empty_more"))
+else:
+    trial.draw(found, runs[0], wide=True)

@@ -1,0 +1,132 @@
+"""How good the model is on pictures it has never seen, and where it is wrong."""
+
+import json
+from datetime import datetime
+
+import pandas as pd
+import streamlit as st
+
+from core import charts, jobs
+from core.evaluation import Evaluation
+from core.store import Run
+from pages.parts import gallery, live, shell
+from pages.parts.gallery import Tile
+from pages.parts.words import percent, plain, say
+
+_SHOWN = 60  # pictures beside the matrix
+
+
+@st.cache_data(show_spinner=False, max_entries=8)
+def _evaluation(path: str, run_id: str) -> Evaluation:
+    with open(path, "rb") as file:
+        return Evaluation.from_dict(json.load(file))
+
+
+def _name(run: Run) -> str:
+    result = run.result or {}
+    tuned = say("run_tuned") if result.get("fine_tune") and result["fine_tune"]["best_epoch"] else ""
+    return say("run_name", backbone=result["backbone"], tuned=tuned, score=percent(result["test_accuracy"]))
+
+
+def _headline(scores: Evaluation, run: Run) -> None:
+    if scores.interval is None:
+        st.subheader(say("headline_none"), anchor=False)
+        return
+    low, high = scores.interval
+    text = say(
+        "headline", correct=scores.correct, n=scores.n, score=percent(scores.accuracy), low=round(low * 100),
+        high=percent(high),
+    )  # fmt: skip
+    st.subheader(text, anchor=False, help=say("headline_help"))
+    before = (run.result or {}).get("before_fine_tune")
+    if before:
+        st.caption(say("tuned_from", score=percent(before["test_accuracy"])))
+
+
+def _matrix(scores: Evaluation) -> tuple[int, int] | None:
+    st.markdown(f"**{say('matrix')}**", help=say("matrix_help"))
+    colors = charts.DARK if shell.dark() else charts.LIGHT
+    figure = charts.confusion(scores, colors, {"actual": say("actual"), "predicted": say("predicted")})
+    event = st.plotly_chart(
+        figure, key="matrix", on_select="rerun", selection_mode="points", theme=None,
+        config={"displayModeBar": False}, alt=say("matrix"),
+    )  # fmt: skip
+    points = event.selection.points
+    return (int(points[0]["customdata"][0]), int(points[0]["customdata"][1])) if points else None
+
+
+def _pictures(scores: Evaluation, cell: tuple[int, int] | None) -> None:
+    """The pictures of a cell, or all mistakes."""
+    if cell is None:
+        positions = list(scores.mistakes)
+        st.markdown(f"**{say('mistakes') if positions else say('no_mistakes')}**")
+    else:
+        truth, predicted = cell
+        inside = (scores.truth == truth) & (scores.predicted == predicted)
+        positions = [i for i in scores.mistakes if inside[i]] or [int(i) for i in inside.nonzero()[0]]
+        names = {"truth": plain(scores.classes[truth]), "predicted": plain(scores.classes[predicted])}
+        st.markdown(say("cell" if truth != predicted else "cell_right", n=len(positions), **names))
+    tiles = []
+    for i in positions[:_SHOWN]:
+        truth, predicted = scores.classes[scores.truth[i]], scores.classes[scores.predicted[i]]
+        key = "right_caption" if truth == predicted else "mistake_caption"
+        caption = say(key, truth=truth, predicted=predicted, p=percent(float(scores.probabilities[i].max())))
+        tiles.append(Tile(scores.ids[i], caption, caption))
+    gallery.show(tiles, f"cell-{cell}", 150)
+
+
+def _per_class(scores: Evaluation) -> None:
+    columns = {say("class"): [row.label for row in scores.per_class]}
+    for name in ("precision", "recall", "f1"):
+        columns[say(name)] = [getattr(row, name) for row in scores.per_class]
+    columns[say("test_pictures")] = [row.support for row in scores.per_class]
+    bars = {
+        say(name): st.column_config.ProgressColumn(
+            say(name), help=say(f"{name}_help"), min_value=0, max_value=1, format="percent"
+        )
+        for name in ("precision", "recall", "f1")
+    }
+    st.dataframe(pd.DataFrame(columns), hide_index=True, width="stretch", column_config=bars)
+
+
+def _runs(all_runs: list[Run]) -> None:
+    rows = [
+        {
+            say("when"): datetime.fromtimestamp(run.created_at).strftime("%Y-%m-%d %H:%M"),
+            say("run"): _name(run),
+            say("test_score"): (run.result or {}).get("test_accuracy"),
+            say("val_score"): (run.result or {}).get("val_accuracy"),
+            say("settings"): ", ".join(f"{k} {v}" for k, v in run.plan.items() if k != "backbone"),
+        }
+        for run in all_runs
+    ]
+    shown = {say(name): st.column_config.NumberColumn(format="percent") for name in ("test_score", "val_score")}
+    st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch", column_config=shown)
+
+
+found = shell.project()
+runs = shell.finished(found)
+if not runs:
+    shell.empty(say("results_empty"), say("results_empty_more"), "train", found, say("go_train"))
+    st.stop()
+
+run = runs[0]
+if len(runs) > 1:
+    run = st.selectbox(say("run"), runs, format_func=_name, key=f"run-{found.id}", width=420)
+scores = _evaluation(str(shell.store().folder(run.id) / "evaluation-test.json"), run.id)
+_headline(scores, run)
+if scores.n:
+    left, right = st.columns([1, 1], gap="large")
+    with left:
+        cell = _matrix(scores)
+    with right:
+        _pictures(scores, cell)
+per_class, curves, others = st.tabs([say("per_class"), say("curves"), say("runs")])
+with per_class:
+    _per_class(scores)
+with curves:
+    job = shell.store().row("SELECT id FROM job WHERE run_id = ?", run.id)
+    if job is not None:
+        live.curves(jobs.events(shell.store(), job["id"]))
+with others:
+    _runs(runs)

@@ -1,0 +1,191 @@
+"""Datasets as values, and how they are divided."""
+
+import hashlib
+import random
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+
+from core.dataset import PARTS, Dataset, Picture, Split, split
+from core.errors import HeadstartError
+
+
+def made(counts: Mapping[str, int], part: str | None = None) -> Dataset:
+    """So many pictures of each class, with ids as the sha256 of anything gives them."""
+    return Dataset(
+        tuple(
+            Picture(hashlib.sha256(f"{label} {n}".encode()).hexdigest(), label, 30, 20, part)
+            for label, count in counts.items()
+            for n in range(count)
+        )
+    )
+
+
+def pinned(dataset: Dataset, *runs: tuple[str | None, int]) -> Dataset:
+    """The first pictures get a part, the next ones another, the rest stays."""
+    parts = [part for part, n in runs for _ in range(n)]
+    parts += [None] * (len(dataset.pictures) - len(parts))
+    return Dataset(tuple(replace(p, part=part) for p, part in zip(dataset.pictures, parts, strict=True)))
+
+
+def sizes(result: Split, dataset: Dataset) -> dict[str, tuple[int, int, int]]:
+    """Train, val and test pictures of each class."""
+    counts = Counter((p.label, result.parts[p.id]) for p in dataset.pictures)
+    return {label: tuple(counts[label, part] for part in PARTS) for label in dataset.classes}  # type: ignore[misc]
+
+
+# -- values
+
+
+def test_classes_and_counts_are_sorted_by_name() -> None:
+    data = made({"dog": 3, "Cat": 2, "ant": 1})
+    assert data.classes == ("Cat", "ant", "dog")
+    assert list(data.counts.items()) == [("Cat", 2), ("ant", 1), ("dog", 3)]
+    assert data.targets().tolist() == [2, 2, 2, 0, 0, 1]
+
+
+def test_relabelling_and_leaving_out_give_new_datasets() -> None:
+    data = made({"cat": 2, "dog": 2})
+    first, second, *_ = (p.id for p in data.pictures)
+    assert data.relabel({first: "bird", "unknown": "x"}).counts == {"bird": 1, "cat": 1, "dog": 2}
+    assert data.without([first, second, "unknown"]).counts == {"dog": 2}
+    assert data.counts == {"cat": 2, "dog": 2}
+
+
+def test_a_part_is_a_dataset_of_its_pictures() -> None:
+    data = pinned(made({"cat": 4}), ("train", 3), ("test", 1))
+    assert [len(data.part(name).pictures) for name in PARTS] == [3, 0, 1]
+
+
+def test_the_fingerprint_is_that_of_ids_labels_and_parts_in_any_order() -> None:
+    data = made({"cat": 3, "dog": 3}, "train")
+    first = data.pictures[0]
+    assert Dataset(data.pictures[::-1]).fingerprint == data.fingerprint
+    changed = [
+        data.relabel({first.id: "dog"}),
+        data.without([first.id]),
+        Dataset((replace(first, part="val"), *data.pictures[1:])),
+        Dataset((replace(first, part=None), *data.pictures[1:])),
+        Dataset((replace(first, id="0" * 64), *data.pictures[1:])),
+    ]
+    assert len({data.fingerprint, *(d.fingerprint for d in changed)}) == 6
+
+
+def test_a_class_needs_two_pictures() -> None:
+    made({"cat": 2, "dog": 2}).require_trainable()
+    with pytest.raises(HeadstartError) as caught:
+        made({"cat": 9, "birds": 1}).require_trainable()
+    assert caught.value.message == "The class 'birds' has 1 picture; at least 2 are needed."
+    assert caught.value.hint == "Add pictures of 'birds', or leave the class out."
+
+
+@pytest.mark.parametrize(
+    ("counts", "message"),
+    [
+        ({"cat": 9}, "A model needs at least 2 classes with usable pictures; there is 1: cat."),
+        ({}, "A model needs at least 2 classes with usable pictures; there is none."),
+    ],
+)
+def test_a_model_needs_two_classes(counts: dict[str, int], message: str) -> None:
+    with pytest.raises(HeadstartError) as caught:
+        made(counts).require_trainable()
+    assert caught.value.message == message
+
+
+# -- splits
+
+
+def test_each_class_is_divided_by_the_same_fractions() -> None:
+    data = made({"cat": 100, "dog": 40, "ant": 20})
+    assert sizes(split(data), data) == {"ant": (14, 3, 3), "cat": (70, 15, 15), "dog": (28, 6, 6)}
+    assert sizes(split(data, val=0.25, test=0.25), data) == {
+        "ant": (10, 5, 5),
+        "cat": (50, 25, 25),
+        "dog": (20, 10, 10),
+    }
+    assert sizes(split(data, val=0, test=0.5), data) == {"ant": (10, 0, 10), "cat": (50, 0, 50), "dog": (20, 0, 20)}
+    assert sizes(split(data, val=0.5, test=0), data) == {"ant": (10, 10, 0), "cat": (50, 50, 0), "dog": (20, 20, 0)}
+    assert sizes(split(data, val=0, test=0), data) == {"ant": (20, 0, 0), "cat": (100, 0, 0), "dog": (40, 0, 0)}
+
+
+def test_every_picture_is_in_one_part() -> None:
+    data = made({"cat": 31, "dog": 7, "ant": 2})
+    assert set(split(data).parts) == {p.id for p in data.pictures}
+    assert set(split(data).parts.values()) == set(PARTS)
+    assert Counter(p.part for p in split(data).apply(data).pictures) == Counter(split(data).parts.values())
+
+
+@pytest.mark.parametrize(
+    ("n", "expected"), [(1, (1, 0, 0)), (2, (2, 0, 0)), (3, (2, 0, 1)), (4, (2, 1, 1)), (5, (3, 1, 1)), (8, (6, 1, 1))]
+)
+def test_a_tiny_class_keeps_pictures_to_train_on(n: int, expected: tuple[int, int, int]) -> None:
+    data = made({"tiny": n, "large": 100})
+    assert sizes(split(data), data)["tiny"] == expected
+
+
+@pytest.mark.parametrize("fractions", [(0.45, 0.5), (0.1, 0.85), (0.85, 0.1), (0.3, 0.3)])
+def test_train_is_never_empty(fractions: tuple[float, float]) -> None:
+    for n in range(1, 40):
+        data = made({"cat": n})
+        assert sizes(split(data, 0, *fractions), data)["cat"][0] >= 1, n
+
+
+def test_the_same_seed_divides_the_same_and_another_differently() -> None:
+    data = made({"cat": 50, "dog": 50})
+    assert split(data, 7).parts == split(data, 7).parts
+    assert split(data, 7).parts != split(data, 8).parts
+    assert sizes(split(data, 7), data) == sizes(split(data, 8), data)
+
+
+def test_the_order_in_which_files_came_does_not_matter() -> None:
+    data = made({"cat": 50, "dog": 50})
+    shuffled = list(data.pictures)
+    random.Random(1).shuffle(shuffled)
+    assert split(Dataset(tuple(shuffled)), 3).parts == split(data, 3).parts
+
+
+def test_pictures_that_have_a_part_keep_it() -> None:
+    data = pinned(made({"cat": 40, "dog": 40}), ("train", 20), ("val", 6), ("test", 14))
+    result = split(data)
+    assert all(result.parts[p.id] == p.part for p in data.pictures if p.part)
+    # val and test are there: what has no part is trained on
+    assert sizes(result, data)["dog"] == (40, 0, 0)
+
+
+def test_a_part_called_val_without_a_test_part_becomes_the_test_part() -> None:
+    data = pinned(made({"cat": 40}), ("train", 30), ("val", 10))
+    result = split(data)
+    assert {result.parts[p.id] for p in data.pictures if p.part == "val"} == {"test"}
+    # and val is taken from train, as for a dataset with a test part of its own
+    train, val, test = sizes(result, data)["cat"]
+    assert (test, train + val) == (10, 30)
+    assert 4 <= val <= 6
+
+
+def test_a_test_part_that_was_sent_is_the_whole_test_part() -> None:
+    data = pinned(made({"cat": 40, "dog": 40}), ("test", 10))
+    result = split(data)
+    assert sizes(result, data)["dog"][2] == 0
+    assert {key for key, part in result.parts.items() if part == "test"} == {p.id for p in data.pictures[:10]}
+
+
+def test_locking_the_test_part_later_changes_nothing_for_the_others() -> None:
+    data = made({"cat": 41, "dog": 17, "ant": 5})
+    before = split(data, 5).parts
+    locked = Dataset(tuple(replace(p, part="test" if before[p.id] == "test" else None) for p in data.pictures))
+    assert split(locked, 5).parts == before
+
+
+def test_pictures_added_later_never_join_a_locked_test_part() -> None:
+    old = made({"cat": 40, "dog": 40})
+    before = split(old, 5).parts
+    new = made({"cat": 60, "dog": 60})
+    locked = Dataset(tuple(replace(p, part="test" if before.get(p.id) == "test" else None) for p in new.pictures))
+    after = split(locked, 5).parts
+    assert {key for key, part in after.items() if part == "test"} == {k for k, part in before.items() if part == "test"}
+
+
+def test_an_empty_dataset_is_divided_into_nothing() -> None:
+    assert split(Dataset(())).parts == {}

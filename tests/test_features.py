@@ -1,0 +1,203 @@
+"""The cache of features: computed once for each picture, kept through damage, cancelling and new labels.
+
+The network is a stand-in that answers with the mean color, so every row can be checked by hand.
+"""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from core import features
+from core.dataset import Dataset, Picture
+from core.features import Cache, Recipe, View, extract
+from core.progress import Cancelled, Recorder, Silent
+from core.shelf import Shelf
+
+RECIPE = Recipe("0" * 64, "average", 16)
+
+
+class MeanColor:
+    """A network whose features are the mean red, green and blue; it counts the pictures it is shown."""
+
+    size, batch = 16, 4
+
+    def __init__(self) -> None:
+        self.seen = 0
+
+    def run(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        assert pixels.shape[1:] == (16, 16, 3) and pixels.dtype == np.uint8 and len(pixels) <= self.batch
+        self.seen += len(pixels)
+        return pixels.mean(axis=(1, 2)).astype(np.float32)
+
+
+@pytest.fixture(autouse=True)
+def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(features, "SHARD_ROWS", 5)
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Shelf:
+    return Shelf(tmp_path / "pictures")
+
+
+def color(i: int) -> tuple[int, int, int]:
+    return (10 * i, 250 - 10 * i, 7 * i)
+
+
+def add_pictures(shelf: Shelf, numbers: range) -> list[View]:
+    """One-colored pictures as PNG."""
+    views = []
+    for i in numbers:
+        out = io.BytesIO()
+        Image.new("RGB", (20, 24), color(i)).save(out, "PNG")
+        views.append(View(shelf.keep([out.getvalue()])))
+    return views
+
+
+def rows_of(cache: Cache, views: list[View]) -> list[list[int]]:
+    return np.rint(cache.read(views)).astype(int).tolist()
+
+
+def test_extract_fills_the_cache_with_one_row_for_each_view(tmp_path: Path, shelf: Shelf) -> None:
+    views, engine, watch = add_pictures(shelf, range(12)), MeanColor(), Recorder()
+    cache = Cache(tmp_path / "features", RECIPE)
+    assert cache.missing(views) == views
+    watch.stage("features", 12)
+    extract(cache, engine, shelf, views, watch)
+    assert (cache.missing(views), engine.seen, watch.ticks) == ([], 12, {"features": 12})
+    assert rows_of(cache, views) == [list(color(i)) for i in range(12)]
+    assert len(list(cache.folder.glob("*.npz"))) == 3  # 5 + 5 + 2
+
+
+def test_rows_come_in_the_order_that_is_asked_for_even_twice(tmp_path: Path, shelf: Shelf) -> None:
+    views = add_pictures(shelf, range(12))
+    cache = Cache(tmp_path / "features", RECIPE)
+    extract(cache, MeanColor(), shelf, views, Silent())
+    order = [11, 0, 7, 0, 3]
+    assert rows_of(cache, [views[i] for i in order]) == [list(color(i)) for i in order]
+
+
+def test_a_later_process_finds_all_rows(tmp_path: Path, shelf: Shelf) -> None:
+    views = add_pictures(shelf, range(7))
+    extract(Cache(tmp_path / "features", RECIPE), MeanColor(), shelf, views, Silent())
+    later, engine = Cache(tmp_path / "features", RECIPE), MeanColor()
+    extract(later, engine, shelf, views, Silent())
+    assert engine.seen == 0
+    assert rows_of(later, views) == [list(color(i)) for i in range(7)]
+
+
+def test_adding_ten_pictures_costs_ten_pictures(tmp_path: Path, shelf: Shelf) -> None:
+    views, cache = add_pictures(shelf, range(6)), Cache(tmp_path / "features", RECIPE)
+    extract(cache, MeanColor(), shelf, views, Silent())
+    more, engine, watch = add_pictures(shelf, range(16)), MeanColor(), Recorder()
+    assert cache.missing(more) == more[6:]
+    extract(cache, engine, shelf, more, watch)
+    assert engine.seen == sum(watch.ticks.values()) == 10
+    assert rows_of(cache, more) == [list(color(i)) for i in range(16)]
+
+
+def test_a_picture_that_is_there_twice_is_computed_once(tmp_path: Path, shelf: Shelf) -> None:
+    views, engine = add_pictures(shelf, range(3)), MeanColor()
+    extract(Cache(tmp_path / "features", RECIPE), engine, shelf, views * 2, Silent())
+    assert engine.seen == 3
+
+
+def test_relabelling_and_dividing_anew_cost_nothing(tmp_path: Path, shelf: Shelf) -> None:
+    ids = [view.picture_id for view in add_pictures(shelf, range(4))]
+    data = Dataset(tuple(Picture(key, "cat", 20, 24, "train") for key in ids))
+    cache = Cache(tmp_path / "features", RECIPE)
+    extract(cache, MeanColor(), shelf, [View(p.id) for p in data.pictures], Silent())
+    changed = data.relabel({ids[0]: "dog"}).without([ids[1]])
+    changed = Dataset(tuple(Picture(p.id, p.label, p.width, p.height, "val") for p in changed.pictures))
+    assert changed.fingerprint != data.fingerprint
+    assert cache.missing(View(p.id) for p in changed.pictures) == []
+
+
+def test_augmented_views_are_rows_of_their_own_and_always_the_same(tmp_path: Path, shelf: Shelf) -> None:
+    rng = np.random.default_rng(0)
+    out = io.BytesIO()
+    Image.fromarray(rng.integers(0, 256, (40, 40, 3), dtype=np.uint8)).save(out, "PNG")
+    key = shelf.keep([out.getvalue()])
+    views = [View(key, number) for number in range(4)]
+    tables = []
+    for name in ("a", "b"):
+        cache = Cache(tmp_path / name, RECIPE)
+        extract(cache, MeanColor(), shelf, views, Silent())
+        tables.append(cache.read(views))
+    assert len(np.unique(tables[0].round(3), axis=0)) == 4
+    np.testing.assert_array_equal(tables[0], tables[1])
+
+
+@pytest.mark.parametrize("what", ["weights", "output", "size", "precision"])
+def test_another_network_output_size_or_precision_shares_no_rows(tmp_path: Path, shelf: Shelf, what: str) -> None:
+    views = add_pictures(shelf, range(2))
+    extract(Cache(tmp_path / "features", RECIPE), MeanColor(), shelf, views, Silent())
+    changed = {"weights": "1" * 64, "output": "flatten", "size": 32, "precision": "float16"}
+    other = Recipe(**{"weights": "0" * 64, "output": "average", "size": 16, what: changed[what]})
+    assert Cache(tmp_path / "features", other).missing(views) == views
+
+
+def test_half_precision_keeps_three_digits_in_half_the_bytes(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).normal(size=(5, 1000)).astype(np.float32)
+    views = [View(f"{i:064}") for i in range(5)]
+    sizes = []
+    for precision in ("float32", "float16"):
+        cache = Cache(tmp_path, Recipe("0" * 64, "average", 16, precision))
+        cache.add(views, values)
+        read = cache.read(views)
+        assert read.dtype == np.float32
+        np.testing.assert_allclose(read, values, rtol=1e-3, atol=1e-6)
+        sizes.append(sum(path.stat().st_size for path in cache.folder.iterdir()))
+    assert sizes[1] < 0.6 * sizes[0]
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def overwrite(path: Path) -> None:
+    path.write_bytes(b"something else entirely" * 20)
+
+
+def flip_a_value(path: Path) -> None:
+    with np.load(path) as file:
+        raw = file["values"].tobytes()
+    data = path.read_bytes()
+    assert data.count(raw) == 1
+    path.write_bytes(data.replace(raw, raw[:-1] + bytes([raw[-1] ^ 1])))
+
+
+@pytest.mark.parametrize("damage", [cut, empty, overwrite, flip_a_value])
+def test_a_damaged_shard_is_dropped_and_computed_again(tmp_path: Path, shelf: Shelf, damage: object) -> None:
+    views = add_pictures(shelf, range(10))
+    extract(Cache(tmp_path / "features", RECIPE), MeanColor(), shelf, views, Silent())
+    first = next((tmp_path / "features").rglob("*.npz"))
+    damage(first)  # type: ignore[operator]
+    cache, engine = Cache(tmp_path / "features", RECIPE), MeanColor()
+    extract(cache, engine, shelf, views, Silent())
+    assert engine.seen == 5
+    assert rows_of(cache, views) == [list(color(i)) for i in range(10)]
+
+
+def test_work_that_was_cut_off_goes_on_at_the_last_finished_shard(tmp_path: Path, shelf: Shelf) -> None:
+    views = add_pictures(shelf, range(13))
+    with pytest.raises(Cancelled):  # batches of 4 and 1: after 8 pictures the second shard has begun
+        extract(Cache(tmp_path / "features", RECIPE), MeanColor(), shelf, views, Recorder(cancel_after=8))
+    cache, engine = Cache(tmp_path / "features", RECIPE), MeanColor()
+    assert cache.missing(views) == views[5:]
+    extract(cache, engine, shelf, views, Silent())
+    assert engine.seen == 8
+    assert rows_of(cache, views) == [list(color(i)) for i in range(13)]
+
+
+def test_no_views_are_no_rows(tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "features", RECIPE)
+    assert len(cache.read([])) == 0 and cache.missing([]) == []

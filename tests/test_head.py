@@ -1,0 +1,211 @@
+"""The numpy head: as good as scikit-learn, its gradients right, and reproducible."""
+
+import itertools
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sklearn.datasets import make_classification
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+
+from core import head
+from core.head import Head, Labelled, Standard
+from core.plan import Plan
+from core.progress import Cancelled, Recorder, Silent
+
+WIDTH, CLASSES = 24, 3
+NOTHING = Labelled(np.empty((0, WIDTH), np.float32), np.empty(0, np.int64))
+
+
+def blobs(seed: int, n: int = 120, spread: float = 1.5) -> Labelled:
+    """Overlapping clouds with the same centers for every seed, on a scale far from 0 and 1."""
+    centers = np.random.default_rng(99).normal(size=(CLASSES, WIDTH))
+    rng = np.random.default_rng(seed)
+    targets = np.arange(n) % CLASSES
+    features = centers[targets] + rng.normal(size=(n, WIDTH)) * spread
+    return Labelled((5 + 3 * features).astype(np.float32), targets)
+
+
+def random_layers(rng: np.random.Generator, *sizes: int) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    return [
+        (rng.normal(size=(a, b)).astype(np.float32) * 0.5, rng.normal(size=b).astype(np.float32) * 0.5)
+        for a, b in itertools.pairwise(sizes)
+    ]
+
+
+def weights(fitted: head.Fitted) -> list[NDArray[np.float32]]:
+    return [array for layer in fitted.head.layers for array in layer]
+
+
+def accuracy(model: Head, data: Labelled) -> float:
+    return float((model.probabilities(data.features).argmax(axis=1) == data.targets).mean())
+
+
+def test_the_linear_head_is_as_accurate_as_logistic_regression() -> None:
+    ours, theirs = [], []
+    for seed in range(5):
+        x, y = make_classification(
+            1400, 64, n_informative=20, n_redundant=10, n_classes=4, class_sep=1.2, flip_y=0.05, random_state=seed
+        )
+        x = (x * np.linspace(0.1, 20, 64) + 7).astype(np.float32)
+        train, test = Labelled(x[:400], y[:400]), Labelled(x[400:], y[400:])
+        plan = Plan(seed=seed)
+        scaler = StandardScaler().fit(train.features)
+        reference = LogisticRegression(C=1 / plan.regularization, max_iter=1000)
+        reference.fit(scaler.transform(train.features), train.targets)
+        theirs.append(reference.score(scaler.transform(test.features), test.targets))
+        ours.append(accuracy(head.fit(train, Labelled(x[:0], y[:0]), 4, plan, Silent()).head, test))
+        assert ours[-1] > theirs[-1] - 0.02
+    assert np.mean(theirs) > 0.6  # the task can be learned, so the comparison says something
+    assert np.mean(ours) > np.mean(theirs) - 0.01
+
+
+def test_unfold_is_the_inverse_of_fold() -> None:
+    rng = np.random.default_rng(0)
+    standard = Standard.of((rng.normal(size=(50, 6)) * [1, 2, 5, 0.1, 30, 1] + 4).astype(np.float32))
+    layers = random_layers(rng, 6, 4, 3)
+    back = standard.unfold(standard.fold(layers))
+    for (kernel, bias), (kernel_2, bias_2) in zip(layers, back, strict=True):
+        np.testing.assert_allclose(kernel_2, kernel, atol=1e-6)
+        np.testing.assert_allclose(bias_2, bias, atol=1e-4)
+
+
+def test_a_folded_head_says_of_raw_features_what_the_head_says_of_standardized_ones() -> None:
+    rng = np.random.default_rng(1)
+    x = (rng.normal(size=(40, 6)) * 3 + 10).astype(np.float32)
+    standard, layers = Standard.of(x), random_layers(rng, 6, 4, 3)
+    expected = Head(tuple(layers)).probabilities((x - standard.mean) / standard.deviation)
+    np.testing.assert_allclose(Head(standard.fold(layers)).probabilities(x), expected, atol=1e-5)
+
+
+def test_a_feature_that_never_varies_is_not_blown_up() -> None:
+    data = blobs(0)
+    data.features[:, 3] = 2.0
+    model = head.fit(data, NOTHING, CLASSES, Plan(epochs=5), Silent()).head
+    other = data.features[:10].copy()
+    other[:, 3] += 1e-4
+    np.testing.assert_allclose(model.probabilities(other), model.probabilities(data.features[:10]), atol=0.02)
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not() -> None:
+    plan = Plan(epochs=3, hidden_units=8, dropout=0.2)
+    first, again = (head.fit(blobs(0), blobs(1), CLASSES, plan, Silent()) for _ in range(2))
+    other = head.fit(blobs(0), blobs(1), CLASSES, plan.with_(seed=1), Silent())
+    assert all(a.tobytes() == b.tobytes() for a, b in zip(weights(first), weights(again), strict=True))
+    assert first.history == again.history
+    assert not np.allclose(weights(first)[0], weights(other)[0], atol=1e-3)
+
+
+def test_the_best_epoch_is_the_one_with_the_lowest_val_loss_and_its_weights_are_kept() -> None:
+    plan = Plan(epochs=60, hidden_units=64, learning_rate=1e-2, regularization=0.0)
+    train, val = blobs(0, n=30, spread=3), blobs(1, spread=3)
+    fitted = head.fit(train, val, CLASSES, plan, Silent())
+    losses = [row["val_loss"] for row in fitted.history]
+    assert fitted.best_epoch == int(np.argmin(losses)) + 1 < 60
+    assert losses[-1] > 1.1 * min(losses)  # it did memorize, so keeping the last would have been seen
+    chosen = fitted.head.probabilities(val.features)[np.arange(len(val.targets)), val.targets]
+    assert -np.log(chosen).mean() == pytest.approx(min(losses), abs=1e-4)
+    assert accuracy(fitted.head, val) == fitted.history[fitted.best_epoch - 1]["val_accuracy"]
+
+
+@pytest.mark.parametrize("shape", [(0, WIDTH), (0,)])  # a cache that is asked for no rows does not know their width
+def test_an_empty_val_part_keeps_the_last_epoch(shape: tuple[int, ...]) -> None:
+    nothing = Labelled(np.empty(shape, np.float32), np.empty(0, np.int64))
+    fitted = head.fit(blobs(0), nothing, CLASSES, Plan(epochs=7), Silent())
+    assert fitted.best_epoch == 7
+    assert all(set(row) == {"loss", "accuracy"} for row in fitted.history)
+    shorter = head.fit(blobs(0), nothing, CLASSES, Plan(epochs=6), Silent())
+    assert not np.array_equal(weights(fitted)[0], weights(shorter)[0])
+
+
+def test_a_hidden_layer_learns_what_a_linear_head_cannot() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, 1, (400, 2)).astype(np.float32)
+    data = Labelled(x, (x[:, 0] * x[:, 1] > 0).astype(np.int64))
+    plan = Plan(epochs=60, hidden_units=32, learning_rate=1e-2, regularization=0.0)
+    assert accuracy(head.fit(data, NOTHING, 2, plan, Silent()).head, data) > 0.95
+    assert accuracy(head.fit(data, NOTHING, 2, plan.with_(hidden_units=0), Silent()).head, data) < 0.7
+
+
+def test_dropout_keeps_the_head_from_memorizing() -> None:
+    train, plan = blobs(0, n=45, spread=3), Plan(epochs=60, hidden_units=64, learning_rate=1e-2, regularization=0.0)
+    without = head.fit(train, NOTHING, CLASSES, plan, Silent())
+    dropped = head.fit(train, NOTHING, CLASSES, plan.with_(dropout=0.5), Silent())
+    assert without.history[-1]["loss"] < 0.01
+    assert dropped.history[-1]["loss"] > 5 * without.history[-1]["loss"]
+    assert accuracy(dropped.head, train) > 0.9  # nothing is dropped when predicting
+
+
+def test_stronger_regularization_gives_smaller_weights() -> None:
+    plan = Plan(epochs=100, learning_rate=1e-2)
+    norms = [
+        float(np.linalg.norm(weights(head.fit(blobs(0), NOTHING, CLASSES, plan.with_(regularization=r), Silent()))[0]))
+        for r in (0.0, 50.0, 5000.0)
+    ]
+    assert norms[0] > 1.2 * norms[1] > 1.2 * norms[2]
+
+
+def test_npz_brings_back_the_same_head_and_holds_no_pickle() -> None:
+    original = Head(tuple(random_layers(np.random.default_rng(0), 6, 4, 3)))
+    data = original.to_bytes()
+    back = Head.from_bytes(data)
+    assert len(back.layers) == 2
+    for a, b in zip(original.layers, back.layers, strict=True):
+        assert a[0].tobytes() == b[0].tobytes() and a[1].tobytes() == b[1].tobytes()
+    assert data[:2] == b"PK" and b"numpy.core" not in data and b"numpy._core" not in data
+
+
+def test_cancelling_stops_at_the_epoch_that_was_reported_last() -> None:
+    watch = Recorder(cancel_after=3)
+    with pytest.raises(Cancelled):
+        head.fit(blobs(0), blobs(1), CLASSES, Plan(epochs=9), watch)
+    assert [row["epoch"] for row in watch.epochs] == [1, 2]
+
+
+def test_every_epoch_is_reported_with_the_scores_of_the_history() -> None:
+    watch = Recorder()
+    fitted = head.fit(blobs(0), blobs(1), CLASSES, Plan(epochs=4), watch)
+    assert watch.stages == [("head", 4)] and watch.ticks == {"head": 4}
+    assert watch.epochs == [{"epoch": i, **row} for i, row in enumerate(fitted.history, start=1)]
+
+
+class Watched(head._Trainer):
+    """Keeps its gradients instead of taking the step."""
+
+    def _adam(self, gradients: object) -> None:
+        self.gradients = gradients
+
+
+@pytest.mark.parametrize("hidden", [0, 5])
+def test_the_backward_pass_agrees_with_finite_differences(hidden: int) -> None:
+    rng = np.random.default_rng(3)
+    x, targets = rng.normal(size=(8, 6)).astype(np.float32), rng.integers(0, 3, 8)
+    plan = Plan(hidden_units=hidden, regularization=20.0)
+    trainer = Watched(6, 3, 8, plan)
+    trainer.layers = random_layers(rng, *([6, 5, 3] if hidden else [6, 3]))
+    pull = 20.0 / 8 * (0.01 if hidden else 1)
+
+    def loss() -> float:
+        value = x.astype(np.float64)
+        for i, (kernel, bias) in enumerate(exact):
+            value = value @ kernel + bias
+            value = value if i == len(exact) - 1 else np.maximum(value, 0)
+        log_sum = np.log(np.exp(value).sum(axis=1))
+        penalty = sum((kernel**2).sum() for kernel, _ in exact)
+        return float((log_sum - value[np.arange(8), targets]).mean() + pull / 2 * penalty)
+
+    trainer._step(x, targets, rng)
+    exact = [(kernel.astype(np.float64), bias.astype(np.float64)) for kernel, bias in trainer.layers]
+    for layer, gradient in zip(exact, trainer.gradients, strict=True):
+        for values, ours in zip(layer, gradient, strict=True):
+            numeric = np.zeros_like(values)
+            for index in np.ndindex(values.shape):
+                kept = values[index]
+                values[index] = kept + 1e-5
+                above = loss()
+                values[index] = kept - 1e-5
+                numeric[index] = (above - loss()) / 2e-5
+                values[index] = kept
+            np.testing.assert_allclose(ours, numeric, atol=2e-5)
+            assert np.abs(numeric).max() > 0.01

@@ -1,0 +1,418 @@
+"""From names to classes and parts, and from files to answers: one for each, in order, with its reason."""
+
+import unicodedata
+import zipfile
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from core import archive, images, intake
+from core.child import Bounds
+from core.errors import HeadstartError
+from core.intake import Facts, Received, class_name, read_names
+from core.progress import Cancelled, Recorder, Silent
+from core.settings import LIMITS
+from core.shelf import Shelf
+from tests.bad_files import CRC, encoded, forge, noise, photo, png, webp_of_size
+
+CAFE = "caf\u00e9"  # composed; the other form is written with a combining accent
+
+
+def labels(*names: str) -> list[str]:
+    """The class of each name, or the reason it has none."""
+    return [place.label or place.reason for place in read_names(names)]
+
+
+def parts(*names: str) -> list[tuple[str, str | None]]:
+    return [(place.label, place.part) for place in read_names(names)]
+
+
+# -- layouts
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        pytest.param(["cat/1.jpg", "dog/2.jpg"], ["cat", "dog"], id="class folders"),
+        pytest.param(["pets/cat/1.jpg", "pets/dog/2.jpg"], ["cat", "dog"], id="one top folder"),
+        pytest.param(["a/b/c/cat/1.jpg", "a/b/c/dog/2.jpg"], ["cat", "dog"], id="several top folders"),
+        pytest.param(["./cat/1.jpg", "./dog/2.jpg"], ["cat", "dog"], id="dot folder"),
+        pytest.param(["cat\\1.jpg", "dog\\2.jpg"], ["cat", "dog"], id="backslashes"),
+        pytest.param(["cat/old/1.jpg", "cat/2.jpg", "dog/3.jpg"], ["cat", "cat", "dog"], id="folders in a class"),
+        pytest.param(["cat/a/b/c/1.jpg", "dog/d/e/2.jpg"], ["cat", "dog"], id="deep folders in classes"),
+        pytest.param(["cat/1.jpg", "cat/2.jpg"], ["cat", "cat"], id="one class"),
+        pytest.param(["cat/1.jpg"], ["cat"], id="one file"),
+        pytest.param(["x/y/cat/1.jpg"], ["cat"], id="one deep file"),
+        pytest.param(["1.jpg", "cat/2.jpg"], ["file_no_class", "cat"], id="a file outside of the classes"),
+        pytest.param(["1.jpg", "2.jpg"], ["file_no_class"] * 2, id="no folders"),
+        pytest.param(
+            ["flowers/LICENSE.txt", "flowers/rose/1.jpg", "flowers/tulip/2.JPG"],
+            ["file_no_class", "rose", "tulip"],
+            id="a license beside the classes",
+        ),
+        pytest.param(
+            ["readme", "flowers/rose/1.jpg", "flowers/tulip/2.jpg"],
+            ["file_no_class", "rose", "tulip"],
+            id="a readme beside the top folder",
+        ),
+        pytest.param(
+            ["__MACOSX/pets/cat/._1.jpg", "pets/cat/1.jpg", "pets/dog/2.jpg", "pets/.DS_Store"],
+            ["file_system", "cat", "dog", "file_system"],
+            id="a ZIP of a Mac",
+        ),
+    ],
+)
+def test_a_layout_gives_these_classes(names: list[str], expected: list[str]) -> None:
+    assert labels(*names) == expected
+
+
+@pytest.mark.parametrize("top", ["", "pets/", "a/b/"], ids=["at the top", "below one folder", "below two"])
+def test_train_val_and_test_folders_are_parts(top: str) -> None:
+    names = [f"{top}{part}/{label}/1.jpg" for part in ("train", "val", "test") for label in ("cat", "dog")]
+    assert parts(*names) == [(label, part) for part in ("train", "val", "test") for label in ("cat", "dog")]
+
+
+@pytest.mark.parametrize(
+    ("folder", "part"),
+    [("Training", "train"), ("VALID", "val"), ("validation", "val"), ("Testing", "test"), ("TRAIN", "train")],
+)
+def test_parts_have_several_spellings(folder: str, part: str) -> None:
+    assert parts("train/cat/1.jpg", f"{folder}/cat/2.jpg")[1] == ("cat", part)
+
+
+def test_one_part_folder_alone_is_a_part() -> None:
+    assert parts("train/cat/1.jpg", "train/dog/2.jpg") == [("cat", "train"), ("dog", "train")]
+
+
+def test_unlabelled_pictures_of_a_part_have_no_class() -> None:
+    assert labels("train/cat/1.jpg", "train/dog/2.jpg", "test/3.jpg") == ["cat", "dog", "file_no_class"]
+
+
+def test_a_table_beside_the_parts_changes_nothing() -> None:
+    names = ["data/labels.csv", "data/train/labels.csv", "data/train/cat/1.jpg", "data/test/cat/2.jpg", "docs/a/x.txt"]
+    places = read_names(names)
+    assert [p.label or p.reason for p in places[:4]] == ["file_no_class", "file_no_class", "cat", "cat"]
+    assert [p.part for p in places[2:4]] == ["train", "test"]
+
+
+def test_part_names_among_other_folders_are_classes() -> None:
+    assert parts("test/1.jpg", "engine/2.jpg") == [("test", None), ("engine", None)]
+    assert parts("train/1.jpg", "test/2.jpg") == [("train", None), ("test", None)]
+
+
+def test_a_part_name_inside_a_class_is_only_a_folder() -> None:
+    assert parts("cat/train/1.jpg", "dog/test/2.jpg") == [("cat", None), ("dog", None)]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        ".DS_Store",
+        "cat/.DS_Store",
+        "cat/Thumbs.db",
+        "cat/DESKTOP.INI",
+        "__MACOSX/cat/._1.jpg",
+        ".git/x.png",
+        "cat/.a/1",
+    ],
+)
+def test_files_of_the_system_are_ignored(name: str) -> None:
+    ignored, used = read_names([name, "cat/1.jpg"])
+    assert (ignored.outcome, ignored.reason, ignored.label) == ("ignored", "file_system", "")
+    assert (used.outcome, used.label) == ("used", "cat")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../../x.png",
+        "cat/../../x.png",
+        "/abs/x.png",
+        "C:\\x\\y.png",
+        "c:/x/y.png",
+        "..\\x.png",
+        "//srv/x.png",
+        "\\\\s\\x",
+    ],
+)
+def test_a_name_that_leaves_its_folder_is_excluded(name: str) -> None:
+    bad, used = read_names([name, "cat/1.jpg"])
+    assert (bad.outcome, bad.reason, bad.label) == ("excluded", "file_unusable_path", "")
+    assert used.label == "cat"
+
+
+@pytest.mark.parametrize("name", ["CON/1.jpg", "aux./1.jpg", "a:b/1.jpg", "nul/2.jpg", "con.txt/1.jpg"])
+def test_names_that_only_windows_reserves_are_classes(name: str) -> None:
+    assert labels(name, "other/1.jpg")[0] == name.split("/")[0]
+
+
+def test_there_is_a_place_for_every_name() -> None:
+    names = ["", "/", ".", "..", "a/", "a//b.jpg", "a/b.jpg", " /c.jpg", "\u200b/d.jpg"]
+    places = read_names(names)
+    assert len(places) == len(names)
+    assert [p.label for p in places if p.label] == ["a", "a"]
+    assert all(p.reason for p in places if not p.label)
+
+
+def test_no_names_have_no_places() -> None:
+    assert read_names([]) == []
+
+
+# -- class names
+
+
+def test_two_unicode_forms_of_a_name_are_one_class() -> None:
+    other = unicodedata.normalize("NFD", CAFE)
+    assert other != CAFE
+    assert labels(f"{CAFE}/1.jpg", f"{other}/2.jpg", "tea/3.jpg") == [CAFE, CAFE, "tea"]
+
+
+def test_names_that_differ_in_case_are_one_class_in_the_usual_spelling() -> None:
+    assert labels("cat/1.jpg", "Cat/2.jpg", "Cat/3.jpg", "dog/4.jpg") == ["Cat", "Cat", "Cat", "dog"]
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("cat", "cat"),
+        ("  black \t\n cat ", "black cat"),
+        ("a\u00a0b\u3000c", "a b c"),
+        ("\u202eevil\u202c", "evil"),
+        ("\u2067a\u2069b\u200f\u200e", "ab"),
+        ("a\0b\x07c\x1b[31m", "abc[31m"),
+        ("\u200bzero\ufeff", "zero"),
+        ("\udce9", ""),
+        (" \t ", ""),
+        ("e\u0301", "\u00e9"),
+        ("\U0001f600 smile", "\U0001f600 smile"),
+        ("x" * 500, "x" * 80),
+        ("x" * 79 + " y", "x" * 79),
+        ("<img src=x onerror=alert(1)>", "<img src=x onerror=alert(1)>"),
+        ("![x](http://127.0.0.1:9/p.png)", "![x](http://127.0.0.1:9/p.png)"),
+        ("</script><script>alert(1)</script>", "</script><script>alert(1)</script>"),
+        ("=cmd|'/C calc'!A0", "=cmd|'/C calc'!A0"),
+        ("$x$ :home: **b**", "$x$ :home: **b**"),
+        ("{label}", "{label}"),
+    ],
+)
+def test_a_class_name_is_kept_as_visible_text(text: str, name: str) -> None:
+    assert class_name(text) == name
+
+
+def test_a_name_with_nothing_visible_is_no_class() -> None:
+    assert labels("\u200b\u202e/1.jpg", "cat/2.jpg") == ["file_no_class", "cat"]
+
+
+def test_a_thousand_classes_are_read_and_one_more_is_refused() -> None:
+    names = [f"class {n}/{i}.jpg" for n in range(1_001) for i in range(2)]
+    assert len({place.label for place in read_names(names[:2_000])}) == 1_000
+    with pytest.raises(HeadstartError) as caught:
+        read_names(names)
+    assert caught.value.message == "There are 1001 class folders; at most 1000 are possible."
+
+
+# -- receiving
+
+
+def tree(root: Path) -> set[str]:
+    return {p.relative_to(root).as_posix() for p in root.rglob("*")}
+
+
+def received(path: Path, shelf: Shelf, known: Callable[[str], Facts | None] = lambda key: None) -> list[Received]:
+    entries = archive.listing(path)
+    places = read_names([entry.name for entry in entries])
+    return list(intake.receive(zip(entries, places, strict=True), shelf, known, Silent()))
+
+
+def nested() -> bytes:
+    import io
+
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as inner:
+        inner.writestr("cat/inner.png", png(99))
+    return out.getvalue()
+
+
+MIXED: list[tuple[str, bytes, str, str]] = [
+    ("cat/1.png", png(1), "used", ""),
+    ("cat/cut.jpg", encoded(photo(), "JPEG")[:900], "excluded", "picture_cut_off"),
+    ("cat/empty.png", b"", "excluded", "file_empty"),
+    ("cat/notes.txt", b"hello", "excluded", "file_not_picture"),
+    ("cat/inner.zip", nested(), "excluded", "file_archive"),
+    ("cat/bomb.webp", webp_of_size(9_000, 9_000), "excluded", "picture_too_large"),
+    ("cat/drawing.svg", b"<svg></svg>", "excluded", "file_svg"),
+    ("cat/damaged.png", b"the checksum of this member is forged", "excluded", "file_damaged_member"),
+    ("../../outside.png", png(2), "excluded", "file_unusable_path"),
+    ("stray.png", png(3), "excluded", "file_no_class"),
+    ("cat/.DS_Store", b"x", "ignored", "file_system"),
+    ("dog/frames.gif", encoded(noise(), "GIF", save_all=True, append_images=[photo()]), "used", ""),
+    ("dog/really a png.jpg", png(4), "used", ""),
+    ("dog/copy of 1.png", png(1), "used", ""),
+    ("dog/cut again.jpg", encoded(photo(), "JPEG")[:900], "excluded", "picture_cut_off"),
+    ("dog/last.bmp", encoded(noise(20, 10), "BMP"), "used", ""),
+]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("intake")
+
+
+@pytest.fixture(scope="module")
+def answers(root: Path) -> list[Received]:
+    """What became of MIXED; the shelf is root/deep/er/shelf."""
+    path = root / "mixed.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, data, _, _ in MIXED:
+            file.writestr(name, data)
+    forge(path, CRC, 1, member=7)
+    return received(path, Shelf(root / "deep" / "er" / "shelf"))
+
+
+def test_every_file_gets_one_answer_in_order(answers: list[Received]) -> None:
+    assert [(a.file.index, a.file.name) for a in answers] == [(i, name) for i, (name, *_) in enumerate(MIXED)]
+
+
+@pytest.mark.parametrize("index", range(len(MIXED)), ids=[name for name, *_ in MIXED])
+def test_each_file_ends_as_it_should(answers: list[Received], index: int) -> None:
+    file = answers[index].file
+    assert (file.outcome, file.reason) == MIXED[index][2:]
+
+
+def test_used_excluded_and_ignored_add_up(answers: list[Received]) -> None:
+    assert Counter(a.file.outcome for a in answers) == {"used": 5, "excluded": 10, "ignored": 1}
+
+
+def test_the_reasons_of_excluded_files_can_be_told_in_a_sentence(answers: list[Received]) -> None:
+    sentences = {
+        a.file.name: HeadstartError(a.file.reason, **a.file.values).message
+        for a in answers
+        if a.file.outcome == "excluded"
+    }
+    assert sentences["cat/bomb.webp"] == "The picture has 81 megapixels; the limit is 50."
+    assert sentences["cat/cut.jpg"] == "The picture is cut off: its end is missing."
+    assert len(sentences) == 10
+
+
+def test_used_files_have_facts_a_thumbnail_and_notes(answers: list[Received]) -> None:
+    used = [a for a in answers if a.file.outcome == "used"]
+    assert [(a.facts.width, a.facts.height) for a in used if a.facts] == [
+        (12, 12),
+        (40, 30),
+        (12, 12),
+        (12, 12),
+        (20, 10),
+    ]
+    assert [a.file.values["notes"] for a in used] == [(), ("first_frame",), (), (), ()]
+    assert all(a.thumbnail is not None and a.thumbnail.startswith(b"\xff\xd8") for a in used)
+    assert used[0].facts == used[3].facts  # equal bytes in two classes: whoever stores them decides
+    assert [a.file.label for a in used] == ["cat", "dog", "dog", "dog", "dog"]
+
+
+def test_the_shelf_keeps_the_bytes_of_used_files_and_no_others(root: Path, answers: list[Received]) -> None:
+    kept = {p.name: p.read_bytes() for p in (root / "deep" / "er" / "shelf").rglob("*") if p.is_file()}
+    used = {a.file.picture_id: MIXED[a.file.index][1] for a in answers if a.file.outcome == "used"}
+    assert kept == used
+    assert len(kept) == 4
+
+
+def test_nothing_is_written_outside_of_the_shelf(root: Path, answers: list[Received]) -> None:
+    shelf = "deep/er/shelf"
+    assert {name for name in tree(root) if not name.startswith(f"{shelf}/")} == {"mixed.zip", "deep", "deep/er", shelf}
+
+
+def test_known_pictures_are_not_decoded_again(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("cat/1.png", b"these bytes could not be decoded")
+        file.writestr("cat/2.png", b"and neither could these")
+    asked: list[str] = []
+
+    def known(key: str) -> Facts | None:
+        asked.append(key)
+        return Facts(key, 30, 20, "p", ("first_frame",)) if len(asked) == 1 else None
+
+    shelf = Shelf(tmp_path / "shelf")
+    one, two = received(path, shelf, known)
+    assert (one.file.outcome, one.file.picture_id, one.thumbnail) == ("used", asked[0], None)
+    assert one.facts == Facts(asked[0], 30, 20, "p", ("first_frame",))
+    assert one.file.values == {"notes": ("first_frame",)}
+    assert (two.file.outcome, two.file.reason) == ("excluded", "file_not_picture")
+    assert shelf.path(asked[0]).read_bytes() == b"these bytes could not be decoded"
+    assert not shelf.path(asked[1]).exists()
+
+
+def test_bytes_that_any_file_uses_are_not_dropped_for_another_that_failed(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("cat/1.png", b"fails at first")
+        file.writestr("cat/2.png", b"fails at first")
+    asked: list[str] = []
+
+    def known(key: str) -> Facts | None:  # as if the first decoding ran out of time and the second did not
+        asked.append(key)
+        return Facts(key, 30, 20, "p", ()) if len(asked) == 2 else None
+
+    shelf = Shelf(tmp_path / "shelf")
+    answers = received(path, shelf, known)
+    assert [a.file.outcome for a in answers] == ["excluded", "used"]
+    assert shelf.path(asked[0]).exists()
+
+
+def test_a_picture_that_takes_too_long_is_excluded_and_known_ones_are_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(images, "DECODING", Bounds(1_536, 10, wall_s=0.001))
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("cat/1.png", png(1))
+        file.writestr("cat/2.png", b"known")
+    shelf = Shelf(tmp_path / "shelf")
+    known = {shelf.keep([b"known"]): Facts("k", 30, 20, "p", ())}
+    answers = received(path, shelf, known.get)
+    assert [(a.file.outcome, a.file.reason) for a in answers] == [("excluded", "picture_too_costly"), ("used", "")]
+
+
+def test_a_folder_with_links_and_a_vanishing_file_is_received(tmp_path: Path) -> None:
+    data, shelf = tmp_path / "data", Shelf(tmp_path / "shelf")
+    for name in ("cat/1.png", "dog/2.png"):
+        (data / name).parent.mkdir(parents=True)
+        (data / name).write_bytes(png(5))
+    (data / "cat" / "link.png").symlink_to(data / "cat" / "1.png")
+    (data / "elsewhere").symlink_to(tmp_path, target_is_directory=True)
+    entries = archive.listing(data)
+    (data / "dog" / "2.png").unlink()
+    places = read_names([entry.name for entry in entries])
+    answers = intake.receive(zip(entries, places, strict=True), shelf, lambda key: None, Silent())
+    assert [(a.file.name, a.file.outcome, a.file.reason) for a in answers] == [
+        ("cat/1.png", "used", ""),
+        ("cat/link.png", "excluded", "file_link"),
+        ("dog/2.png", "excluded", "file_unreadable"),
+        ("elsewhere", "excluded", "file_link"),
+    ]
+
+
+def test_each_answer_is_a_tick_and_a_cancel_leaves_no_bytes_of_excluded_files(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as file:
+        for n in range(4):
+            file.writestr(f"cat/{n}.png", b"no picture %d" % n if n < 2 else png(n))
+    entries = archive.listing(path)
+    pairs = list(zip(entries, read_names([e.name for e in entries]), strict=True))
+    shelf, progress = Shelf(tmp_path / "shelf"), Recorder()
+    assert len(list(intake.receive(pairs, shelf, lambda key: None, progress))) == 4
+    assert progress.ticks == {"": 4}
+
+    shelf, cancelled = Shelf(tmp_path / "other"), Recorder(cancel_after=2)
+    taken = []
+    with pytest.raises(Cancelled):
+        for answer in intake.receive(pairs, shelf, lambda key: None, cancelled):
+            taken.append(answer.file.outcome)
+    assert taken == ["excluded", "excluded"]
+    assert not [p for p in (tmp_path / "other").rglob("*") if p.is_file() and p.read_bytes().startswith(b"no")]
+
+
+def test_the_limit_of_a_class_name_is_the_one_in_the_settings() -> None:
+    assert len(class_name("y" * 1_000)) == LIMITS.class_name == 80

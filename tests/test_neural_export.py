@@ -1,0 +1,97 @@
+"""The `.tflite` file says what the Keras network says."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from core import backbones
+from core.engine import Engine
+from core.neural import export, networks
+
+STARTER = replace(backbones.STARTER, size=96)
+
+
+@pytest.fixture(scope="module")
+def network() -> keras.Model:
+    return networks.build(STARTER, backbones.weights_path(STARTER))
+
+
+@pytest.fixture(scope="module")
+def features(network: keras.Model) -> keras.KerasTensor:
+    return networks.pool(network.output, "average")
+
+
+@pytest.fixture(scope="module")
+def path(network: keras.Model, features: keras.KerasTensor, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("export") / "starter.tflite"
+    path.write_bytes(export.to_tflite(network.input, features))
+    return path
+
+
+@pytest.fixture(scope="module")
+def pictures() -> NDArray[np.uint8]:
+    with np.load(Path(__file__).parent / "starter_reference.npz") as file:
+        return file["pictures"]
+
+
+def test_the_features_of_starter_are_those_of_keras(
+    network: keras.Model, features: keras.KerasTensor, path: Path, pictures: NDArray[np.uint8]
+) -> None:
+    expected = np.asarray(keras.Model(network.input, features)(pictures, training=False))
+    ours = Engine(path).run(pictures)
+    assert ours.shape == (8, 512) and ours.dtype == np.float32
+    np.testing.assert_allclose(ours, expected, atol=1e-3)
+    assert expected.std() > 0.1
+
+
+def test_the_file_knows_its_size_and_takes_any_batch(path: Path, pictures: NDArray[np.uint8]) -> None:
+    whole = Engine(path, batch=8).run(pictures)
+    for batch, threads in ((1, 1), (3, 2)):
+        engine = Engine(path, batch=batch, threads=threads)
+        assert engine.size == 96
+        parts = [engine.run(pictures[i : i + batch]) for i in range(0, 8, batch)]
+        np.testing.assert_allclose(np.concatenate(parts), whole, atol=1e-4)
+
+
+def test_an_answer_stays_as_it_is_when_the_engine_goes_on(path: Path, pictures: NDArray[np.uint8]) -> None:
+    engine = Engine(path, batch=4)
+    first = engine.run(pictures[:4])
+    kept = first.copy()
+    engine.run(pictures[4:])
+    np.testing.assert_array_equal(first, kept)
+
+
+def test_the_part_below_a_block_can_be_exported_too(
+    network: keras.Model, tmp_path: Path, pictures: NDArray[np.uint8]
+) -> None:
+    boundary = network.get_layer(STARTER.blocks[1].after).output
+    (tmp_path / "lower.tflite").write_bytes(export.to_tflite(network.input, boundary))
+    expected = np.asarray(keras.Model(network.input, boundary)(pictures, training=False))
+    ours = Engine(tmp_path / "lower.tflite").run(pictures)
+    assert ours.shape == (8, 12, 12, 96)
+    np.testing.assert_allclose(ours, expected, atol=1e-3)
+
+
+def test_converting_prints_nothing(
+    network: keras.Model, features: keras.KerasTensor, path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert len(export.to_tflite(network.input, features)) == path.stat().st_size
+    assert capfd.readouterr().out == ""
+
+
+@pytest.mark.weights
+@pytest.mark.slow
+def test_the_features_of_mobilenet_v2_are_those_of_keras(
+    keras_home: Path, tmp_path: Path, pictures: NDArray[np.uint8]
+) -> None:
+    backbone = replace(backbones.MOBILENET_V2, size=96)
+    network = networks.build(backbone, keras_home / "models" / backbone.weights_file)
+    features = networks.pool(network.output, "average")
+    (tmp_path / "m.tflite").write_bytes(export.to_tflite(network.input, features))
+    expected = np.asarray(keras.Model(network.input, features)(pictures, training=False))
+    np.testing.assert_allclose(Engine(tmp_path / "m.tflite").run(pictures), expected, atol=1e-3)
+    assert expected.std() > 0.1

@@ -1,0 +1,239 @@
+"""Fine-tuning changes what it may, keeps the best epoch, and goes on where it was stopped."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+import keras
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from core import backbones, head
+from core.head import Head, Labelled
+from core.neural import networks, tuning
+from core.neural.tuning import Checkpoints, Tuned, fine_tune
+from core.plan import Plan
+from core.progress import Cancelled, Progress, Recorder, Silent
+
+TINY = replace(backbones.STARTER, size=32)
+BLOCK = TINY.blocks[1]  # top and block4, with convolutions and BatchNormalization in both
+PLAN = Plan(fine_tune_blocks=2, fine_tune_epochs=4, fine_tune_rate=1e-3, learning_rate=1e-2, batch_size=16, dropout=0.2)
+
+
+@dataclass
+class Memory:
+    """Where checkpoints go in these tests."""
+
+    data: bytes | None = None
+    written: list[bytes] = field(default_factory=list)
+
+    def checkpoints(self) -> Checkpoints:
+        return Checkpoints(lambda: self.data, self.write)
+
+    def write(self, data: bytes) -> None:
+        self.data = data
+        self.written.append(data)
+
+
+@dataclass
+class Setup:
+    """The weights of Starter, pictures at its input and at the boundary, and a head that knows little."""
+
+    weights: list[NDArray[np.float32]]
+    pixels: dict[str, NDArray[np.uint8]]
+    parts: dict[str, Labelled]
+    head: Head
+
+    def network(self) -> keras.Model:
+        network = networks.build(TINY, None)
+        network.set_weights(self.weights)
+        return network
+
+    def tune(self, network: keras.Model, watch: Progress, memory: Memory, plan: Plan = PLAN) -> Tuned:
+        data = (self.parts["train"], self.parts["val"])
+        return fine_tune(network, BLOCK, self.head, data, plan, watch, memory.checkpoints())
+
+
+def striped(n: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Noisy pictures with stripes of one of three directions."""
+    rng = np.random.default_rng(seed)
+    targets = np.arange(n) % 3
+    y, x = np.mgrid[:32, :32]
+    waves = np.stack([np.sin(x * 0.8), np.sin(y * 0.8), np.sin((x + y) * 0.6)])[targets]
+    pixels = 128 + 25 * waves[..., None] + rng.normal(0, 70, (n, 32, 32, 3))
+    return np.clip(pixels, 0, 255).astype(np.uint8), targets
+
+
+def pooled(network: keras.Model, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    model = keras.Model(network.input, networks.pool(network.output, "average"))
+    return np.asarray(model(pixels, training=False))
+
+
+@pytest.fixture(scope="module")
+def setup() -> Setup:
+    network = networks.build(TINY, backbones.weights_path(TINY))
+    lower = keras.Model(network.input, network.get_layer(BLOCK.after).output)
+    pixels, parts, features = {}, {}, {}
+    for part, n, seed in (("train", 96, 1), ("val", 60, 2)):
+        pixels[part], targets = striped(n, seed)
+        parts[part] = Labelled(np.asarray(lower(pixels[part], training=False)), targets)
+        features[part] = Labelled(pooled(network, pixels[part]), targets)
+    weak = head.fit(features["train"], features["val"], 3, Plan(epochs=1), Silent()).head
+    return Setup(network.get_weights(), pixels, parts, weak)
+
+
+@pytest.fixture(scope="module")
+def watch() -> Recorder:
+    return Recorder()
+
+
+@pytest.fixture(scope="module")
+def memory() -> Memory:
+    return Memory()
+
+
+@pytest.fixture(scope="module")
+def network(setup: Setup) -> keras.Model:
+    return setup.network()
+
+
+@pytest.fixture(scope="module")
+def tuned(setup: Setup, network: keras.Model, watch: Recorder, memory: Memory) -> Tuned:
+    """One training to its end, looked at from several sides."""
+    return setup.tune(network, watch, memory)
+
+
+def by_layer(network: keras.Model, weights: list[NDArray[np.float32]]) -> Iterator[tuple[str, bool, list, list]]:
+    """Name, whether above the boundary, weights before and now, of each layer that has any."""
+    above = {layer.name for layer in networks.upper(network, BLOCK).layers}
+    rest = list(weights)
+    for layer in network.layers:
+        now = layer.get_weights()
+        before, rest = rest[: len(now)], rest[len(now) :]
+        if now:
+            yield layer.name, layer.name in above, before, now
+    assert not rest
+
+
+def test_batch_normalization_stays_as_it_was_in_statistics_and_scale(
+    setup: Setup, network: keras.Model, tuned: Tuned
+) -> None:
+    names = []
+    for name, above, before, now in by_layer(network, setup.weights):
+        if name.endswith("_bn"):
+            names += [name] if above else []
+            assert len(now) == 4  # gamma, beta, moving mean, moving variance
+            assert all(np.array_equal(a, b) for a, b in zip(before, now, strict=True)), name
+    assert sorted(names) == ["block4_a_bn", "block4_b_bn", "block4_skip_bn", "top_bn"]
+
+
+def test_layers_below_the_boundary_stay_and_those_above_learn(setup: Setup, network: keras.Model, tuned: Tuned) -> None:
+    changed, same = set(), set()
+    for name, _, before, now in by_layer(network, setup.weights):
+        equal = all(np.array_equal(a, b) for a, b in zip(before, now, strict=True))
+        (same if equal else changed).add(name)
+    assert changed == {"block4_a_conv", "block4_b_conv", "block4_skip_conv", "top_conv"}
+    assert {"stem_conv", "block1_a_conv", "block2_a_conv", "block3_b_conv", "block3_skip_conv"} <= same
+
+
+def test_the_head_learns_too(setup: Setup, tuned: Tuned) -> None:
+    (kernel, bias), (kernel_2, bias_2) = setup.head.layers[0], tuned.head.layers[0]
+    assert kernel_2.shape == (512, 3) and kernel_2.dtype == np.float32
+    assert np.abs(kernel_2 - kernel).max() > 1e-4 and np.abs(bias_2 - bias).max() > 1e-4
+
+
+def test_epoch_0_is_the_frozen_model(setup: Setup, tuned: Tuned) -> None:
+    val = setup.parts["val"].targets
+    probabilities = setup.head.probabilities(pooled(setup.network(), setup.pixels["val"]))
+    assert set(tuned.history[0]) == {"val_loss", "val_accuracy"}
+    assert tuned.history[0]["val_accuracy"] == pytest.approx((probabilities.argmax(axis=1) == val).mean(), abs=1e-6)
+    loss = -np.log(probabilities[np.arange(60), val]).mean()
+    assert tuned.history[0]["val_loss"] == pytest.approx(loss, abs=1e-4)
+
+
+def test_the_network_is_left_with_the_best_weights(setup: Setup, network: keras.Model, tuned: Tuned) -> None:
+    ranks = [(row["val_accuracy"], -row["val_loss"]) for row in tuned.history]
+    best = ranks.index(max(ranks))
+    assert tuned.best_epoch == best > 0
+    again = setup.network()
+    upper = networks.upper(again, BLOCK)
+    upper.set_weights(tuned.weights)
+    val = setup.parts["val"].targets
+    for candidate in (network, again):  # the network itself, and one made from what was returned
+        probabilities = tuned.head.probabilities(pooled(candidate, setup.pixels["val"]))
+        accuracy = (probabilities.argmax(axis=1) == val).mean()
+        loss = -np.log(probabilities[np.arange(60), val]).mean()
+        assert accuracy == pytest.approx(tuned.history[best]["val_accuracy"], abs=1e-6)
+        assert loss == pytest.approx(tuned.history[best]["val_loss"], rel=1e-3)
+    assert tuned.history[best]["val_accuracy"] > tuned.history[0]["val_accuracy"]
+
+
+def test_every_epoch_is_reported_and_checkpointed(tuned: Tuned, watch: Recorder, memory: Memory) -> None:
+    assert watch.stages == [("fine_tune", 4)] and watch.ticks == {"fine_tune": 4}
+    assert watch.epochs == [{"epoch": i, **row} for i, row in enumerate(tuned.history[1:], start=1)]
+    assert all(set(row) == {"loss", "accuracy", "val_loss", "val_accuracy"} for row in tuned.history[1:])
+    assert len(memory.written) == 4
+
+
+def test_work_that_was_stopped_goes_on_as_if_it_had_not_been(setup: Setup, tuned: Tuned) -> None:
+    memory, stopped = Memory(), Recorder(cancel_after=4)  # an epoch and a tick each
+    with pytest.raises(Cancelled):
+        setup.tune(setup.network(), stopped, memory)
+    assert [row["epoch"] for row in stopped.epochs] == [1, 2] and len(memory.written) == 2
+    watch, network = Recorder(), setup.network()
+    resumed = setup.tune(network, watch, memory)
+    assert len(memory.written) == 4  # two more, not four
+    assert [row["epoch"] for row in watch.epochs] == [1, 2, 3, 4]
+    assert resumed.best_epoch == tuned.best_epoch
+    for ours, theirs in zip(resumed.history, tuned.history, strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-3, abs=1e-4)
+    for ours, theirs in zip(resumed.weights, tuned.weights, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-4)
+    np.testing.assert_allclose(resumed.head.layers[0][0], tuned.head.layers[0][0], atol=1e-4)
+
+
+def test_a_training_that_only_makes_val_worse_keeps_the_frozen_model(setup: Setup) -> None:
+    features = Labelled(pooled(setup.network(), setup.pixels["train"]), setup.parts["train"].targets)
+    good = head.fit(features, Labelled(features.features[:0], features.targets[:0]), 3, Plan(), Silent()).head
+    # What is right on val is taught wrong: nothing can improve.
+    wrong = Labelled(setup.parts["train"].features, (setup.parts["train"].targets + 1) % 3)
+    network, plan = setup.network(), PLAN.with_(fine_tune_epochs=9)
+    data = (wrong, setup.parts["train"])
+    tuned = fine_tune(network, BLOCK, good, data, plan, Silent(), Memory().checkpoints())
+    assert tuned.best_epoch == 0
+    assert len(tuned.history) == 1 + 5  # it gave up after five epochs
+    assert tuned.history[-1]["val_accuracy"] < tuned.history[0]["val_accuracy"] - 0.1
+    assert all(np.array_equal(a, b) for a, b in zip(network.get_weights(), setup.weights, strict=True))
+    for (kernel, bias), (kernel_2, bias_2) in zip(good.layers, tuned.head.layers, strict=True):
+        np.testing.assert_allclose(kernel_2, kernel, atol=1e-6)
+        np.testing.assert_allclose(bias_2, bias, atol=1e-5)
+
+
+def test_without_a_val_part_the_frozen_model_is_kept(setup: Setup) -> None:
+    nothing = Labelled(np.empty((0,), np.float32), np.empty(0, np.int64))  # what a cache answers for no pictures
+    network, memory = setup.network(), Memory()
+    data = (setup.parts["train"], nothing)
+    tuned = fine_tune(network, BLOCK, setup.head, data, PLAN.with_(fine_tune_epochs=1), Silent(), memory.checkpoints())
+    assert tuned.best_epoch == 0
+    assert [set(row) for row in tuned.history] == [set(), {"loss", "accuracy"}]
+    assert all(np.array_equal(a, b) for a, b in zip(network.get_weights(), setup.weights, strict=True))
+    state = memory.checkpoints().load()
+    assert state is not None and tuple(state.history) == tuned.history
+
+
+def test_a_checkpoint_brings_back_every_number() -> None:
+    rng = np.random.default_rng(0)
+    current = [rng.normal(size=(3, 4)).astype(np.float32), np.array(7, np.int64), np.array([1, 2**32 - 1], np.uint32)]
+    history = [{"val_loss": 0.5, "val_accuracy": 0.25}, {"loss": 0.1, "val_loss": 1 / 3, "val_accuracy": 0.5}]
+    memory = Memory()
+    memory.checkpoints().save(tuning._State(history, 1, current, current[::-1]))
+    assert memory.data is not None and memory.data[:2] == b"PK"
+    state = memory.checkpoints().load()
+    assert state is not None
+    assert (state.history, state.best) == (history, 1)
+    for ours, theirs in ((state.current, current), (state.best_arrays, current[::-1])):
+        assert all(a.dtype == b.dtype and np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
+
+
+def test_there_is_no_checkpoint_before_the_first() -> None:
+    assert Memory().checkpoints().load() is None

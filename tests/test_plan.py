@@ -1,0 +1,122 @@
+"""A plan is checked when it is made; every setting explains itself."""
+
+import json
+from dataclasses import fields
+from typing import Any
+
+import pytest
+
+from core import backbones
+from core.errors import HeadstartError
+from core.plan import PRESETS, Plan
+
+NUMERIC = [setting for setting in fields(Plan) if isinstance(setting.default, int | float)]
+
+
+def refused(**settings: Any) -> HeadstartError:
+    with pytest.raises(HeadstartError) as caught:
+        Plan(**settings)
+    assert caught.value.message and caught.value.hint  # both templates can be filled
+    return caught.value
+
+
+def test_the_defaults_are_a_usable_plan_with_the_backbone_that_ships() -> None:
+    assert (Plan().backbone, Plan().pooling, Plan().fine_tune_blocks) == ("Starter", "average", 0)
+
+
+@pytest.mark.parametrize("setting", fields(Plan), ids=lambda setting: setting.name)
+def test_every_setting_has_help_that_is_a_sentence(setting: Any) -> None:
+    text = setting.metadata["help"]
+    assert len(text.split()) >= 3 and text[0].isupper() and text.endswith(".")
+
+
+@pytest.mark.parametrize("setting", NUMERIC, ids=lambda setting: setting.name)
+def test_every_number_has_bounds_around_its_default(setting: Any) -> None:
+    assert setting.metadata["low"] <= setting.default <= setting.metadata["high"]
+
+
+@pytest.mark.parametrize("setting", NUMERIC, ids=lambda setting: setting.name)
+def test_values_beyond_the_bounds_are_refused_and_named(setting: Any) -> None:
+    low, high = setting.metadata["low"], setting.metadata["high"]
+    step = 1 if isinstance(setting.default, int) else 1e-9
+    for value in (low - step, high + max(step, high * 1e-6) if step != 1 else high + 1, float("nan"), float("inf")):
+        error = refused(**{setting.name: value})
+        assert error.code in ("setting_bounds", "setting_kind") and error.values["setting"] == setting.name
+
+
+@pytest.mark.parametrize("setting", [s for s in NUMERIC if s.name not in ("fine_tune_blocks",)], ids=lambda s: s.name)
+def test_the_bounds_themselves_are_allowed(setting: Any) -> None:
+    for bound in ("low", "high"):
+        value = setting.metadata[bound]
+        assert getattr(Plan(**{setting.name: value}), setting.name) == value
+
+
+@pytest.mark.parametrize("name", ["epochs", "hidden_units", "batch_size", "augment", "fine_tune_blocks", "seed"])
+def test_half_an_epoch_or_neuron_is_refused(name: str) -> None:
+    assert refused(**{name: 1.5}).values["setting"] == name
+
+
+@pytest.mark.parametrize("value", ["40", None, [40]])
+def test_a_value_that_is_no_number_is_refused_in_words(value: Any) -> None:
+    assert refused(epochs=value).values["setting"] == "epochs"
+    assert refused(dropout=value).values["setting"] == "dropout"
+
+
+def test_a_pooling_that_does_not_exist_is_refused_with_the_choices() -> None:
+    error = refused(pooling="max")
+    assert error.code == "setting_choice"
+    assert "pooling is max" in error.message and "average, flatten" in error.message
+
+
+def test_the_name_of_a_backbone_may_be_in_any_case() -> None:
+    assert Plan(backbone="mobilenetv2").backbone == "MobileNetV2"
+    assert Plan(backbone="STARTER") == Plan()
+
+
+def test_an_unknown_backbone_is_refused_with_the_names() -> None:
+    error = refused(backbone="ResNet9000")
+    assert error.code == "backbone_unknown"
+    assert "Starter, MobileNetV2, VGG16" in error.hint
+
+
+def test_a_fine_tune_rate_over_a_tenth_of_the_heads_is_refused() -> None:
+    error = refused(fine_tune_blocks=1, learning_rate=1e-3, fine_tune_rate=1.01e-4)
+    assert error.code == "fine_tune_rate" and error.values["limit"] == pytest.approx(1e-4)
+    assert Plan(fine_tune_blocks=1, learning_rate=1e-3, fine_tune_rate=1e-4).fine_tune_rate == 1e-4
+    assert Plan(fine_tune_blocks=0, learning_rate=1e-3, fine_tune_rate=1e-3).fine_tune_rate == 1e-3
+
+
+@pytest.mark.parametrize("backbone", backbones.CATALOGUE, ids=lambda b: b.name)
+def test_no_more_blocks_than_the_backbone_has_can_be_fine_tuned(backbone: backbones.Backbone) -> None:
+    most = len(backbone.blocks)
+    assert Plan(backbone=backbone.name, fine_tune_blocks=most).fine_tune_blocks == most
+    error = refused(backbone=backbone.name, fine_tune_blocks=most + 1)
+    assert error.code == "too_many_blocks" and error.values["limit"] == most
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_json_brings_back_every_preset(name: str) -> None:
+    assert Plan.from_dict(json.loads(json.dumps(PRESETS[name].to_dict()))) == PRESETS[name]
+
+
+def test_settings_that_are_left_out_keep_their_defaults() -> None:
+    assert Plan.from_dict({"epochs": 3}) == Plan(epochs=3)
+
+
+def test_a_setting_of_another_version_is_refused_by_name() -> None:
+    with pytest.raises(HeadstartError) as caught:
+        Plan.from_dict({"epochs": 3, "momentum": 0.9})
+    assert caught.value.code == "setting_unknown" and "momentum" in caught.value.message
+
+
+def test_a_changed_plan_is_checked_again_and_the_old_one_stays() -> None:
+    plan = Plan()
+    assert plan.with_(epochs=5).epochs == 5 and plan.epochs == 40
+    with pytest.raises(HeadstartError):
+        plan.with_(epochs=0)
+
+
+def test_the_textbook_preset_is_the_recipe_of_the_textbooks() -> None:
+    textbook = PRESETS["textbook"]
+    assert (textbook.backbone, textbook.pooling, textbook.hidden_units) == ("VGG16", "flatten", 1024)
+    assert textbook.fine_tune_blocks == 0
