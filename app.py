@@ -22,6 +22,7 @@ store = Store(settings.home())
 @asynccontextmanager
 async def lifespan(_: st.App) -> AsyncIterator[None]:
     serving.clean_inbox(store)
+    serving.answer_at_once()
     yield
 
 

@@ -95,7 +95,7 @@ class Dataset:
     def require_trainable(self) -> None:
         """Raise unless there are at least two classes with two pictures each."""
         if len(self.classes) < 2:
-            raise HeadstartError("too_few_classes", n=len(self.classes), names=", ".join(self.classes))
+            raise HeadstartError("too_few_classes", n=len(self.classes), names=", ".join(self.classes) or "none")
         for label, n in self.counts.items():
             if n < 2:
                 raise HeadstartError("too_few_pictures", label=label, n=n)

@@ -124,24 +124,26 @@ def _array(path: Path, name: str) -> NDArray[Any]:
 def extract(cache: Cache, engine: Engine, pictures: shelf.Shelf, views: Sequence[View], progress: Progress) -> None:
     """Compute the rows of `views` that the cache lacks; pictures come from the shelf. Ticks once a picture."""
     missing = cache.missing(views)
-    for start in range(0, len(missing), SHARD_ROWS):
-        shard = missing[start : start + SHARD_ROWS]
-        values = []
-        for pixels in _batches(pictures, shard, engine):
-            values.append(engine.run(pixels))
-            progress.tick(len(pixels))
-        cache.add(shard, np.concatenate(values))
-
-
-def _batches(pictures: shelf.Shelf, views: Sequence[View], engine: Engine) -> Iterator[images.Pixels]:
-    """Decoded and resized pictures, a batch at a time, the next two being decoded meanwhile."""
     with Children("core.images:answer", images.DECODING) as children:
+        for start in range(0, len(missing), SHARD_ROWS):
+            shard = missing[start : start + SHARD_ROWS]
+            values = []
+            for pixels in _batches(children, pictures, shard, engine):
+                values.append(engine.run(pixels))
+                progress.tick(len(pixels))
+            cache.add(shard, np.concatenate(values))
 
-        def load(view: View) -> images.Pixels:
-            question = {"path": str(pictures.path(view.picture_id)), "size": engine.size, "view": view.number}
-            _, data = children.ask(question)
-            return np.frombuffer(data, np.uint8).reshape(engine.size, engine.size, 3)
 
-        decoded = children.map(load, views, ahead=3 * engine.batch)
-        while batch := list(itertools.islice(decoded, engine.batch)):
-            yield np.stack(batch)
+def _batches(
+    children: Children, pictures: shelf.Shelf, views: Sequence[View], engine: Engine
+) -> Iterator[images.Pixels]:
+    """Decoded and resized pictures, a batch at a time, the next two being decoded meanwhile."""
+
+    def load(view: View) -> images.Pixels:
+        question = {"path": str(pictures.path(view.picture_id)), "size": engine.size, "view": view.number}
+        _, data = children.ask(question)
+        return np.frombuffer(data, np.uint8).reshape(engine.size, engine.size, 3)
+
+    decoded = children.map(load, views, ahead=3 * engine.batch)
+    while batch := list(itertools.islice(decoded, engine.batch)):
+        yield np.stack(batch)

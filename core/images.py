@@ -35,7 +35,7 @@ _SRGB = ImageCms.createProfile("sRGB")
 _STARTS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"II*\0", b"MM\0*")
 # What Pillow's decoders raise on damaged bytes (AVIF: RuntimeError).
 _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, ArithmeticError, RuntimeError)
-_TURNS = {
+_TURNS: dict[Any, Image.Transpose] = {  # by the value of EXIF Orientation, which may be anything
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,

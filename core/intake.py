@@ -65,16 +65,17 @@ class Received:
     thumbnail: bytes | None = None
 
 
-def read_names(names: Sequence[str]) -> list[Place]:
+def read_names(names: Sequence[str], loose: str = "") -> list[Place]:
     """A place for each name. Understood: class folders; train, val and test folders of class folders; either below
-    folders that all files share. Names that differ only in case or in Unicode form are one class."""
+    folders that all files share. Names that differ only in case or in Unicode form are one class; `loose` is the class
+    of files in no folder."""
     paths = [_clean_path(name) for name in names]
     usable = [p for p in paths if p is not None and not _is_system(p)]
     pictures = [p for p in usable if p[-1].casefold().endswith(_SUFFIXES)] or usable
     depth = _shared_depth(pictures)
     tops = {p[depth].casefold() for p in pictures if len(p) > depth + 1}
     with_parts = tops <= _PART_NAMES.keys() and any(len(p) > depth + 2 for p in pictures)
-    places = [_place(path, depth, with_parts) for path in paths]
+    places = [_place(path, depth, with_parts, class_name(loose)) for path in paths]
     return _merge_spellings(places)
 
 
@@ -179,7 +180,7 @@ def _shared_depth(paths: list[tuple[str, ...]]) -> int:
     return depth
 
 
-def _place(path: tuple[str, ...] | None, depth: int, with_parts: bool) -> Place:
+def _place(path: tuple[str, ...] | None, depth: int, with_parts: bool, loose: str) -> Place:
     if path is None:
         return Place(outcome="excluded", reason="file_unusable_path")
     if _is_system(path):
@@ -189,7 +190,7 @@ def _place(path: tuple[str, ...] | None, depth: int, with_parts: bool) -> Place:
     if with_parts and folders:
         part = _PART_NAMES.get(folders[0].casefold())
         folders = folders[1:] if part else ()
-    label = class_name(folders[0]) if folders else ""
+    label = class_name(folders[0]) if folders else loose
     if not label:
         return Place(outcome="excluded", reason="file_no_class")
     return Place(label, part)

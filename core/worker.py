@@ -82,14 +82,17 @@ class _Source:
     path: Path
     name: str = ""
 
-    def files(self) -> list[tuple[Entry, Place]]:
+    def files(self, label: str) -> list[tuple[Entry, Place]]:
+        """The files with their places; `label` is the class of those that are in no folder, if it has one."""
         entries = archive.listing(self.path, self.name)
-        return list(zip(entries, intake.read_names([entry.name for entry in entries]), strict=True))
+        places = intake.read_names([entry.name for entry in entries], label)
+        return list(zip(entries, places, strict=True))
 
 
 def _intake(ticket: Ticket) -> None:
-    """Params: path of a ZIP, a folder or an inbox batch, and batch, a name for this delivery; or sample, the seed of
-    a sample that is drawn first. An inbox batch is removed once all of it is taken in."""
+    """Params: path of a ZIP, a folder or an inbox batch, batch (a name for this delivery), label (the class of
+    pictures in no folder, or nothing); or sample, the seed of a sample that is drawn first. What lies in the inbox is
+    removed once all of it is taken in."""
     store, params = ticket.store, ticket.job.params
     if "sample" in params:
         path = _draw(ticket, params["sample"])
@@ -126,7 +129,7 @@ def _sources(store: Store, path: Path, batch: str) -> list[_Source]:
 def _look_inside(ticket: Ticket, source: _Source, n_sources: int) -> list[tuple[Entry, Place]]:
     """The files of a source. One of several that cannot be used counts as a file that is left out."""
     try:
-        return source.files()
+        return source.files(intake.class_name(ticket.job.params.get("label", "")))
     except HeadstartError as error:
         if n_sources == 1:
             raise

@@ -70,6 +70,7 @@ def test_a_hang_is_ended_when_its_wall_time_is_over() -> None:
         assert child.ask({"do": "nothing", "n": 1})[0]["n"] == 1
 
 
+@pytest.mark.slow
 def test_an_endless_loop_is_ended_when_its_processor_time_is_over() -> None:
     with misbehaving(cpu_s=1, wall_s=60) as child:
         began = time.monotonic()
@@ -79,6 +80,7 @@ def test_an_endless_loop_is_ended_when_its_processor_time_is_over() -> None:
         assert time.monotonic() - began < 30
 
 
+@pytest.mark.slow
 def test_processor_time_is_counted_for_each_answer_and_not_for_the_whole_life() -> None:
     with misbehaving(cpu_s=1) as child:
         pids = {child.ask({"do": "compute", "s": 0.8})[0]["pid"] for _ in range(3)}

@@ -84,8 +84,8 @@ def test_a_class_needs_two_pictures() -> None:
 @pytest.mark.parametrize(
     ("counts", "message"),
     [
-        ({"cat": 9}, "A model needs at least 2 classes with usable pictures; there is 1: cat."),
-        ({}, "A model needs at least 2 classes with usable pictures; there is none."),
+        ({"cat": 9}, "A model needs at least 2 classes with usable pictures to tell apart; 1 found: cat."),
+        ({}, "A model needs at least 2 classes with usable pictures to tell apart; 0 found: none."),
     ],
 )
 def test_a_model_needs_two_classes(counts: dict[str, int], message: str) -> None:

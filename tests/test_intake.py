@@ -416,3 +416,8 @@ def test_each_answer_is_a_tick_and_a_cancel_leaves_no_bytes_of_excluded_files(tm
 
 def test_the_limit_of_a_class_name_is_the_one_in_the_settings() -> None:
     assert len(class_name("y" * 1_000)) == LIMITS.class_name == 80
+
+
+def test_files_in_no_folder_get_the_class_that_was_named_for_them() -> None:
+    places = intake.read_names(["1.jpg", "dog/2.jpg"], loose="  cat ")
+    assert [place.label for place in places] == ["cat", "dog"]

@@ -38,18 +38,19 @@ def test_every_error_that_core_raises_has_sentences() -> None:
 def test_every_reason_that_core_gives_for_a_file_has_sentences_and_a_short_form() -> None:
     named = found(r"""["']((?:file|picture)_[a-z_]+)["']""")
     named = {c: place for c, place in named.items() if c not in ("picture_id", "file_bytes") and place != "store.py"}
-    assert len(named) > 20
+    assert len(named) >= 20
     assert {code: place for code, place in named.items() if code not in messages.ERRORS} == {}
     assert {code: place for code, place in named.items() if code not in messages.REASONS} == {}
 
 
-def test_every_error_of_one_file_has_a_short_form_and_no_other_has() -> None:
+def test_every_error_of_one_file_or_one_zip_has_a_short_form_and_no_other_has() -> None:
     of_files = {code for code in messages.ERRORS if code.startswith(("file_", "picture_"))}
-    assert set(messages.REASONS) == of_files | {"duplicate", "label_conflict"}
+    of_zips = found(r"""HeadstartError\(\s*["'](zip_\w+|not_a_zip|data_empty|too_many_files|too_many_classes)["']""")
+    assert set(messages.REASONS) == of_files | {"duplicate", "label_conflict"} | set(of_zips)
 
 
 def test_every_note_that_core_makes_has_a_sentence() -> None:
-    made = found(r"""\.note\(\s*["'](\w+)["']""") | found(r"""notes\.append\(["'](\w+)["']\)""")
+    made = found(r"""\b(?:note|say)\(\s*["'](\w+)["']""") | found(r"""notes\.append\(["'](\w+)["']\)""")
     made["first_frame"] = Path(images.__file__).name
     assert len(made) >= 8
     assert {code: place for code, place in made.items() if code not in messages.NOTES} == {}
@@ -79,7 +80,7 @@ def test_every_note_can_be_written(code: str) -> None:
 def test_every_sentence_ends_with_a_period_and_begins_large(name: str) -> None:
     text = SENTENCES[name]
     assert text.endswith(".")
-    assert text[0].isupper() or text[0] in "{'"
+    assert text[0].isupper() or text.startswith(("{", "iPhone "))
     assert "  " not in text
     assert text == text.strip()
 
@@ -92,7 +93,7 @@ def test_no_sentence_begs_shouts_or_scolds(name: str) -> None:
 
 
 def test_short_forms_are_short_and_different() -> None:
-    assert max(map(len, messages.REASONS.values())) <= 25
+    assert max(map(len, messages.REASONS.values())) <= 30
     assert len(set(messages.REASONS.values())) == len(messages.REASONS)
     assert not any(text.endswith(".") for text in messages.REASONS.values())
 

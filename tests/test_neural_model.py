@@ -102,6 +102,7 @@ def test_class_names_size_and_the_rule_of_decoding_are_inside_the_file(saved: Pa
         assert {"config.json", "metadata.json", "model.weights.h5"} <= set(archive.namelist())
 
 
+@pytest.mark.slow
 def test_the_file_loads_with_plain_keras_in_a_process_that_has_no_headstart(
     saved: Path, assembled: keras.Model, tmp_path: Path
 ) -> None:

@@ -187,6 +187,7 @@ def test_weights_with_a_number_that_is_none_are_refused(tmp_path: Path, value: f
 
 
 @pytest.mark.weights
+@pytest.mark.slow
 def test_the_imagenet_weights_of_mobilenet_v2_give_the_features_of_keras(keras_home: Path) -> None:
     path = keras_home / "models" / backbones.MOBILENET_V2.weights_file
     small = replace(backbones.MOBILENET_V2, size=96)

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 
-def prepare(path, size):
+def prepare(path: str, size: int) -> np.ndarray:
     """Decode a picture upright, on white, as 8-bit RGB; reduce its central square to size x size."""
     image = ImageOps.exif_transpose(Image.open(path))
     if image.has_transparency_data:
@@ -25,7 +25,7 @@ def prepare(path, size):
     return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR, box=box))
 
 
-def main(model_path, *picture_paths):
+def main(model_path: str, *picture_paths: str) -> None:
     with zipfile.ZipFile(model_path) as archive:
         facts = json.loads(archive.read("classes.json"))
     model = keras.models.load_model(model_path, compile=False)
