@@ -13,6 +13,7 @@ from pages.parts.words import percent, plain, say
 _PAGE = 60  # pictures in the gallery at a time
 _STRIP = 7  # pictures beside a class
 _FEW = 10  # pictures a class needs for a first impression
+_NAMED = 6  # classes named in one finding
 _UNEVEN = 3  # times as many pictures as the smallest class, from which on it matters
 
 
@@ -36,9 +37,11 @@ def _findings(found: Project) -> None:
     unused = sum(n for (outcome, _), n in outcomes.items() if outcome == "excluded")
     if len(rows) == 1:
         st.warning(say("one_class"), icon=":material/warning:")
-    for row in rows:
-        if row.n < _FEW:
-            st.warning(say("few", label=plain(row.label), n=row.n), icon=":material/warning:")
+    few = [f"**{plain(row.label)}** ({row.n})" for row in rows if row.n < _FEW]
+    if few:
+        more = [f"+{len(few) - _NAMED}"] if len(few) > _NAMED else []
+        text = say("few", least=_FEW, classes=", ".join(few[:_NAMED] + more))
+        st.warning(text, icon=":material/warning:")
     most, least = max(rows, key=lambda r: r.n), min(rows, key=lambda r: r.n)
     if most.n > _UNEVEN * least.n:
         times = round(most.n / least.n)

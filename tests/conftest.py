@@ -2,9 +2,16 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+    from tests.browser import Server
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -67,3 +74,41 @@ def real_data() -> Path:
     if not root or not (Path(root) / "hymenoptera").is_dir():
         pytest.skip("HEADSTART_TEST_DATA names no folder with hymenoptera and sign-language-digits")
     return Path(root)
+
+
+@pytest.fixture(scope="module")
+def chromium() -> "Iterator[Browser]":
+    """Chromium, once per file: as long as Playwright runs, no other test of its thread could use asyncio."""
+    from playwright.sync_api import sync_playwright
+
+    from tests import browser
+
+    path = browser.chromium_path()
+    if path is None:
+        if os.environ.get("HEADSTART_REQUIRE_BROWSER"):
+            pytest.fail("HEADSTART_REQUIRE_BROWSER is set, and Chromium is missing")
+        pytest.skip("Chromium is missing: install it, or name it in CHROMIUM")
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=path, args=browser.CHROMIUM_ARGS)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> "Iterator[Server]":
+    """A server on an empty home."""
+    from tests import browser
+
+    home = tmp_path / "server-home"
+    with browser.server(home, browser.free_port()) as started:
+        yield started
+    browser.stop_workers(home)
+
+
+@pytest.fixture
+def page(chromium: "Browser", app: "Server") -> "Iterator[Page]":
+    """A tab for that server, in which nothing may go wrong."""
+    from tests import browser
+
+    with browser.tab(chromium, app.url) as opened:
+        yield opened

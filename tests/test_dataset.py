@@ -84,8 +84,8 @@ def test_a_class_needs_two_pictures() -> None:
 @pytest.mark.parametrize(
     ("counts", "message"),
     [
-        ({"cat": 9}, "A model needs at least 2 classes with usable pictures to tell apart; 1 found: cat."),
-        ({}, "A model needs at least 2 classes with usable pictures to tell apart; 0 found: none."),
+        ({"cat": 9}, "There is 1 class with usable pictures (cat); a model needs at least 2 to tell apart."),
+        ({}, "There is 0 class with usable pictures (none); a model needs at least 2 to tell apart."),
     ],
 )
 def test_a_model_needs_two_classes(counts: dict[str, int], message: str) -> None:

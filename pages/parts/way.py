@@ -17,6 +17,8 @@ _ICONS = {
     "done": ":material/check_circle:",
 }
 
+_LISTED = 12  # projects in the sidebar
+
 
 def frame(current: str) -> None:
     """The top line (project and way) and the sidebar."""
@@ -25,13 +27,10 @@ def frame(current: str) -> None:
     st.logo(shell.ART / "icon.png", size="large")
     with st.sidebar:
         st.page_link(shell.PAGES["projects"], label=say("all_projects"), icon=":material/grid_view:")
-        for other in shell.store().projects()[:12]:
-            st.page_link(
-                shell.PAGES["data"],
-                label=plain(other.name),
-                query_params={"project": other.id},
-                disabled=other.id == key,
-            )
+        for other in shell.store().projects()[:_LISTED]:
+            # Buttons, as links to the data page of every project would all look like the current page.
+            if st.button(plain(other.name), key=f"side-{other.id}", type="tertiary", disabled=other.id == key):
+                shell.go("data", other)
         st.divider()
         st.caption(say("help"))
         st.caption(say("privacy"))

@@ -101,7 +101,7 @@ WORDS = {
     "split_val": "Val pictures",
     "split_locked": "The test part is locked: it came with your folders, or a model was measured on it.",
     "next_train": "Train a model",
-    "few": "**{label}** has only {n} pictures. Ten or more give a first impression.",
+    "few": "Fewer than {least} pictures: {classes}. With so few, what a model learns is a first impression.",
     "uneven": "**{most}** has {times} times as many pictures as **{least}**. The model will lean toward it.",
     "one_class": "There is one class. A model needs at least two to tell apart.",
     "no_class_yet": "No usable pictures yet",

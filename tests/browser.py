@@ -1,0 +1,237 @@
+"""What browser tests and the web benchmark share: a server on a home of its own, a watched tab, and steps of the way."""
+
+import contextlib
+import http.client
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, Response, expect
+
+from core.store import Store
+
+ROOT = Path(__file__).parent.parent
+# No telemetry, no updates, nothing that leaves this machine; a drawn camera in place of a real one.
+CHROMIUM_ARGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking",
+    "--disable-component-update", "--disable-domain-reliability", "--disable-sync", "--no-first-run",
+    "--no-default-browser-check", "--disable-extensions", "--disable-breakpad", "--metrics-recording-only",
+    "--disable-features=Translate,MediaRouter,OptimizationHints", "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+]  # fmt: skip
+# What Chromium itself reports while a server is away.
+_OUTAGE = re.compile(r"ERR_CONNECTION_REFUSED|ERR_EMPTY_RESPONSE|ERR_CONNECTION_RESET|WebSocket|Failed to fetch")
+TRAIN_S = 150  # a training of a few dozen seconds on a busy machine
+
+
+def chromium_path() -> str | None:
+    """Where Chromium is: $CHROMIUM, /usr/bin/chromium, or on the PATH."""
+    for path in (os.environ.get("CHROMIUM"), "/usr/bin/chromium", shutil.which("chromium")):
+        if path and Path(path).is_file():
+            return path
+    return None
+
+
+@dataclass
+class Server:
+    """A running server."""
+
+    port: int
+    home: Path
+    process: "subprocess.Popen[bytes]"
+    log: Path
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def store(self) -> Store:
+        return Store(self.home)
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def server(home: Path, port: int, keras_home: Path | None = None) -> Iterator[Server]:
+    """`streamlit run app.py` on a home until the end of the block. Workers live on: `stop_workers` ends them."""
+    home.mkdir(parents=True, exist_ok=True)
+    environment = os.environ | {"HEADSTART_HOME": str(home), "HOME": str(home)}
+    if keras_home is not None:
+        environment["KERAS_HOME"] = str(keras_home)
+    command = [sys.executable, "-m", "streamlit", "run", "app.py"]
+    log = home.with_name(f"{home.name}-server.log")
+    with log.open("ab") as file:
+        process = subprocess.Popen(
+            [*command, "--server.port", str(port), "--server.headless", "true"],
+            cwd=ROOT, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=environment,
+        )  # fmt: skip
+    try:
+        _await_health(port, process, log)
+        yield Server(port, home, process, log)
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(10)
+
+
+def _await_health(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    end = time.monotonic() + 30
+    while True:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        try:
+            connection.request("GET", "/_stcore/health")
+            if connection.getresponse().read() == b"ok":
+                return
+        except OSError:
+            pass
+        finally:
+            connection.close()
+        assert process.poll() is None and time.monotonic() < end, log.read_text()
+        time.sleep(0.05)  # nothing announces that a port is open
+
+
+def workers(home: Path, job_id: str = "") -> list[psutil.Process]:
+    """The worker processes of a home (of one job)."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or []
+        if "core.worker" in words and str(home) in words and (not job_id or job_id in words):
+            found.append(process)
+    return found
+
+
+def stop_workers(home: Path) -> None:
+    """Kill what still works on a home that is about to go."""
+    for process in workers(home):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+@contextlib.contextmanager
+def tab(browser: Browser, url: str, outage: bool = False) -> Iterator[Page]:
+    """A tab of a new visitor. At the end nothing may have gone wrong in it: no error on the console or in a script, no
+    answer over 499, no request to another origin, no exception on the page. With `outage`, what Chromium reports about
+    a server that is away is no error."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, permissions=["camera"])
+    page = context.new_page()
+    page.set_default_timeout(20_000)
+    problems: list[str] = []
+    _watch(page, url, problems)
+    try:
+        yield page
+        if page.get_by_test_id("stException").count():
+            problems.append(page.get_by_test_id("stException").first.inner_text())
+        if page.get_by_text("Something went wrong that should not have").count():
+            problems.append("a fault of ours is shown")
+        if outage:
+            problems = [problem for problem in problems if not _OUTAGE.search(problem)]
+        assert not problems, "\n".join(problems)
+    finally:
+        context.close()
+
+
+def _watch(page: Page, url: str, problems: list[str]) -> None:
+    inside = (url + "/", url.replace("http", "ws", 1) + "/", "data:", "blob:", "about:")
+
+    def said(message: ConsoleMessage) -> None:
+        if message.type == "error":
+            problems.append(f"console: {message.text} ({message.location})")
+
+    def asked(request: Request) -> None:
+        if not request.url.startswith(inside):
+            problems.append(f"outside: {request.url}")
+
+    def answered(response: Response) -> None:
+        if response.status >= 500:
+            problems.append(f"{response.status}: {response.url}")
+
+    page.on("console", said)
+    page.on("pageerror", lambda error: problems.append(f"script: {error}"))
+    page.on("request", asked)
+    page.on("response", answered)
+    page.on("websocket", lambda socket: None if socket.url.startswith(inside) else problems.append(socket.url))
+
+
+def idle(page: Page, timeout_ms: float = 25_000) -> None:
+    """Wait until the page has answered the last action. Not for a page that refreshes itself: wait for its text."""
+    page.wait_for_timeout(155)  # until then Streamlit's front end may hold the action back
+    page.locator("[data-testid=stApp][data-test-connection-state=CONNECTED]").wait_for(timeout=timeout_ms)
+    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for(timeout=timeout_ms)
+    page.wait_for_function(
+        "!document.querySelector('[data-stale=true],[data-testid=stSkeleton]')", timeout=timeout_ms
+    )  # fmt: skip
+
+
+def by_key(page: Page, key: str) -> Locator:
+    """The element with a key of Streamlit's."""
+    return page.locator(".st-key-" + re.sub(r"[^a-zA-Z0-9_-]", "-", key))
+
+
+def button(page: Page, name: str) -> Locator:
+    """The button of this name."""
+    return page.get_by_role("button", name=name, exact=True)
+
+
+def project_id(page: Page) -> str:
+    """The project in the address."""
+    page.wait_for_url(re.compile(r"project=\w+"))
+    return re.findall(r"project=(\w+)", page.url)[0]
+
+
+def step(page: Page, name: str) -> None:
+    """Go to a step by the way on top."""
+    by_key(page, "way").get_by_role("link", name=name).click()
+    page.wait_for_url(re.compile(rf"/{name.lower()}\?"))
+
+
+def slide(page: Page, key: str, *presses: str) -> None:
+    """Move a slider, found by a part of its key, with the keyboard."""
+    knob = page.locator(f"[class*='{key}']").get_by_role("slider")
+    for press in presses:
+        knob.press(press)
+    idle(page)
+
+
+# -- the way through the sample
+
+
+def try_sample(page: Page, url: str) -> str:
+    """From the first look to the sample's data page; answers the project's id."""
+    page.goto(url)
+    button(page, "Try the sample").click()
+    expect(page.get_by_text(re.compile("4 of 308 files are not used"))).to_be_visible(timeout=90_000)
+    return project_id(page)
+
+
+def choose_fast(page: Page) -> None:
+    """On the training page: turn the dial to Fast."""
+    page.get_by_role("radio", name="Fast").click()
+    idle(page)
+
+
+def await_results(page: Page) -> None:
+    """Wait for the end of the training and open its results."""
+    button(page, "See results").click(timeout=TRAIN_S * 1000)
+    page.wait_for_url(re.compile("/results"))
+    expect(page.get_by_text(re.compile(r"Right on \d+ of \d+ pictures"))).to_be_visible()
+
+
+def await_answer(page: Page) -> None:
+    """Wait until demo or presentation has answered a picture."""
+    expect(page.get_by_text(re.compile(r"Answered in \d+ ms"))).to_be_visible(timeout=30_000)

@@ -1,0 +1,160 @@
+import hashlib
+import re
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from core import album
+from tests import browser, pictures
+from tests.browser import Server, button, by_key, idle, step
+
+pytestmark = pytest.mark.browser
+
+
+def test_the_sample_leads_from_the_first_look_to_a_checked_model(page: Page, app: Server) -> None:
+    began = time.monotonic()
+    key = browser.try_sample(page, app.url)
+    unused = page.get_by_text(re.compile("4 of 308 files are not used"))
+    unused.click()
+    expect(page.locator("td", has_text="stop-interrupted.jpg")).to_be_attached()
+
+    step(page, "Train")
+    browser.choose_fast(page)
+    page.get_by_text("All settings", exact=True).click()
+    page.get_by_role("tab", name="Fine-tuning").click()
+    browser.slide(page, "fine_tune_blocks", "ArrowRight")
+    browser.slide(page, "fine_tune_epochs", "ArrowLeft", "ArrowLeft")
+    expect(page.get_by_text("its top 1 blocks are fine-tuned")).to_be_visible()
+    button(page, "Start training").click()
+    expect(button(page, "Cancel")).to_be_visible()
+    page.reload()
+    expect(button(page, "Cancel")).to_be_visible()
+    browser.await_results(page)
+    plan = app.store.runs(key)[0].plan
+    assert (plan["fine_tune_blocks"], plan["fine_tune_epochs"]) == (1, 3)
+
+    _see_a_cell(page)
+    step(page, "Demo")
+    _ask_about_an_example(page)
+    page.get_by_role("link", name="Present").click()
+    page.wait_for_url(re.compile("/present"))
+    browser.await_answer(page)
+    expect(page.get_by_test_id("stSidebar")).to_have_count(0)
+    page.get_by_role("link", name="Leave").click()
+    step(page, "Export")
+    _take_the_model(page, app, key)
+    seconds = time.monotonic() - began
+    print(f"\nthe story of the sample took {seconds:.1f} s")
+    assert seconds < 180
+
+
+def _see_a_cell(page: Page) -> None:
+    """A click on the first cell of the diagonal shows the pictures of that class that were recognized."""
+    plot = page.get_by_test_id("stPlotlyChart").locator(".nsewdrag").first
+    plot.scroll_into_view_if_needed()
+    idle(page)
+    box = plot.bounding_box()
+    assert box is not None
+    side_x, side_y = box["width"] / 5, box["height"] / 5
+    page.mouse.click(box["x"] + side_x / 2, box["y"] + side_y / 2)
+    text = page.get_by_text(re.compile(r"No entry, recognized: \d+"))
+    expect(text).to_be_visible()
+    n = int(re.findall(r"\d+", text.inner_text())[0])
+    expect(page.locator("[class*='st-key-cell-'] .cell")).to_have_count(n)
+    alts = page.locator("[class*='st-key-cell-'] .cell img").evaluate_all("all => all.map(i => i.alt)")
+    assert alts and all(alt.startswith("No entry ") for alt in alts)
+
+
+def _ask_about_an_example(page: Page) -> None:
+    browser.await_answer(page)
+    example = by_key(page, "examples").locator("button.cell").nth(2)
+    shows = example.locator("img").get_attribute("alt")
+    example.click()
+    expect(page.get_by_text(f"Shows: {shows}")).to_be_visible()
+    browser.await_answer(page)
+    labels = page.get_by_test_id("stProgress").all_inner_texts()
+    assert len(labels) == 5 and all("%" in label for label in labels)
+
+
+def _take_the_model(page: Page, app: Server, key: str) -> None:
+    with page.expect_download() as coming:
+        by_key(page, "file-model.keras").get_by_role("link", name="Download").click()
+    assert coming.value.suggested_filename == "model.keras"
+    got = hashlib.sha256(Path(coming.value.path()).read_bytes()).hexdigest()
+    assert got == app.store.artifacts(app.store.runs(key)[0].id)["model.keras"]
+
+
+def test_an_own_zip_is_taken_in_sorted_and_divided(page: Page, app: Server, tmp_path: Path) -> None:
+    folder = pictures.folders(tmp_path / "own")
+    whole = (folder / "circle" / "000.png").read_bytes()
+    (folder / "square" / "broken.png").write_bytes(whole[: len(whole) // 3])
+    path = tmp_path / "own.zip"
+    with zipfile.ZipFile(path, "w") as zipped:
+        for file in sorted(folder.rglob("*.png")):
+            zipped.write(file, file.relative_to(folder).as_posix())
+
+    page.goto(app.url)
+    button(page, "New project").click()
+    page.get_by_label("Name of the project").fill("Own shapes")
+    page.get_by_label("Name of the project").press("Enter")
+    button(page, "Create project").click()
+    key = browser.project_id(page)
+    page.locator("input.pick-files").set_input_files(path)
+
+    unused = page.get_by_text(re.compile("1 of 37 files are not used"))
+    expect(unused).to_be_visible(timeout=30_000)
+    for label in ("circle", "square", "triangle"):
+        expect(page.get_by_text(f"{label} \u00b7 12")).to_be_visible()
+    unused.click()
+    expect(page.locator("td", has_text="square/broken.png")).to_be_attached()
+
+    _relabel_and_exclude(page)
+    counts = {row.label: row.n for row in album.classes(app.store, key)}
+    assert counts == {"circle": 10, "square": 13, "triangle": 12}
+    _divide_anew(page, app, key)
+
+
+def _relabel_and_exclude(page: Page) -> None:
+    cells = page.locator("[class*='st-key-gallery-'] button.cell")
+    expect(cells).to_have_count(36)
+    cells.first.click()
+    expect(page.get_by_text("1 selected")).to_be_visible()
+    target = by_key(page, "target").get_by_role("combobox")
+    target.click()
+    page.get_by_role("option", name="square", exact=True).click()
+    button(page, "Move").click()
+    expect(page.get_by_text("circle \u00b7 11")).to_be_visible()
+    expect(page.get_by_text("square \u00b7 13")).to_be_visible()
+
+    expect(page.get_by_text("Click pictures to select them.")).to_be_visible()
+    cells.first.click()
+    by_key(page, "leave-out").get_by_role("button").click()
+    expect(page.get_by_text("circle \u00b7 10")).to_be_visible()
+    expect(cells).to_have_count(35)
+
+
+def _divide_anew(page: Page, app: Server, key: str) -> None:
+    before = sum(row.parts["test"] for row in album.classes(app.store, key))
+    expect(page.get_by_text(re.compile(rf"test {before} \("))).to_be_visible()
+    knob = page.get_by_test_id("stSlider").get_by_role("slider").first
+    knob.press("ArrowRight")
+    knob.press("ArrowRight")
+    knob.press("ArrowRight")
+    idle(page)
+    rows = album.classes(app.store, key)
+    after = sum(row.parts["test"] for row in rows)
+    assert after > before and sum(row.n for row in rows) == 35
+    expect(page.get_by_text(re.compile(rf"test {after} \("))).to_be_visible()
+
+
+def test_a_deep_link_is_the_first_request_a_cold_server_can_answer(chromium: Browser, app: Server) -> None:
+    found = app.store.add_project("Deep")
+    with browser.tab(chromium, app.url) as page:
+        page.goto(f"{app.url}/train?project={found.id}")
+        for name in ("Data", "Train", "Results", "Demo", "Export"):
+            expect(by_key(page, "way").get_by_role("link", name=name)).to_be_visible()
+        expect(page.get_by_text("Add pictures of at least two classes first")).to_be_visible()
+        expect(page.get_by_test_id("stSidebarNav")).to_have_count(0)
