@@ -65,10 +65,10 @@ class Received:
     thumbnail: bytes | None = None
 
 
-def read_names(names: Sequence[str], loose: str = "") -> list[Place]:
+def read_names(names: Sequence[str], loose: str = "", existing: Iterable[str] = ()) -> list[Place]:
     """A place for each name. Understood: class folders; train, val and test folders of class folders; either below
-    folders that all files share. Names that differ only in case or in Unicode form are one class; `loose` is the class
-    of files in no folder."""
+    folders that all files share. Names that differ only in case or in Unicode form are one class; so are names that
+    differ so from an `existing` class. `loose` is the class of files in no folder."""
     paths = [_clean_path(name) for name in names]
     usable = [p for p in paths if p is not None and not _is_system(p)]
     pictures = [p for p in usable if p[-1].casefold().endswith(_SUFFIXES)] or usable
@@ -76,7 +76,7 @@ def read_names(names: Sequence[str], loose: str = "") -> list[Place]:
     tops = {p[depth].casefold() for p in pictures if len(p) > depth + 1}
     with_parts = tops <= _PART_NAMES.keys() and any(len(p) > depth + 2 for p in pictures)
     places = [_place(path, depth, with_parts, class_name(loose)) for path in paths]
-    return _merge_spellings(places)
+    return _merge_spellings(places, existing)
 
 
 def receive(
@@ -203,8 +203,8 @@ def class_name(text: str) -> str:
     return " ".join(visible.split())[: LIMITS.class_name].strip()
 
 
-def _merge_spellings(places: list[Place]) -> list[Place]:
-    """Names equal but for case become the spelling that most files have."""
+def _merge_spellings(places: list[Place], existing: Iterable[str]) -> list[Place]:
+    """Names equal but for case become the spelling that exists, else the one that most files have."""
     spellings: dict[str, Counter[str]] = {}
     for place in places:
         if place.label:
@@ -212,4 +212,5 @@ def _merge_spellings(places: list[Place]) -> list[Place]:
     if len(spellings) > LIMITS.classes:
         raise HeadstartError("too_many_classes", n=len(spellings), limit=LIMITS.classes)
     best = {key: counter.most_common(1)[0][0] for key, counter in spellings.items()}
+    best |= {label.casefold(): label for label in existing}
     return [Place(best[p.label.casefold()], p.part, p.outcome, p.reason) if p.label else p for p in places]

@@ -82,10 +82,10 @@ class _Source:
     path: Path
     name: str = ""
 
-    def files(self, label: str) -> list[tuple[Entry, Place]]:
+    def files(self, label: str, existing: Sequence[str]) -> list[tuple[Entry, Place]]:
         """The files with their places; `label` is the class of those that are in no folder, if it has one."""
         entries = archive.listing(self.path, self.name)
-        places = intake.read_names([entry.name for entry in entries], label)
+        places = intake.read_names([entry.name for entry in entries], label, existing)
         return list(zip(entries, places, strict=True))
 
 
@@ -128,8 +128,9 @@ def _sources(store: Store, path: Path, batch: str) -> list[_Source]:
 
 def _look_inside(ticket: Ticket, source: _Source, n_sources: int) -> list[tuple[Entry, Place]]:
     """The files of a source. One of several that cannot be used counts as a file that is left out."""
+    classes = [row.label for row in album.classes(ticket.store, ticket.job.project_id)]
     try:
-        return source.files(intake.class_name(ticket.job.params.get("label", "")))
+        return source.files(ticket.job.params.get("label", ""), classes)
     except HeadstartError as error:
         if n_sources == 1:
             raise
@@ -169,7 +170,7 @@ def _draw(ticket: Ticket, seed: int) -> Path:
 def _keep_thumbnail(store: Store, picture_id: str, data: bytes) -> None:
     path = store.thumbnail(picture_id)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
+    temporary = path.with_suffix(f".{uuid.uuid4().hex}")
     temporary.write_bytes(data)  # not durable: it can be made again
     temporary.replace(path)
 

@@ -421,3 +421,8 @@ def test_the_limit_of_a_class_name_is_the_one_in_the_settings() -> None:
 def test_files_in_no_folder_get_the_class_that_was_named_for_them() -> None:
     places = intake.read_names(["1.jpg", "dog/2.jpg"], loose="  cat ")
     assert [place.label for place in places] == ["cat", "dog"]
+
+
+def test_a_class_that_exists_keeps_its_spelling() -> None:
+    places = intake.read_names(["CAT/1.jpg", "CAT/2.jpg", "Dog/3.jpg"], existing=["cat"])
+    assert [place.label for place in places] == ["cat", "cat", "Dog"]

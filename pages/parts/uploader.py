@@ -30,4 +30,4 @@ def receive(key: str, slim: bool) -> str | None:
     if not result.done:
         return None
     del st.session_state[f"batch-{key}"]
-    return str(result.done["batch"])
+    return batch
