@@ -8,14 +8,15 @@ import argparse
 import hashlib
 import json
 import shutil
+import sqlite3
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from core import album, archive, jobs, messages, sample, settings
-from core.errors import HeadstartError, WorkerStopped
+from core.errors import HeadstartError
 from core.jobs import Job
 from core.plan import PRESETS, Plan
 from core.predictor import Predictor
@@ -25,21 +26,37 @@ _POLL_S = 0.15
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Parse, do, print. Returns the exit status: 0, or 1 with an error that says what to do."""
-    options = _parser().parse_args(arguments)
+    """Parse, do, print. Returns the exit status: 0, or 1 with an error that says what to do (130 when cancelled)."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    as_json = "--json" in arguments
     try:
+        options = _parser().parse_args(arguments)
         result, text = options.action(options)
     except HeadstartError as error:
-        _print({"error": error.message, "hint": error.hint}, f"{error.message}\n{error.hint}", options.json, sys.stderr)
-        return 1
+        return _fail(error, as_json)
     except KeyboardInterrupt:
+        _fail(HeadstartError("job_cancelled"), as_json)
         return 130
-    _print(result, text, options.json, sys.stdout)
+    except (OSError, sqlite3.Error) as error:
+        return _fail(HeadstartError("disk_trouble", reason=error), as_json)
+    _print(result, text, as_json, sys.stdout)
     return 0
 
 
+def _fail(error: HeadstartError, as_json: bool) -> int:
+    _print({"error": error.message, "hint": error.hint}, f"{error.message}\n{error.hint}", as_json, sys.stderr)
+    return 1
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what was wrong in our way, so that --json is answered with an object here too."""
+
+    def error(self, message: str) -> NoReturn:
+        raise HeadstartError("usage", reason=message)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m core", description=__doc__)
+    parser = _Parser(prog="python -m core", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     run = _command(commands, "run", _run, "train a model on labelled pictures")
@@ -73,7 +90,7 @@ def _command(
 
 def _print(result: Mapping[str, Any], text: str, as_json: bool, stream: Any) -> None:
     if as_json:
-        print(json.dumps(result, ensure_ascii=False))
+        print(json.dumps(result))
     else:
         print(text, file=stream)
 
@@ -87,7 +104,7 @@ def _run(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     started = time.monotonic()
     project = _project(store, options.data, options.seed)
     intake_s = _take_in(store, project, options.data)
-    run = _train(store, project, plan)
+    run, is_new = _train(store, project, plan)
     result = run.result or {}
     folder = store.folder(run.id)
     if options.out:
@@ -96,7 +113,8 @@ def _run(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
             shutil.copyfile(folder / name, options.out / name)
         folder = options.out
     excluded = {reason: n for (outcome, reason), n in store.outcomes(project.id).items() if outcome == "excluded"}
-    seconds = {"intake": round(intake_s, 3), **result["seconds"], "total": round(time.monotonic() - started, 3)}
+    phases = result["seconds"] if is_new else dict.fromkeys(result["seconds"], 0)
+    seconds = {"intake": round(intake_s, 3), **phases, "total": round(time.monotonic() - started, 3)}
     answer = {
         "pictures": result["pictures"],
         "excluded": excluded,
@@ -133,12 +151,12 @@ def _take_in(store: Store, project: Project, data: Path) -> float:
     return time.monotonic() - started
 
 
-def _train(store: Store, project: Project, plan: Plan) -> Run:
-    """Train by a plan, unless that is done and its files are whole."""
+def _train(store: Store, project: Project, plan: Plan) -> tuple[Run, bool]:
+    """Train by a plan, unless that is done and its files are whole. Answers whether it was done now."""
     run, job = jobs.train(store, project.id, plan)
     if job is not None:
         _wait(store, job)
-    return store.run(run.id)
+    return store.run(run.id), job is not None
 
 
 def _wait(store: Store, job: Job) -> None:
@@ -153,9 +171,8 @@ def _wait(store: Store, job: Job) -> None:
         raise
     finally:
         bar.end()
-    if job.error is not None:
-        kind = WorkerStopped if job.error["code"] == "worker_died" else HeadstartError
-        raise kind(job.error["code"], **job.error["values"])
+    if job.failure is not None:
+        raise job.failure
     if job.state == "cancelled":
         raise KeyboardInterrupt
 
@@ -185,10 +202,7 @@ def _report(store: Store, project: Project, run: Run, answer: Mapping[str, Any])
     lines += [f"Not used: {file.name}. {_why(file.reason, file.values)}" for file in store.unused(project.id)]
     parts = answer["split"]
     lines.append(f"Train {parts['train']}, val {parts['val']}, test {parts['test']}.")
-    job = jobs.latest(store, project.id, "train")
-    if job is not None:
-        notes = [event.facts for event in jobs.events(store, job.id) if event.kind == "note"]
-        lines += [messages.note(fact["code"], fact["values"]) for fact in notes]
+    lines += [messages.note(code, values) for code, values in (run.result or {})["notes"]]
     if answer["test_accuracy"] is not None:
         low, high = answer["test_interval"]
         right = round(answer["test_accuracy"] * answer["test_n"])

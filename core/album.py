@@ -1,7 +1,7 @@
 """The pictures of a project as pages show and change them: counts, one page of rows, labels, parts.
 
-Questions are answered by SQLite, so that 100,000 pictures cost what one page of them costs. Every change is one
-transaction and keeps the division into parts up to date.
+Questions are answered by SQLite, so that 100,000 pictures cost what one page of them costs. Every change keeps
+the division into parts up to date.
 """
 
 import json
@@ -62,15 +62,6 @@ def page(store: Store, project_id: str, which: Filter, first: int, n: int) -> li
     return [Picture(*row) for row in store.read(sql, *values, n, first)]
 
 
-def pictures(store: Store, project_id: str, ids: Sequence[str]) -> dict[str, Picture]:
-    """The pictures with these ids, used or not."""
-    sql = (
-        "SELECT d.picture_id, d.label, p.width, p.height, d.part FROM dataset d JOIN picture p ON p.id = d.picture_id "
-        "WHERE d.project_id = ? AND d.picture_id IN (SELECT value FROM json_each(?))"
-    )
-    return {row[0]: Picture(*row) for row in store.read(sql, project_id, json.dumps(list(ids)))}
-
-
 def relabel(store: Store, project_id: str, ids: Sequence[str], label: str) -> None:
     """Give pictures another class (a new one, if there is none of that name). They are used from then on."""
     name = class_name(label)
@@ -78,12 +69,15 @@ def relabel(store: Store, project_id: str, ids: Sequence[str], label: str) -> No
         raise HeadstartError("class_unnamed")
     existing = {row.label.casefold(): row.label for row in classes(store, project_id)}
     _set(store, project_id, ids, "label = ?, excluded = 0", existing.get(name.casefold(), name))
+    _settle(store, project_id, ids)
     divide(store, project_id)
 
 
 def exclude(store: Store, project_id: str, ids: Sequence[str], excluded: bool = True) -> None:
     """Leave pictures out, or take them back in. Their bytes stay."""
     _set(store, project_id, ids, "excluded = ?", int(excluded))
+    if not excluded:
+        _settle(store, project_id, ids)
     divide(store, project_id)
 
 
@@ -114,6 +108,31 @@ def test_is_locked(store: Store, project_id: str) -> bool:
     """Whether some picture must stay in the test part (a layout that came so, or a finished run)."""
     sql = "SELECT 1 FROM dataset WHERE project_id = ? AND pinned IN ('test', 'val') LIMIT 1"
     return store.row(sql, project_id) is not None
+
+
+def lock_test(store: Store, project_id: str, ids: Sequence[str]) -> None:
+    """Keep these pictures in the test part for good: from the first finished run on, scores of runs compare."""
+    _set(store, project_id, ids, "pinned = ?", "test")
+    divide(store, project_id)
+
+
+def _settle(store: Store, project_id: str, ids: Sequence[str]) -> None:
+    """Someone decided about pictures that were in two classes: one file of each is used, the others are copies."""
+    with store.write() as db:
+        rows = db.execute(
+            "SELECT batch, number, name, picture_id FROM file WHERE project_id = ? AND reason = 'label_conflict' "
+            "AND picture_id IN (SELECT value FROM json_each(?)) ORDER BY batch, number",
+            (project_id, json.dumps(list(ids))),
+        ).fetchall()
+        first: dict[str, str] = {}
+        for row in rows:
+            name = first.setdefault(row["picture_id"], row["name"])
+            copy = ("excluded", "duplicate", json.dumps({"twin": name}))
+            settled = ("used", "", "{}") if name == row["name"] else copy
+            db.execute(
+                "UPDATE file SET outcome = ?, reason = ?, facts = ? WHERE project_id = ? AND batch = ? AND number = ?",
+                (*settled, project_id, row["batch"], row["number"]),
+            )
 
 
 def _where(project_id: str, which: Filter) -> tuple[str, list[Any]]:

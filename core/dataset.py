@@ -12,8 +12,6 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
 from core.errors import HeadstartError
 
 PARTS = ("train", "val", "test")
@@ -78,11 +76,6 @@ class Dataset:
         gone = set(ids)
         return Dataset(tuple(p for p in self.pictures if p.id not in gone))
 
-    def targets(self) -> np.ndarray:
-        """The class index of each picture, (n,) int64."""
-        index = {label: i for i, label in enumerate(self.classes)}
-        return np.array([index[p.label] for p in self.pictures], dtype=np.int64)
-
     def to_bytes(self) -> bytes:
         """As JSON that `from_bytes` takes back."""
         rows = [[p.id, p.label, p.width, p.height, p.part] for p in self.pictures]
@@ -99,6 +92,10 @@ class Dataset:
         for label, n in self.counts.items():
             if n < 2:
                 raise HeadstartError("too_few_pictures", label=label, n=n)
+        taught = {p.label for p in self.pictures if p.part in ("train", None)}
+        for label in self.classes:
+            if label not in taught:
+                raise HeadstartError("nothing_to_learn", label=label)
 
 
 @dataclass(frozen=True)
@@ -116,29 +113,37 @@ class Split:
 def split(dataset: Dataset, seed: int = 0, val: float = 0.15, test: float = 0.15) -> Split:
     """Divide a dataset into train, val and test: seeded, and stratified (each class by the same fractions).
 
-    Pictures that already have a part keep it, so an uploaded layout and a locked test part stay as they are: `test`
-    counts only where no picture is in test yet, and val is taken from what is left. Val without test is a test part
-    (nobody has trained on it; a part used for choosing epochs must not be it).
+    Pictures that already have a part keep it, so an uploaded layout and a locked test part stay as they are: a class
+    gets test pictures only if it has none yet, and val is taken from what is left. Val without test is a test part
+    (nobody has trained on it; a part used for choosing epochs must not be it). The order of a class is a hash of seed
+    and id, so a picture that comes or goes does not deal the others anew.
     """
     pinned = {p.id: p.part for p in dataset.pictures if p.part}
-    names = set(pinned.values())
-    if "val" in names and "test" not in names:
+    if "test" not in pinned.values():
         pinned = {key: "test" if part == "val" else part for key, part in pinned.items()}
-        names = set(pinned.values())
-    val_fixed, test_fixed = "val" in names, "test" in names
-    # With a fixed test part, "train" only says that a picture is not in it: val still comes from there.
-    parts = {key: part for key, part in pinned.items() if part and (part != "train" or val_fixed)}
-    for number, label in enumerate(dataset.classes):
-        # Sorted by id, the order does not depend on how files arrived; with the test part in it, locking that part
-        # later changes nothing for the others.
-        ids = sorted(p.id for p in dataset.pictures if p.label == label and parts.get(p.id, "test") == "test")
-        np.random.default_rng([seed, number]).shuffle(ids)
-        rest = [key for key in ids if key not in parts]
-        n_test = 0 if test_fixed else _share(len(rest), test)
-        n_val = 0 if val_fixed else _share(len(rest) - n_test, val / (1 - test))
-        for i, key in enumerate(rest):
-            parts[key] = "test" if i < n_test else "val" if i < n_test + n_val else "train"
+    parts: dict[str, str] = {}
+    for label in dataset.classes:
+        ids = sorted((p.id for p in dataset.pictures if p.label == label), key=lambda key: _rank(seed, key))
+        parts |= _divide(ids, {key: pinned[key] for key in ids if key in pinned}, val, test)
     return Split(parts, seed)
+
+
+def _divide(ids: list[str], pinned: dict[str, str], val: float, test: float) -> dict[str, str]:
+    """The parts of one class, whose ids stand in the order in which they are taken."""
+    kept = set(pinned.values())
+    # "train" alone only says that a picture is not in test: val still comes from there.
+    parts = {key: part for key, part in pinned.items() if part != "train" or "val" in kept}
+    rest = [key for key in ids if key not in parts]
+    if "test" not in kept:
+        free = [key for key in rest if key not in pinned]
+        parts |= dict.fromkeys(free[: _share(len(free), test)], "test")
+        rest = [key for key in rest if key not in parts]
+    n_val = 0 if "val" in kept else _share(len(rest), val / (1 - test))
+    return parts | {key: "val" if i < n_val else "train" for i, key in enumerate(rest)}
+
+
+def _rank(seed: int, key: str) -> bytes:
+    return hashlib.sha256(f"{seed} {key}".encode()).digest()
 
 
 def _share(n: int, fraction: float) -> int:

@@ -1,9 +1,5 @@
 """What went wrong, as a code with values; the sentences stand in `core/messages.py`.
 
-    Exception
-    +-- HeadstartError    a user can understand it and do something about it
-        +-- WorkerStopped a job's process is gone; its finished work is kept and the job can go on
-
 Anything else that escapes is a fault of ours: pages show an error id for it, the log has the traceback.
 """
 
@@ -32,7 +28,3 @@ class HeadstartError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}"
-
-
-class WorkerStopped(HeadstartError):
-    """Raised to whoever waits for a job whose process ended without a word."""

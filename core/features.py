@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from core import images, shelf
 from core.child import Children
 from core.engine import Engine
+from core.errors import HeadstartError
 from core.progress import Progress
 
 SHARD_ROWS = 256
@@ -66,7 +67,7 @@ class Cache:
             try:
                 keys = _array(path, "keys")
             except _DAMAGED:
-                path.unlink()  # compute its rows again
+                path.unlink(missing_ok=True)  # compute its rows again
                 continue
             self._where |= {str(key): (path, row) for row, key in enumerate(keys)}
 
@@ -105,10 +106,13 @@ class Cache:
     def _drop_damaged(self, shards: set[Path]) -> None:
         """Check each shard once by the checksums of its ZIP, when its rows are first asked for."""
         for path in shards - self._sound:
-            with zipfile.ZipFile(path) as archive:
-                damaged = archive.testzip() is not None
+            try:
+                with zipfile.ZipFile(path) as archive:
+                    damaged = archive.testzip() is not None
+            except (OSError, zipfile.BadZipFile):  # another worker has removed it
+                damaged = True
             if damaged:
-                path.unlink()
+                path.unlink(missing_ok=True)
                 self._where = {key: place for key, place in self._where.items() if place[0] != path}
             else:
                 self._sound.add(path)
@@ -141,7 +145,12 @@ def _batches(
 
     def load(view: View) -> images.Pixels:
         question = {"path": str(pictures.path(view.picture_id)), "size": engine.size, "view": view.number}
-        _, data = children.ask(question)
+        try:
+            _, data = children.ask(question)
+        except HeadstartError as error:
+            if error.code != "child_died":
+                raise
+            _, data = children.ask(question)  # it was read once before: the machine was busy, try again
         return np.frombuffer(data, np.uint8).reshape(engine.size, engine.size, 3)
 
     decoded = children.map(load, views, ahead=3 * engine.batch)

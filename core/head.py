@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core import curves
+from core.errors import HeadstartError
 from core.plan import Plan
 from core.progress import Progress
 
@@ -110,6 +111,8 @@ def fit(train: Labelled, val: Labelled, n_classes: int, plan: Plan, progress: Pr
     progress.stage("head", plan.epochs)
     for epoch in range(1, plan.epochs + 1):
         scores = trainer.epoch(x, train.targets, epoch)
+        if not np.isfinite(scores["loss"]):
+            raise HeadstartError("diverged", epoch=epoch)
         if len(x_val):
             scores |= _scores(trainer.layers, x_val, val.targets)
         history.append(scores)

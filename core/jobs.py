@@ -58,6 +58,11 @@ class Job:
     def active(self) -> bool:
         return self.state in ACTIVE
 
+    @property
+    def failure(self) -> HeadstartError | None:
+        """The error a failed job ended with."""
+        return HeadstartError(self.error["code"], **self.error["values"]) if self.error else None
+
 
 @dataclass(frozen=True)
 class Event:
@@ -71,14 +76,18 @@ class Event:
 
 
 def start(store: Store, project_id: str, kind: str, params: Mapping[str, Any], run_id: str | None = None) -> Job:
-    """Start a job, or answer with the active one of the project: a double click is one job."""
+    """Start a job. The same one started twice is one job (a double click); while another one of the project is active,
+    raises HeadstartError("job_busy")."""
     key = uuid.uuid4().hex
     with store.write() as db:
         row = db.execute(
             "SELECT * FROM job WHERE project_id = ? AND state IN ('queued', 'running', 'cancelling')", (project_id,)
         ).fetchone()
         if row is not None:
-            return _job(row)
+            active = _job(row)
+            if (active.kind, active.run_id, active.params) == (kind, run_id, dict(params)):
+                return active
+            raise HeadstartError("job_busy", kind=active.kind)
         db.execute(
             "INSERT INTO job(id, project_id, run_id, kind, params, state, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
             (key, project_id, run_id, kind, json.dumps(dict(params)), "queued", time.time()),
@@ -101,18 +110,19 @@ def train(store: Store, project_id: str, plan: Plan) -> tuple[Run, Job | None]:
 
 
 def resume(store: Store, job_id: str) -> Job:
-    """Start a stopped job again; it goes on from its finished work."""
-    with store.write() as db:
-        with contextlib.suppress(sqlite3.IntegrityError):  # another job of the project is active: watch that one
-            db.execute(
+    """Start a stopped job again; it goes on from its finished work. Raises HeadstartError("job_busy")."""
+    try:
+        with store.write() as db:
+            changed = db.execute(
                 "UPDATE job SET state = 'queued', error = NULL, ended_at = NULL, created_at = ? "
                 "WHERE id = ? AND state IN ('failed', 'cancelled')",
                 (time.time(), job_id),
-            )
-    job = get(store, job_id)
-    if job.state == "queued":
+            ).rowcount
+    except sqlite3.IntegrityError:
+        raise HeadstartError("job_busy", kind=get(store, job_id).kind) from None
+    if changed:
         _spawn(store, job_id)
-    return latest(store, job.project_id) or job
+    return get(store, job_id)
 
 
 def cancel(store: Store, job_id: str) -> None:
@@ -227,10 +237,6 @@ class Ticket:
                 db.execute("DELETE FROM artifact WHERE run_id = ?", (self.job.run_id,))
                 rows = [(self.job.run_id, name, sha) for name, sha in artifacts.items()]
                 db.executemany("INSERT INTO artifact VALUES (?, ?, ?)", rows)
-                # From the first finished run on, what is in test stays there: scores of later runs compare.
-                db.execute(
-                    "UPDATE dataset SET pinned = 'test' WHERE project_id = ? AND part = 'test'", (self.job.project_id,)
-                )
             self._end(db, "succeeded")
 
     def fail(self, code: str, values: Mapping[str, Any]) -> None:
@@ -261,7 +267,7 @@ class Ticket:
 
     def _end(self, db: sqlite3.Connection, state: str, error: str | None = None) -> None:
         db.execute(
-            "UPDATE job SET state = ?, error = ?, ended_at = ?, done = total, token = NULL WHERE id = ?",
+            "UPDATE job SET state = ?, error = ?, ended_at = ?, token = NULL WHERE id = ?",
             (state, error, time.time(), self.job.id),
         )
 

@@ -106,6 +106,17 @@ ERRORS: Mapping[str, tuple[str, str]] = {
         "Something went wrong that should not have (error {id}).",
         "Start it again. If it happens again, the log has the details.",
     ),
+    "job_busy": (
+        "Another job of this project is at work.",
+        "Wait until it is done, or cancel it, then try again.",
+    ),
+    "job_cancelled": ("The job was cancelled.", "Start it again: it goes on from the work that was finished."),
+    "usage": ("The command was not understood: {reason}.", "See `python -m core --help`."),
+    "disk_trouble": ("A file could not be read or written: {reason}.", "Check the path and its permissions."),
+    "nothing_to_learn": (
+        "All pictures of '{label}' are kept back for val or test.",
+        "Add pictures of '{label}' to learn from.",
+    ),
     "job_missing": ("There is no job {id}.", "It may have been deleted."),
     "job_taken": ("Another worker has job {id}.", "Watch that one."),
     "run_missing": ("There is no run {id}.", "It may have been deleted."),
@@ -144,6 +155,7 @@ ERRORS: Mapping[str, tuple[str, str]] = {
     "picture_too_small": ("The picture is {width}x{height} px; at least {limit} a side are needed.", "Leave it out."),
     "picture_too_thin": ("The picture is {width}x{height} px: over {limit} times longer than wide.", "Crop it."),
     "duplicate": ("The same picture as {twin}.", "Nothing to do: it is used once."),
+    "left_out": ("The same picture as {twin}, which was left out.", "Take that one back in to use it."),
     "label_conflict": (
         "The same picture is in '{label}' and in '{twin_label}' ({twin}).",
         "Decide which class it belongs to; until then neither is used.",
@@ -185,14 +197,13 @@ REASONS: Mapping[str, str] = {
     "picture_too_small": "too small",
     "picture_too_thin": "too thin",
     "duplicate": "duplicate",
+    "left_out": "left out before",
     "label_conflict": "in two classes",
 }
 
 NOTES: Mapping[str, str] = {
     "overfit_head": "The head began to memorize: val loss rose from epoch {since} on; the model is from epoch {best}.",
-    "overfit_fine_tune": (
-        "Fine-tuning began to memorize: val loss rose from epoch {since} on; the model is from epoch {best}."
-    ),
+    "overfit_fine_tune": "Fine-tuning began to memorize: val loss rose from its epoch {since} on.",
     "tuned_kept": "Fine-tuning helped: val accuracy went from {before:.1%} to {after:.1%} (epoch {best}).",
     "frozen_kept": (
         "Fine-tuning did not help: val accuracy was {before:.1%} before and {after:.1%} at best after, so the frozen "

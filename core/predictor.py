@@ -21,9 +21,11 @@ _FILES = ("model.tflite", "head.npz", "model.json")
 
 @dataclass(frozen=True)
 class Prediction:
-    """Probabilities of all classes for one picture, the most probable first."""
+    """Probabilities of all classes for one picture, the most probable first; `shown` is a JPEG of it, made from
+    pixels, so that nobody has to decode the original again to show it."""
 
     scores: tuple[tuple[str, float], ...]
+    shown: bytes = b""
 
     @property
     def label(self) -> str:
@@ -47,10 +49,13 @@ class Predictor:
         bounds = Bounds(LIMITS.predict_memory_mb, LIMITS.decode_cpu_s, LIMITS.decode_wall_s)
         self._child = Child("core.predictor:answer", bounds)
 
-    def predict(self, data: bytes) -> Prediction:
-        """What the picture in these bytes shows. Raises HeadstartError when they are no usable picture."""
-        answer, _ = self._child.ask({"model": str(self._folder)}, data)
-        return Prediction(_ranked(self.classes, answer["probabilities"]))
+    def predict(self, data: bytes, show_px: int = 0) -> Prediction:
+        """What the picture in these bytes shows, and, if asked, the picture in at most `show_px` a side.
+
+        Raises HeadstartError when the bytes are no usable picture.
+        """
+        answer, shown = self._child.ask({"model": str(self._folder), "show": show_px}, data)
+        return Prediction(_ranked(self.classes, answer["probabilities"]), shown)
 
     def close(self) -> None:
         self._child.close()
@@ -63,10 +68,12 @@ class Predictor:
 
 
 def answer(question: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes]:
-    """In the child: bytes of a picture -> probabilities."""
+    """In the child: bytes of a picture -> probabilities, and with `{"show": px}` a JPEG of it."""
     engine, head = _load(question["model"])
-    pixels = images.resize(images.decode(body).pixels, engine.size)
-    return {"probabilities": head.probabilities(engine.run(pixels[None]))[0].tolist()}, b""
+    pixels = images.decode(body).pixels
+    features = engine.run(images.resize(pixels, engine.size)[None])
+    shown = images.thumbnail(pixels, question["show"]) if question.get("show") else b""
+    return {"probabilities": head.probabilities(features)[0].tolist()}, shown
 
 
 @lru_cache(maxsize=1)

@@ -18,7 +18,7 @@ def write(path: Path, chunks: bytes | Iterable[bytes]) -> None:
     """Put bytes under `path` durably, replacing what was there in one step."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _stage(path.parent, [chunks] if isinstance(chunks, bytes) else chunks)
-    _publish(temporary, path)
+    publish(temporary, path)
 
 
 class Shelf:
@@ -50,7 +50,7 @@ class Shelf:
         path.parent.mkdir(exist_ok=True)
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
-        _publish(temporary, path)
+        publish(temporary, path)
         return key
 
     def drop(self, key: str) -> None:
@@ -80,7 +80,8 @@ def _stage(folder: Path, chunks: Iterable[bytes], flush: bool = True) -> Path:
     return temporary
 
 
-def _publish(temporary: Path, path: Path) -> None:
+def publish(temporary: Path, path: Path) -> None:
+    """Give a finished file its name, replacing what had it, and make that durable."""
     try:
         os.replace(temporary, path)
     except OSError:

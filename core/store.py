@@ -88,7 +88,6 @@ class Store:
         self.home = home
         home.mkdir(parents=True, exist_ok=True)
         self.pictures = Shelf(home / "pictures")
-        self.files = Shelf(home / "files")
         self._local = threading.local()
         self._migrate()
 
@@ -101,10 +100,11 @@ class Store:
         connection.execute("BEGIN IMMEDIATE")  # a read that becomes a write would fail at once when someone else writes
         try:
             yield connection
+            connection.execute("COMMIT")
         except BaseException:
-            connection.execute("ROLLBACK")
+            if connection.in_transaction:  # SQLite has rolled back by itself when the disk is full
+                connection.execute("ROLLBACK")
             raise
-        connection.execute("COMMIT")
 
     def read(self, sql: str, *values: Any) -> list[sqlite3.Row]:
         """All rows of a query; no reader stays open, since that would block writers."""
@@ -186,39 +186,47 @@ class Store:
                 )  # fmt: skip
 
     def _add_picture(self, db: sqlite3.Connection, project_id: str, file: File, facts: Facts) -> File:
-        db.execute(
-            "INSERT OR IGNORE INTO picture VALUES (?, ?, ?, ?, ?)",
-            (facts.id, facts.width, facts.height, facts.pixels, json.dumps(facts.notes)),
-        )
         twin = db.execute(
-            "SELECT d.picture_id, d.label, f.name, f.batch, f.number FROM dataset d LEFT JOIN file f "
-            "ON f.project_id = d.project_id AND f.picture_id = d.picture_id AND f.outcome = 'used' "
-            "WHERE d.project_id = ? AND d.pixels = ?",
+            "SELECT picture_id, label, excluded FROM dataset WHERE project_id = ? AND pixels = ?",
             (project_id, facts.pixels),
         ).fetchone()
         if twin is None:
+            db.execute(
+                "INSERT OR IGNORE INTO picture VALUES (?, ?, ?, ?, ?)",
+                (facts.id, facts.width, facts.height, facts.pixels, json.dumps(facts.notes)),
+            )
             db.execute(
                 "INSERT INTO dataset(project_id, picture_id, label, pinned, pixels) VALUES (?, ?, ?, ?, ?)",
                 (project_id, facts.id, file.label, file.part, facts.pixels),
             )
             return file
-        same = twin["label"] == file.label
-        reason = "duplicate" if same else "label_conflict"
-        values = {"twin": twin["name"] or "", "twin_label": twin["label"], "label": file.label}
-        if not same:
-            db.execute(
-                "UPDATE dataset SET excluded = 1 WHERE project_id = ? AND picture_id = ?",
-                (project_id, twin["picture_id"]),
-            )
-            db.execute(
-                "UPDATE file SET outcome = 'excluded', reason = 'label_conflict', facts = ? "
-                "WHERE project_id = ? AND batch = ? AND number = ?",
-                (
-                    json.dumps({"twin": file.name, "twin_label": file.label, "label": twin["label"]}),
-                    project_id, twin["batch"], twin["number"],
-                ),
-            )  # fmt: skip
-        return File(file.index, file.name, "excluded", file.label, file.part, facts.id, reason, values)
+        first = db.execute(
+            "SELECT name, batch, number, reason FROM file WHERE project_id = ? AND picture_id = ? "
+            "ORDER BY batch, number LIMIT 1",
+            (project_id, twin["picture_id"]),
+        ).fetchone()
+        reason = "duplicate" if twin["label"] == file.label else "label_conflict"
+        if reason == "label_conflict":
+            self._leave_out_both(db, project_id, file, twin, first)
+        elif twin["excluded"]:
+            reason = first["reason"] or "left_out"
+        values = {"twin": first["name"], "twin_label": twin["label"], "label": file.label}
+        # All files of one picture carry its id, so that a decision about it reaches all of them.
+        return File(file.index, file.name, "excluded", file.label, file.part, twin["picture_id"], reason, values)
+
+    def _leave_out_both(
+        self, db: sqlite3.Connection, project_id: str, file: File, twin: sqlite3.Row, first: sqlite3.Row
+    ) -> None:
+        """The same picture in two classes: nobody but the user knows which is right."""
+        db.execute(
+            "UPDATE dataset SET excluded = 1 WHERE project_id = ? AND picture_id = ?", (project_id, twin["picture_id"])
+        )
+        facts = json.dumps({"twin": file.name, "twin_label": file.label, "label": twin["label"]})
+        db.execute(
+            "UPDATE file SET outcome = 'excluded', reason = 'label_conflict', facts = ? "
+            "WHERE project_id = ? AND batch = ? AND number = ?",
+            (facts, project_id, first["batch"], first["number"]),
+        )
 
     def outcomes(self, project_id: str) -> dict[tuple[str, str], int]:
         """How many files ended as (outcome, reason)."""

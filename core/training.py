@@ -6,6 +6,7 @@ it was in. Part of the worker: `core.neural` is opened here, inside functions, w
 
 import contextlib
 import json
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core import backbones, curves, head, images, shelf
+from core import album, backbones, curves, head, images, shelf
 from core.backbones import Block
 from core.child import Children
 from core.dataset import Dataset
@@ -47,31 +48,37 @@ class Training:
         self.backbone = backbones.find(self.plan.backbone)
         self.folder = self.store.folder(ticket.job.run_id)
         self.data = Dataset.from_bytes((self.folder / "dataset.json").read_bytes())
+        self.weights = ""
+        self.notes: list[tuple[str, dict[str, Any]]] = []
         self.seconds: dict[str, float] = dict.fromkeys(_PHASES, 0.0) | self._json("seconds.json", {})
 
     def run(self) -> None:
         with self._phase("features"):
             self.weights = backbones.fetch(self.backbone, self.ticket)
+            tflite = self._converted(self._recipe)  # before fine-tuning changes the network it is made from
             frozen = self._frozen_features()
         with self._phase("head"):
             fitted = self._fit(frozen)
         before = {part: self._evaluate(fitted.head, frozen, part) for part in ("val", "test")}
         if before["val"].n:
-            self.ticket.note("frozen_score", correct=before["val"].correct, n=before["val"].n)
+            self._say("frozen_score", correct=before["val"].correct, n=before["val"].n)
         tuned = None
         if self.plan.fine_tune_blocks:
             with self._phase("fine_tune"):
                 tuned = self._fine_tune(fitted)
         with self._phase("evaluate"):
             after, final = before, fitted.head
-            tflite = self._converted(self._recipe)
             if tuned is not None and tuned.best_epoch:
                 final, tflite = tuned.head, self._write_tuned_tflite()
                 features = self._extract_tuned(tflite)
                 after = {part: self._evaluate(final, features, part) for part in ("val", "test")}
-            artifacts = self._save(final, tflite, after)
-        self._notes(fitted, tuned, before, after)
+            measured = [after["test"], after["val"], self._evaluate(fitted.head, frozen, "train")]
+            checked = next(scores for scores in measured if scores.n)
+            artifacts = self._save(final, tflite, after, checked)
+        self._remember(fitted, tuned, before, after)
+        album.lock_test(self.store, self.ticket.job.project_id, after["test"].ids)
         self.ticket.succeed(self._result(fitted, tuned, before, after), artifacts)
+        self._clean()
 
     # -- features
 
@@ -186,15 +193,14 @@ class Training:
             return Evaluation(classes, ids, np.empty(0, np.int64), empty)
         return Evaluation(classes, ids, self._targets(part)[: len(ids)], final.probabilities(cache.read(views)))
 
-    def _save(self, final: Head, tflite: Path, scores: Mapping[str, Evaluation]) -> dict[str, str]:
-        """Write the files of the model, check them against the measured probabilities, then give them their names."""
+    def _save(self, final: Head, tflite: Path, scores: Mapping[str, Evaluation], checked: Evaluation) -> dict[str, str]:
+        """Write the files of the model, compare it with the measured probabilities `checked`, then give it its name."""
         from core.neural import model
 
         self.ticket.stage("save", 0)
         assembled = model.assemble(self._network, final, self.plan.pooling)
         draft = self.folder / "draft.keras"
         shelf.write(draft, model.to_bytes(assembled, self.data.classes))
-        checked = scores["test"] if scores["test"].n else scores["val"]
         n = min(_CHECKED, checked.n)
         difference = model.disagreement(draft, self._pixels(checked.ids[:n]), checked.probabilities[:n])
         if not difference <= TOLERANCE:
@@ -211,22 +217,25 @@ class Training:
         shelf.write(self.folder / "model.json", json.dumps(facts, ensure_ascii=False).encode())
         for part, evaluation in scores.items():
             shelf.write(self.folder / f"evaluation-{part}.json", json.dumps(evaluation.to_dict()).encode())
-        draft.replace(self.folder / "model.keras")
+        shelf.publish(draft, self.folder / "model.keras")
         names = ("model.keras", "model.tflite", "head.npz", "model.json", "evaluation-val.json", "evaluation-test.json")
         return {name: shelf.sha256(self.folder / name) for name in names}
 
     def _pixels(self, ids: tuple[str, ...]) -> Pixels:
         size = self.backbone.size
-        if not ids:
-            return np.empty((0, size, size, 3), np.uint8)
         with Children("core.images:answer", images.DECODING) as children:
             rows = [children.ask({"path": str(self.store.pictures.path(key)), "size": size})[1] for key in ids]
         return np.stack([np.frombuffer(row, np.uint8).reshape(size, size, 3) for row in rows])
 
-    def _notes(
+    def _say(self, code: str, **values: Any) -> None:
+        self.notes.append((code, values))
+        self.ticket.note(code, **values)
+
+    def _remember(
         self, fitted: Fitted, tuned: Any, before: Mapping[str, Evaluation], after: Mapping[str, Evaluation]
     ) -> None:
-        say = self.ticket.note
+        """Say what the numbers mean."""
+        say = self._say
         if not before["val"].n:
             say("no_val")
         if not before["test"].n:
@@ -239,7 +248,7 @@ class Training:
         tried = tuned.history[1:]
         since = curves.overfit_since(tried)
         if since:
-            say("overfit_fine_tune", since=since, best=tuned.best_epoch)
+            say("overfit_fine_tune", since=since)
         if tuned.best_epoch:
             say("tuned_kept", before=before["val"].accuracy, after=after["val"].accuracy, best=tuned.best_epoch)
         else:
@@ -259,14 +268,20 @@ class Training:
             "test_accuracy": after["test"].accuracy,
             "test_n": after["test"].n,
             "test_interval": after["test"].interval,
-            "before_fine_tune": tuned
-            and {"val_accuracy": before["val"].accuracy, "test_accuracy": before["test"].accuracy},
+            "before_fine_tune": {f"{part}_accuracy": before[part].accuracy for part in before} if tuned else None,
             "seconds": {name: round(value, 3) for name, value in self.seconds.items()},
             "head": {"history": fitted.history, "best_epoch": fitted.best_epoch},
-            "fine_tune": tuned and {"history": tuned.history, "best_epoch": tuned.best_epoch},
+            "fine_tune": {"history": tuned.history, "best_epoch": tuned.best_epoch} if tuned else None,
+            "notes": self.notes,
         }
 
     # -- the folder of the run
+
+    def _clean(self) -> None:
+        """Remove what only the training itself needed."""
+        for name in ("checkpoint.npz", "tuned.tflite"):
+            (self.folder / name).unlink(missing_ok=True)
+        shutil.rmtree(self.folder / "features", ignore_errors=True)
 
     @contextlib.contextmanager
     def _phase(self, name: str) -> Iterator[None]:

@@ -11,6 +11,7 @@ from pages.parts.gallery import Tile
 from pages.parts.words import percent, plain, say
 
 _PAGE = 60  # pictures in the gallery at a time
+_ROWS = 12  # classes with a strip
 _STRIP = 7  # pictures beside a class
 _FEW = 10  # pictures a class needs for a first impression
 _NAMED = 6  # classes named in one finding
@@ -21,12 +22,21 @@ def _take_in(found: Project) -> None:
     batch = uploader.receive(found.id, slim=bool(rows))
     if batch:
         store = shell.store()
-        params = {"path": str(store.home / "inbox" / batch), "batch": batch, "label": st.session_state.get("loose", "")}
+        params = {
+            "path": str(store.home / "inbox" / batch),
+            "batch": batch,
+            "label": st.session_state.get(f"loose-{found.id}", ""),
+        }
         jobs.start(store, found.id, "intake", params)
+        uploader.forget(found.id)
         st.rerun()
     with st.expander(say("loose_class"), icon=":material/label:"):
         st.text_input(
-            say("loose_class"), key="loose", placeholder=say("loose_class_hint"), help=say("loose_help"), max_chars=80
+            say("loose_class"),
+            key=f"loose-{found.id}",
+            placeholder=say("loose_class_hint"),
+            help=say("loose_help"),
+            max_chars=80,
         )
 
 
@@ -40,15 +50,16 @@ def _findings(found: Project) -> None:
     few = [f"**{plain(row.label)}** ({row.n})" for row in rows if row.n < _FEW]
     if few:
         more = [f"+{len(few) - _NAMED}"] if len(few) > _NAMED else []
-        text = say("few", least=_FEW, classes=", ".join(few[:_NAMED] + more))
-        st.warning(text, icon=":material/warning:")
+        st.warning(say("few", least=_FEW, classes=", ".join(few[:_NAMED] + more)), icon=":material/warning:")
     most, least = max(rows, key=lambda r: r.n), min(rows, key=lambda r: r.n)
     if most.n > _UNEVEN * least.n:
         times = round(most.n / least.n)
         text = say("uneven", most=plain(most.label), least=plain(least.label), times=times)
         st.warning(text, icon=":material/balance:")
+    left_out = album.count(shell.store(), found.id, Filter(excluded=True))
     if not unused:
-        st.caption(f":material/check: {say('all_used', n=total)}")
+        more = f" \u00b7 {say('left_out_n', n=left_out)}" if left_out else ""
+        st.caption(f":material/check: {say('all_used', n=total)}{more}")
         return
     reasons = [f"{messages.REASONS[reason]} {n}" for (outcome, reason), n in outcomes.items() if outcome == "excluded"]
     with st.expander(f"{say('not_used', n=unused, total=total)}: {', '.join(reasons)}", icon=":material/rule:"):
@@ -60,13 +71,14 @@ def _findings(found: Project) -> None:
 def _classes(found: Project) -> None:
     st.subheader(say("classes"), anchor=False)
     most = max(row.n for row in rows)
-    for row in rows[:12]:
+    for row in rows[:_ROWS]:
         name, strip = st.columns([2, 5], vertical_alignment="center", gap="medium")
-        with name:
-            st.progress(row.n / most, text=f"{plain(row.label)} \u00b7 {row.n}")
+        name.progress(row.n / most, text=f"{plain(row.label)} \u00b7 {row.n}")
         with strip:
             shown = album.page(shell.store(), found.id, Filter(row.label), 0, _STRIP)
             gallery.show([Tile(p.id, p.label) for p in shown], f"strip-{row.label}", 84, strip=True)
+    if len(rows) > _ROWS:
+        st.caption(say("more_classes", n=len(rows) - _ROWS))
 
 
 def _split(found: Project) -> None:
@@ -94,18 +106,21 @@ def _gallery(found: Project) -> None:
     label_box, part_box, out_box = st.columns([2, 1, 1], vertical_alignment="bottom")
     names = [row.label for row in rows]
     label = label_box.selectbox(
-        say("class"), [None, *names], format_func=lambda x: say("any_class") if x is None else x, key="filter-class"
+        say("class"),
+        [None, *names],
+        format_func=lambda x: say("any_class") if x is None else x,
+        key=f"class-{found.id}",
     )
     part = part_box.selectbox(
-        say("part"), [None, "train", "val", "test"], format_func=lambda x: x or say("any_part"), key="filter-part"
+        say("part"), [None, "train", "val", "test"], format_func=lambda x: x or say("any_part"), key=f"part-{found.id}"
     )
-    left_out = out_box.toggle(say("left_out"), key="filter-out")
+    left_out = out_box.toggle(say("left_out"), key=f"out-{found.id}")
     which = Filter(label, None if left_out else part, left_out)
     n = album.count(store, found.id, which)
     pages = max(1, -(-n // _PAGE))
-    current = st.pagination(pages, key="gallery-page") if pages > 1 else 1
+    current = st.pagination(pages, key=f"page-{found.id}-{which}") if pages > 1 else 1
     shown = album.page(store, found.id, which, (min(current, pages) - 1) * _PAGE, _PAGE)
-    key = f"gallery-{st.session_state.get('gallery-turn', 0)}"
+    key = f"gallery-{found.id}-{which}-{current}-{_turn()}"
     actions = st.container(key="actions")
     chosen = gallery.select([Tile(p.id, p.label, p.label) for p in shown], key, 120)
     with actions:
@@ -120,7 +135,7 @@ def _actions(found: Project, names: list[str], chosen: list[str], left_out: bool
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.markdown(f"**{say('selected', n=len(chosen))}**", width="content")
         target = st.selectbox(
-            say("move_to"), names, accept_new_options=True, index=None, key="target", width=240,
+            say("move_to"), names, accept_new_options=True, index=None, key=f"target-{found.id}-{_turn()}", width=240,
             placeholder=say("new_class"),
         )  # fmt: skip
         move = shell.attempt(lambda: _change(lambda: album.relabel(shell.store(), found.id, chosen, target or "")))
@@ -131,20 +146,21 @@ def _actions(found: Project, names: list[str], chosen: list[str], left_out: bool
 
 def _change(action) -> None:  # type: ignore[no-untyped-def]
     action()
-    st.session_state["gallery-turn"] = st.session_state.get("gallery-turn", 0) + 1  # a new gallery: nothing selected
+    st.session_state["gallery-turn"] = _turn() + 1  # a new gallery: nothing selected
+
+
+def _turn() -> int:
+    return int(st.session_state.get("gallery-turn", 0))
 
 
 found = shell.project()
 rows: list[ClassRow] = album.classes(shell.store(), found.id)
 job = jobs.latest(shell.store(), found.id, "intake")
+busy = (newest := jobs.latest(shell.store(), found.id)) is not None and newest.active
 
 if job is not None and job.state != "succeeded":
     live.panel(found, job)
-if not rows and (job is None or not job.active):
-    st.title(say("data_empty"), anchor=False)
-    st.markdown(say("data_empty_more"))
-    _take_in(found)
-elif rows:
+if rows:
     _findings(found)
     left, right = st.columns([3, 2], gap="large")
     with left:
@@ -153,7 +169,12 @@ elif rows:
         _split(found)
         if len(rows) >= 2 and st.button(say("next_train"), type="primary", key="next", width="stretch"):
             shell.go("train", found)
-        st.subheader(say("add_pictures"), anchor=False)
-        if job is None or not job.active:
+        if not busy:
+            st.subheader(say("add_pictures"), anchor=False)
             _take_in(found)
+elif not busy:
+    st.title(say("data_empty"), anchor=False)
+    st.markdown(say("data_empty_more"))
+    _take_in(found)
+if rows or album.count(shell.store(), found.id, Filter(excluded=True)):
     _gallery(found)

@@ -33,8 +33,10 @@ for name, purpose in _FILES:
         what.markdown(f"**{name}**  \n{say(purpose)}")
         how_large.markdown(size((folder / name).stat().st_size))
         checked = name.startswith("model.") and name != "model.json"
-        tolerance = f"{max(difference, 1e-6):.0e}"
-        agrees.markdown(f":material/check: {say('agrees', tolerance=tolerance)}" if checked else say("exact"))
+        agrees.markdown(
+            f":material/check: {say('agrees')}" if checked else say("exact"),
+            help=say("agrees_help", difference=f"{difference:.6f}") if checked else None,
+        )
         button.link_button(
             say("download_file"), f"/api/model/{run.id}/{name}", icon=":material/download:", width="stretch"
         )

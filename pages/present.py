@@ -5,6 +5,9 @@ import streamlit as st
 from pages.parts import shell, trial
 from pages.parts.words import plain, say
 
+# Streamlit leaves an empty sidebar standing when one comes here from a page that has one.
+st.html("<style>[data-testid=stSidebar] { display: none }</style>")
+
 found = shell.project()
 runs = shell.finished(found)
 with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):

@@ -18,9 +18,10 @@ def _create(name: str) -> None:
 
 
 def _sample() -> None:
-    found = shell.store().add_project(say("sample_name"))
-    jobs.start(shell.store(), found.id, "intake", {"sample": 0, "batch": "sample"})
+    found = shell.store().add_project(say("sample_name"), source="sample 0")
     st.session_state["open"] = found.id
+    if jobs.latest(shell.store(), found.id) is None:
+        jobs.start(shell.store(), found.id, "intake", {"sample": 0})
 
 
 @st.dialog(say("new_project"))

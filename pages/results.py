@@ -1,12 +1,11 @@
 """How good the model is on pictures it has never seen, and where it is wrong."""
 
-import json
 from datetime import datetime
 
 import pandas as pd
 import streamlit as st
 
-from core import charts, jobs
+from core import charts, messages
 from core.evaluation import Evaluation
 from core.store import Run
 from pages.parts import gallery, live, shell
@@ -14,12 +13,6 @@ from pages.parts.gallery import Tile
 from pages.parts.words import percent, plain, say
 
 _SHOWN = 60  # pictures beside the matrix
-
-
-@st.cache_data(show_spinner=False, max_entries=8)
-def _evaluation(path: str, run_id: str) -> Evaluation:
-    with open(path, "rb") as file:
-        return Evaluation.from_dict(json.load(file))
 
 
 def _name(run: Run) -> str:
@@ -48,11 +41,15 @@ def _matrix(scores: Evaluation) -> tuple[int, int] | None:
     colors = charts.DARK if shell.dark() else charts.LIGHT
     figure = charts.confusion(scores, colors, {"actual": say("actual"), "predicted": say("predicted")})
     event = st.plotly_chart(
-        figure, key="matrix", on_select="rerun", selection_mode="points", theme=None,
-        config={"displayModeBar": False}, alt=say("matrix"),
+        figure, key=f"matrix-{run.id}-{st.session_state.get('matrix-turn', 0)}", on_select="rerun",
+        selection_mode="points", theme=None, config={"displayModeBar": False}, alt=say("matrix"),
     )  # fmt: skip
     points = event.selection.points
     return (int(points[0]["customdata"][0]), int(points[0]["customdata"][1])) if points else None
+
+
+def _forget_cell() -> None:
+    st.session_state["matrix-turn"] = st.session_state.get("matrix-turn", 0) + 1  # a new chart: nothing clicked
 
 
 def _pictures(scores: Evaluation, cell: tuple[int, int] | None) -> None:
@@ -66,6 +63,7 @@ def _pictures(scores: Evaluation, cell: tuple[int, int] | None) -> None:
         positions = [i for i in scores.mistakes if inside[i]] or [int(i) for i in inside.nonzero()[0]]
         names = {"truth": plain(scores.classes[truth]), "predicted": plain(scores.classes[predicted])}
         st.markdown(say("cell" if truth != predicted else "cell_right", n=len(positions), **names))
+        st.button(say("show_mistakes"), key="show-mistakes", type="tertiary", on_click=_forget_cell)
     tiles = []
     for i in positions[:_SHOWN]:
         truth, predicted = scores.classes[scores.truth[i]], scores.classes[scores.predicted[i]]
@@ -113,7 +111,7 @@ if not runs:
 run = runs[0]
 if len(runs) > 1:
     run = st.selectbox(say("run"), runs, format_func=_name, key=f"run-{found.id}", width=420)
-scores = _evaluation(str(shell.store().folder(run.id) / "evaluation-test.json"), run.id)
+scores = shell.evaluation(run)
 _headline(scores, run)
 if scores.n:
     left, right = st.columns([1, 1], gap="large")
@@ -125,8 +123,8 @@ per_class, curves, others = st.tabs([say("per_class"), say("curves"), say("runs"
 with per_class:
     _per_class(scores)
 with curves:
-    job = shell.store().row("SELECT id FROM job WHERE run_id = ?", run.id)
-    if job is not None:
-        live.curves(jobs.events(shell.store(), job["id"]))
+    live.curves(run.result["head"]["history"], (run.result["fine_tune"] or {"history": []})["history"][1:])
+    for code, values in run.result["notes"]:
+        st.markdown(plain(messages.note(code, values)))
 with others:
     _runs(runs)

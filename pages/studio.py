@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from core.errors import HeadstartError
 from pages.parts import shell, way
 from pages.parts.words import say
 
@@ -23,5 +24,7 @@ try:
         way.frame(current)
         shell.show_pending_error()
     page.run()
+except HeadstartError as error:
+    shell.show(error)
 except Exception as error:  # noqa: BLE001 - the last stop: an error id for the user, the traceback for the log
     shell.fault(error)

@@ -135,7 +135,7 @@ def _form() -> None:
 
 
 def _live() -> None:
-    if job is None or job.kind == "intake":
+    if job is None:
         shell.empty(say("live_empty"), say("live_empty_more"))
         return
     if job.state == "succeeded" and job.run_id:
@@ -152,6 +152,8 @@ found = shell.project()
 rows = album.classes(shell.store(), found.id)
 job = jobs.latest(shell.store(), found.id)
 busy = job is not None and job.active
+if not busy and (job is None or job.kind == "intake" or job.state == "succeeded"):
+    job = jobs.latest(shell.store(), found.id, "train")
 
 if len(rows) < 2:
     shell.empty(say("train_locked"), say("train_locked_more"), "data", found, say("data"))

@@ -43,7 +43,6 @@ def test_classes_and_counts_are_sorted_by_name() -> None:
     data = made({"dog": 3, "Cat": 2, "ant": 1})
     assert data.classes == ("Cat", "ant", "dog")
     assert list(data.counts.items()) == [("Cat", 2), ("ant", 1), ("dog", 3)]
-    assert data.targets().tolist() == [2, 2, 2, 0, 0, 1]
 
 
 def test_relabelling_and_leaving_out_give_new_datasets() -> None:
@@ -150,8 +149,8 @@ def test_pictures_that_have_a_part_keep_it() -> None:
     data = pinned(made({"cat": 40, "dog": 40}), ("train", 20), ("val", 6), ("test", 14))
     result = split(data)
     assert all(result.parts[p.id] == p.part for p in data.pictures if p.part)
-    # val and test are there: what has no part is trained on
-    assert sizes(result, data)["dog"] == (40, 0, 0)
+    # a class that came without parts is divided like any other
+    assert sizes(result, data)["dog"] == (28, 6, 6)
 
 
 def test_a_part_called_val_without_a_test_part_becomes_the_test_part() -> None:
@@ -164,11 +163,25 @@ def test_a_part_called_val_without_a_test_part_becomes_the_test_part() -> None:
     assert 4 <= val <= 6
 
 
-def test_a_test_part_that_was_sent_is_the_whole_test_part() -> None:
+def test_the_test_pictures_that_were_sent_are_all_of_their_class() -> None:
     data = pinned(made({"cat": 40, "dog": 40}), ("test", 10))
     result = split(data)
-    assert sizes(result, data)["dog"][2] == 0
-    assert {key for key, part in result.parts.items() if part == "test"} == {p.id for p in data.pictures[:10]}
+    tested = {key for key, part in result.parts.items() if part == "test"}
+    assert tested & {p.id for p in data.pictures if p.label == "cat"} == {p.id for p in data.pictures[:10]}
+    assert sizes(result, data)["dog"][2] == 6
+
+
+def test_a_picture_that_comes_later_deals_no_other_anew() -> None:
+    old, more = made({"cat": 40, "dog": 40}), made({"aardvark": 20, "cat": 40, "dog": 40})
+    before, after = split(old, 5).parts, split(more, 5).parts
+    assert {key: after[key] for key in before} == before
+
+
+def test_a_class_with_nothing_in_train_cannot_be_learned() -> None:
+    data = pinned(made({"cat": 4, "dog": 4}), ("test", 4))
+    divided = split(data).apply(data)
+    with pytest.raises(HeadstartError, match="All pictures of 'cat' are kept back"):
+        divided.require_trainable()
 
 
 def test_locking_the_test_part_later_changes_nothing_for_the_others() -> None:

@@ -209,3 +209,18 @@ def test_the_backward_pass_agrees_with_finite_differences(hidden: int) -> None:
                 values[index] = kept
             np.testing.assert_allclose(ours, numeric, atol=2e-5)
             assert np.abs(numeric).max() > 0.01
+
+
+def test_what_dropout_leaves_is_scaled_up_so_that_the_average_stays() -> None:
+    rng = np.random.default_rng(4)
+    x, targets = rng.normal(size=(8, 6)).astype(np.float32), rng.integers(0, 3, 8)
+    plain, dropped = (Watched(6, 3, 8, Plan(dropout=share, regularization=0.0)) for share in (0.0, 0.5))
+    plain._step(x, targets, rng)
+    expected = plain.gradients[0][0]  # weights are 0, so the gradient is linear in the inputs
+    draws = []
+    for _ in range(4000):
+        dropped._step(x, targets, rng)
+        draws.append(dropped.gradients[0][0])
+    np.testing.assert_allclose(np.mean(draws, axis=0), expected, atol=0.02)
+    assert np.abs(expected).max() > 0.2
+    assert np.std(draws, axis=0).min() > 0.01

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from core import jobs
 from core.__main__ import main
 from core.store import Store
 from tests import pictures
@@ -138,3 +139,34 @@ def test_the_sample_trains_in_under_a_minute_and_its_unreadable_file_is_named(
     _, answer = run(capsys, "run", str(tmp_path / "signs.zip"), "--home", str(tmp_path / "home"))
     assert answer["excluded"] == {"picture_cut_off": 1, "duplicate": 3}
     assert answer["pictures"] == 304 and answer["test_accuracy"] > 0.85
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run"], "The command was not understood: the following arguments are required: data."),
+        (
+            ["run", "x", "--epochs", "many"],
+            "The command was not understood: argument --epochs: invalid int value: 'many'.",
+        ),
+        (["run", "/nowhere"], "There is no file or folder at /nowhere."),
+        (["predict", "/nowhere/model.keras", "a.jpg"], "There is no model of Headstart at /nowhere/model.keras."),
+        (["sample", "/dev/null/x.zip"], "A file could not be read or written"),
+    ],
+)
+def test_every_wrong_command_is_answered_with_one_object(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, answer = run(capsys, *arguments)
+    assert status == 1 and list(answer) == ["error", "hint"] and answer["error"].startswith(words)
+
+
+def test_a_second_command_for_a_busy_project_says_so(
+    store: Store, shapes: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(capsys, "run", str(shapes), "--home", str(store.home), "--epochs", "5")
+    project = store.projects()[0].id
+    monkeypatch.setattr(jobs, "WORKER", ["/bin/true"])
+    jobs.start(store, project, "download", {"backbone": "Starter"})
+    status, answer = run(capsys, "run", str(shapes), "--home", str(store.home), "--epochs", "6")
+    assert status == 1 and answer["error"] == "Another job of this project is at work."

@@ -237,3 +237,15 @@ def test_a_checkpoint_brings_back_every_number() -> None:
 
 def test_there_is_no_checkpoint_before_the_first() -> None:
     assert Memory().checkpoints().load() is None
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "loss", "better"),
+    [(0.6, 9.0, True), (0.5, 0.9, True), (0.5, 1.0, False), (0.5, 1.1, False), (0.4, 0.1, False)],
+)
+def test_an_epoch_is_better_by_val_accuracy_and_at_equal_accuracy_by_val_loss(
+    accuracy: float, loss: float, better: bool
+) -> None:
+    best = {"val_accuracy": 0.5, "val_loss": 1.0}
+    assert tuning._better({"val_accuracy": accuracy, "val_loss": loss}, best) is better
+    assert tuning._better({"loss": 0.1, "accuracy": 1.0}, {}) is False

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from core import album
 from core.dataset import Dataset, File, Picture
 from core.errors import HeadstartError
 from core.intake import Facts, Received
@@ -102,3 +103,39 @@ def test_unknown_ids_are_said_to_be_missing(store: Store) -> None:
         with pytest.raises(HeadstartError) as error:
             ask("nope")
         assert error.value.code == code
+
+
+def test_a_decision_about_a_picture_in_two_classes_reaches_all_of_its_files(store: Store) -> None:
+    project = store.add_project("p").id
+    files = [received(0, "cat", "k1", "same"), received(1, "dog", "k2", "same"), received(2, "cat", "k3", "same")]
+    store.receive(project, "a", files)
+    assert {file.reason for file in store.unused(project)} == {"label_conflict"}
+    album.relabel(store, project, ["k1"], "dog")
+    assert [(p.id, p.label) for p in store.dataset(project).pictures] == [("k1", "dog")]
+    assert store.outcomes(project) == {("used", ""): 1, ("excluded", "duplicate"): 2}
+
+
+def test_a_copy_of_a_picture_that_was_left_out_is_not_called_used(store: Store) -> None:
+    project = store.add_project("p").id
+    store.receive(project, "a", [received(0, "cat", "k1")])
+    album.exclude(store, project, ["k1"])
+    store.receive(project, "b", [received(0, "cat", "k1")])
+    assert [file.reason for file in store.unused(project)] == ["left_out"]
+
+
+def test_a_commit_that_fails_leaves_the_connection_usable(store: Store) -> None:
+    with pytest.raises(sqlite3.IntegrityError), store.write() as db:
+        db.execute("PRAGMA defer_foreign_keys=ON")
+        db.execute("INSERT INTO run VALUES ('r', 'no project', '{}', '', NULL, 0)")
+    store.add_project("p")
+    assert len(store.projects()) == 1
+
+
+def test_deleting_a_project_keeps_the_pictures_of_others(store: Store) -> None:
+    one, two = store.add_project("one").id, store.add_project("two").id
+    own, shared = store.pictures.keep([b"own"]), store.pictures.keep([b"shared"])
+    store.receive(one, "a", [received(0, "cat", own), received(1, "cat", shared)])
+    store.receive(two, "a", [received(0, "cat", shared)])
+    store.delete_project(one)
+    assert [p.id for p in store.dataset(two).pictures] == [shared]
+    assert store.pictures.path(shared).is_file() and not store.pictures.path(own).exists()

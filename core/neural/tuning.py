@@ -7,6 +7,7 @@ work that was cut off goes on from there.
 """
 
 import io
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -16,12 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.backbones import Block
+from core.errors import HeadstartError
 from core.head import Head, Labelled, Standard
 from core.neural import networks
 from core.plan import Plan
 from core.progress import Progress
 
 Array = NDArray[np.float32]
+
+# Epochs without a better one after which fine-tuning stops by itself.
+_PATIENCE = 5
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ def fine_tune(
     upper = networks.upper(network, block)
     tuner = _Tuner(upper, head, train, plan)
     state = keep.load()
-    if state is None:
+    if state is None or not tuner.fits(state.current):
         state = _State([], 0, tuner.arrays(), tuner.arrays())
         first = tuner.score(val)
         state.history.append(first)
@@ -65,6 +70,8 @@ def fine_tune(
         if epoch - state.best > _PATIENCE:
             break
         scores = tuner.epoch(train, epoch, progress) | tuner.score(val)
+        if not np.isfinite(scores["loss"]):
+            raise HeadstartError("diverged", epoch=epoch)
         state.history.append(scores)
         state.current = tuner.arrays()
         if _better(scores, state.history[state.best]):
@@ -74,9 +81,6 @@ def fine_tune(
         progress.tick()
     tuner.restore(state.best_arrays)
     return Tuned(tuner.head(), tuple(upper.get_weights()), tuple(state.history), state.best)
-
-
-_PATIENCE = 5
 
 
 @dataclass
@@ -106,9 +110,17 @@ class Checkpoints:
         self._write(out.getvalue())
 
     def load(self) -> _State | None:
+        """The newest state, or None: at first, and when what was kept cannot be read."""
         data = self._read()
         if data is None:
             return None
+        try:
+            return self._parse(data)
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+            return None
+
+    @staticmethod
+    def _parse(data: bytes) -> _State:
         with np.load(io.BytesIO(data), allow_pickle=False) as file:
             names = [str(name) for name in file["names"]]
             history = [
@@ -179,6 +191,10 @@ class _Tuner:
     def arrays(self) -> list[Array]:
         variables = [*self.model.variables, *self.optimizer.variables]
         return [np.array(v.numpy()) for v in variables]
+
+    def fits(self, arrays: list[Array]) -> bool:
+        """Whether arrays of a checkpoint are of this network and optimizer (another Keras may lay them out anew)."""
+        return [a.shape for a in arrays] == [a.shape for a in self.arrays()]
 
     def restore(self, arrays: list[Array]) -> None:
         for variable, value in zip([*self.model.variables, *self.optimizer.variables], arrays, strict=True):

@@ -8,7 +8,9 @@ import time
 import streamlit as st
 
 from core import charts, jobs, messages
-from core.jobs import Event, Job
+from core.curves import History
+from core.errors import HeadstartError
+from core.jobs import Job
 from core.store import Project
 from pages.parts import shell
 from pages.parts.words import duration, plain, say
@@ -22,9 +24,7 @@ def chip(found: Project, job: Job) -> None:
 
 
 def _chip(found: Project, job_id: str) -> None:
-    job = jobs.get(shell.store(), job_id)
-    if not job.active:
-        st.rerun(scope="app")
+    job = _active(job_id)
     with st.container(key="chip"):
         st.progress(_share(job), text=_step_text(job))
 
@@ -38,14 +38,25 @@ def panel(found: Project, job: Job) -> None:
 
 
 def _running(job_id: str) -> None:
-    job = jobs.get(shell.store(), job_id)
-    if not job.active:
-        st.rerun(scope="app")
+    job = _active(job_id)
     _draw(job)
     if job.state == "cancelling":
         st.caption(say("cancelling"))
     else:
-        st.button(say("cancel"), key=f"cancel-{job.id}", on_click=jobs.cancel, args=(shell.store(), job.id))
+        st.button(
+            say("cancel"), key=f"cancel-{job.id}", on_click=shell.attempt(lambda: jobs.cancel(shell.store(), job.id))
+        )
+
+
+def _active(job_id: str) -> Job:
+    """The job while it runs; once it has ended, or is gone with its project, the whole page is drawn anew."""
+    try:
+        job = jobs.get(shell.store(), job_id)
+    except HeadstartError:
+        st.rerun(scope="app")
+    if not job.active:
+        st.rerun(scope="app")
+    return job
 
 
 def _draw(job: Job) -> None:
@@ -57,7 +68,8 @@ def _draw(job: Job) -> None:
     elif job.state in ("failed", "cancelled"):
         _stopped(job)
     if job.kind == "train":
-        curves(events)
+        rows = [event.facts for event in events if event.kind == "epoch"]
+        curves([r for r in rows if r["stage"] == "head"], [r for r in rows if r["stage"] == "fine_tune"])
     for event in events:
         if event.kind == "note":
             st.markdown(plain(messages.note(event.facts["code"], event.facts["values"])))
@@ -65,27 +77,19 @@ def _draw(job: Job) -> None:
 
 def _stopped(job: Job) -> None:
     """Why a job is not running any more, and the button that lets it go on."""
-    error = shell.outcome(job)
-    kind = "job" if job.kind == "train" else "intake"
+    error = job.failure
     if error is None:
-        st.info(say(f"{kind}_cancelled"), icon=":material/cancel:")
+        st.info(say(f"{job.kind}_cancelled"), icon=":material/cancel:")
     else:
-        title = say(f"{kind}_died" if error.code == "worker_died" else f"{kind}_failed")
+        title = say(f"{job.kind}_died" if error.code == "worker_died" else f"{job.kind}_failed")
         st.error(f"**{title}.** {plain(error.message)} {plain(error.hint)}", icon=":material/error:")
-    resume = shell.attempt(lambda: _resume(job.id))
+    resume = shell.attempt(lambda: jobs.resume(shell.store(), job.id))
     st.button(say("resume"), key=f"resume-{job.id}", type="primary", help=say("resume_help"), on_click=resume)
 
 
-def _resume(job_id: str) -> None:
-    jobs.resume(shell.store(), job_id)
-
-
-def curves(events: list[Event]) -> None:
+def curves(head: History, tuned: History) -> None:
     """The curves of head and fine-tuning, updated in place."""
-    rows = [event.facts for event in events if event.kind == "epoch"]
-    head = [row for row in rows if row["stage"] == "head"]
-    tuned = [row for row in rows if row["stage"] == "fine_tune"]
-    if not rows:
+    if not head:
         return
     colors = charts.DARK if shell.dark() else charts.LIGHT
     for what in ("accuracy", "loss"):

@@ -4,6 +4,7 @@ The truth is in the store; the session holds an id or two. A page calls `project
 """
 
 import gc
+import json
 import logging
 import uuid
 from collections.abc import Callable
@@ -14,7 +15,7 @@ import streamlit as st
 
 from core import settings
 from core.errors import HeadstartError
-from core.jobs import Job
+from core.evaluation import Evaluation
 from core.store import Project, Run, Store
 from pages.parts.words import plain, say
 
@@ -60,6 +61,17 @@ def finished(found: Project) -> list[Run]:
     return [run for run in store().runs(found.id) if run.result is not None]
 
 
+def evaluation(run: Run) -> Evaluation:
+    """The scores of a run on its test pictures."""
+    name = "evaluation-test.json"
+    return _evaluation(str(store().folder(run.id) / name), store().artifacts(run.id)[name])
+
+
+@st.cache_data(show_spinner=False, max_entries=8)
+def _evaluation(path: str, sha256: str) -> Evaluation:
+    return Evaluation.from_dict(json.loads(Path(path).read_bytes()))
+
+
 def link(step: str, found: Project, label: str | None = None, **options: object) -> None:
     """A link to a step of the same project."""
     st.page_link(PAGES[step], label=label or say(step), query_params={"project": found.id}, **options)  # type: ignore[arg-type]
@@ -83,6 +95,8 @@ def attempt(action: Callable[[], None]) -> Callable[[], None]:
             action()
         except HeadstartError as error:
             st.session_state["error"] = error
+        except Exception as error:  # noqa: BLE001 - callbacks run outside of the page's own last stop
+            fault(error)
 
     return guarded
 
@@ -109,8 +123,3 @@ def fault(error: Exception) -> None:
     key = uuid.uuid4().hex[:8]
     logging.getLogger("headstart").exception("error %s", key, exc_info=error)
     st.error(f"**{say('fault_title')}.** {say('fault', id=key)}", icon=":material/error:")
-
-
-def outcome(job: Job) -> HeadstartError | None:
-    """The error a job ended with, if it did."""
-    return HeadstartError(job.error["code"], **job.error["values"]) if job.error else None

@@ -4,14 +4,12 @@ The demo and the presentation are the same thing in two frames. Pictures are ans
 that is tried is kept.
 """
 
-import json
 import time
 from pathlib import Path
 
 import streamlit as st
 
 from core.errors import HeadstartError
-from core.evaluation import Evaluation
 from core.predictor import Prediction, Predictor
 from core.store import Project, Run
 from pages.parts import gallery, shell
@@ -20,6 +18,7 @@ from pages.parts.words import percent, plain, say
 
 _EXAMPLES = 12
 _SHOWN = 5  # classes with a bar
+_SHOWN_PX = 1280
 _SURE = 0.6  # below this the answer is called uncertain: wrong answers are mostly below, right ones above
 
 
@@ -37,18 +36,20 @@ def draw(found: Project, run: Run, wide: bool) -> None:
     data, truth = _chosen(found, run)
     if data is None:
         return
+    started = time.perf_counter()
+    try:
+        prediction = predictor.predict(data, _SHOWN_PX)
+    except HeadstartError as error:
+        shell.show(error)
+        return
+    ms = (time.perf_counter() - started) * 1000
     with picture:
-        st.image(data, width="stretch")
+        # Never the bytes themselves: Streamlit would decode them in this process, without limits.
+        st.image(prediction.shown, width="stretch")
         if truth:
             st.caption(say("demo_from", label=plain(truth)))
     with answer:
-        started = time.perf_counter()
-        try:
-            prediction = predictor.predict(data)
-        except HeadstartError as error:
-            shell.show(error)
-            return
-        _answer(prediction, (time.perf_counter() - started) * 1000)
+        _answer(prediction, ms)
 
 
 def _answer(prediction: Prediction, ms: float) -> None:
@@ -88,7 +89,7 @@ def _chosen(found: Project, run: Run) -> tuple[bytes | None, str]:
 
 def _examples(run: Run) -> list[tuple[str, str]]:
     """Test pictures of all classes in turn, as (id, class)."""
-    evaluation = _evaluation(str(shell.store().folder(run.id) / "evaluation-test.json"))
+    evaluation = shell.evaluation(run)
     by_class: dict[int, list[str]] = {}
     for key, truth in zip(evaluation.ids, evaluation.truth.tolist(), strict=True):
         by_class.setdefault(truth, []).append(key)
@@ -96,9 +97,3 @@ def _examples(run: Run) -> list[tuple[str, str]]:
         (keys[i], evaluation.classes[c]) for i in range(_EXAMPLES) for c, keys in by_class.items() if i < len(keys)
     ]
     return rounds[:_EXAMPLES]
-
-
-@st.cache_data(show_spinner=False, max_entries=8)
-def _evaluation(path: str) -> Evaluation:
-    with open(path, "rb") as file:
-        return Evaluation.from_dict(json.load(file))

@@ -27,7 +27,9 @@ def receive(key: str, slim: bool) -> str | None:
     }  # fmt: skip
     data = {"batch": batch, "chunk": _CHUNK, "slim": slim, "words": words}
     result = _COMPONENT(key=f"uploader-{key}-{batch}", data=data, on_done_change=lambda: None)
-    if not result.done:
-        return None
-    del st.session_state[f"batch-{key}"]
-    return batch
+    return batch if result.done else None
+
+
+def forget(key: str) -> None:
+    """The batch is taken care of: the next files make a new one."""
+    st.session_state.pop(f"batch-{key}", None)

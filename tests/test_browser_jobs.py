@@ -1,0 +1,112 @@
+import re
+from pathlib import Path
+
+import psutil
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from core import jobs
+from core.plan import Plan
+from core.store import Project, Store
+from tests import browser, pictures
+from tests.browser import Server, button
+from tests.conftest import wait
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def found(app: Server, tmp_path: Path) -> Project:
+    """A project of that server with pictures of three classes."""
+    store = app.store
+    project = store.add_project("Shapes")
+    folder = pictures.folders(tmp_path / "shapes")
+    job = jobs.start(store, project.id, "intake", {"path": str(folder), "batch": "shapes"})
+    assert wait(store, job).state == "succeeded"
+    return project
+
+
+def open_training(page: Page, app: Server, found: Project) -> None:
+    page.goto(f"{app.url}/train?project={found.id}")
+    browser.choose_fast(page)
+    expect(button(page, "Start training")).to_be_enabled()
+
+
+def trainings(store: Store) -> list[str]:
+    """The states of all training jobs."""
+    return [row["state"] for row in store.read("SELECT state FROM job WHERE kind = 'train'")]
+
+
+def test_two_tabs_that_press_start_watch_one_job(chromium: Browser, app: Server, found: Project) -> None:
+    with browser.tab(chromium, app.url) as one, browser.tab(chromium, app.url) as two:
+        open_training(one, app, found)
+        open_training(two, app, found)
+        button(one, "Start training").click(no_wait_after=True)
+        button(two, "Start training").click(no_wait_after=True)
+        expect(button(one, "Cancel")).to_be_visible()
+        expect(button(two, "Cancel")).to_be_visible()
+        assert len(trainings(app.store)) == 1
+        assert len(browser.workers(app.home)) == 1
+        button(two, "Cancel").click()
+        expect(one.get_by_text("The training was cancelled")).to_be_visible()
+        expect(two.get_by_text("The training was cancelled")).to_be_visible()
+        expect(button(one, "Start training")).to_be_enabled()
+        assert trainings(app.store) == ["cancelled"]
+
+
+def test_a_killed_worker_is_reported_within_20_seconds_and_go_on_finishes_the_training(
+    page: Page, app: Server, found: Project
+) -> None:
+    open_training(page, app, found)
+    button(page, "Start training").click()
+    expect(page.get_by_text(re.compile("Preparing the backbone|Looking at each picture"))).to_be_visible()
+    job = jobs.latest(app.store, found.id, "train")
+    assert job is not None
+    (worker,) = browser.workers(app.home, job.id)
+    worker.kill()
+    expect(page.get_by_text("The training was interrupted")).to_be_visible(timeout=20_000)
+    button(page, "Go on").click()
+    browser.await_results(page)
+    again = jobs.get(app.store, job.id)
+    assert (again.state, again.attempt) == ("succeeded", 2)
+    assert app.store.is_whole(str(again.run_id))
+
+
+def test_a_training_goes_on_without_the_server_and_is_there_after_its_restart(
+    chromium: Browser, tmp_path: Path
+) -> None:
+    home, port = tmp_path / "home", browser.free_port()
+    store = Store(home)
+    project = store.add_project("Shapes")
+    folder = pictures.folders(tmp_path / "shapes")
+    assert (
+        wait(store, jobs.start(store, project.id, "intake", {"path": str(folder), "batch": "a"})).state == "succeeded"
+    )
+    try:
+        with browser.tab(chromium, f"http://127.0.0.1:{port}", outage=True) as page:
+            with browser.server(home, port) as first:
+                open_training(page, first, project)
+                button(page, "Start training").click()
+                expect(button(page, "Cancel")).to_be_visible()
+                (worker,) = browser.workers(home)
+            assert first.process.poll() is not None and psutil.pid_exists(worker.pid)
+            with browser.server(home, port):
+                browser.await_results(page)  # the same tab finds its server again
+    finally:
+        browser.stop_workers(home)
+    assert [(job["state"], job["attempt"]) for job in store.read("SELECT * FROM job WHERE kind = 'train'")] == [
+        ("succeeded", 1)
+    ]
+
+
+def test_cancel_stops_a_training_and_go_on_finishes_it(page: Page, app: Server, found: Project) -> None:
+    run, job = jobs.train(app.store, found.id, Plan(epochs=500))
+    assert job is not None
+    page.goto(f"{app.url}/train?project={found.id}")
+    button(page, "Cancel").click()
+    expect(page.get_by_text("The training was cancelled")).to_be_visible()
+    assert jobs.get(app.store, job.id).state == "cancelled"
+    assert app.store.run(run.id).result is None
+    button(page, "Go on").click()
+    browser.await_results(page)
+    assert jobs.get(app.store, job.id).state == "succeeded"
