@@ -111,7 +111,7 @@ def training(
         series[1]["markLine"] = {
             "data": [{"xAxis": len(head) + 0.5}],
             "symbol": "none",
-            "label": {"formatter": words["tune"], "color": colors.ink},
+            "label": {"formatter": words["tune"], "color": colors.ink, "position": "insideStartTop"},
             "lineStyle": {"color": colors.line, "type": "solid", "width": 2},
         }
     axis = {"axisLabel": {"color": colors.ink}, "nameTextStyle": {"color": colors.ink}}
@@ -147,11 +147,16 @@ def _best(head: curves.History, tuned: curves.History) -> int | None:
     if not head or "val_loss" not in head[0]:
         return None
     best = curves.best_epoch(head) - 1
-    key = (head[best]["val_accuracy"], -head[best]["val_loss"])
+    key = _merit(head[best])
     for i, row in enumerate(tuned):
-        if (row["val_accuracy"], -row["val_loss"]) > key:
-            best, key = len(head) + i, (row["val_accuracy"], -row["val_loss"])
+        if _merit(row) > key:
+            best, key = len(head) + i, _merit(row)
     return best
+
+
+def _merit(row: Mapping[str, float]) -> tuple[float, float]:
+    # Rounded: one accuracy is from numpy, the other from Keras in float32.
+    return round(row["val_accuracy"], 5), -row["val_loss"]
 
 
 def _short(label: str) -> str:

@@ -116,7 +116,7 @@ class Checkpoints:
             return None
         try:
             return self._parse(data)
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
             return None
 
     @staticmethod

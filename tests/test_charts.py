@@ -1,0 +1,50 @@
+import numpy as np
+
+from core import charts
+from core.evaluation import Evaluation
+
+WORDS = {"title": "Loss", "train": "train", "val": "val", "epoch": "Epoch", "tune": "fine-tuning", "best": "best"}
+
+
+def scored(n_classes: int) -> Evaluation:
+    classes = tuple(f"class {i}" for i in range(n_classes))
+    truth = np.arange(n_classes)
+    return Evaluation(classes, tuple(map(str, truth)), truth, np.eye(n_classes, dtype=np.float32)[::-1])
+
+
+def test_every_cell_of_the_matrix_can_be_clicked_and_says_what_it_counts() -> None:
+    figure = charts.confusion(scored(3), charts.LIGHT, {"actual": "Shows", "predicted": "Says"})
+    cells = figure.data[1]
+    assert [tuple(cell) for cell in cells.customdata] == [(r, c) for r in range(3) for c in range(3)]
+    assert cells.text[2] == "class 0 → class 2: 1 (100%)"
+    assert figure.data[0].z[0][2] == 1 and figure.data[0].text[0][2] == 1
+
+
+def test_a_large_matrix_has_no_numbers_in_its_cells_and_a_bounded_height() -> None:
+    figure = charts.confusion(scored(40), charts.DARK, {"actual": "Shows", "predicted": "Says"})
+    assert figure.data[0].text is None and figure.layout.height == 640
+
+
+def row(loss: float, accuracy: float) -> dict[str, float]:
+    return {"loss": loss, "accuracy": accuracy, "val_loss": loss, "val_accuracy": accuracy}
+
+
+def test_curves_follow_each_other_and_the_kept_epoch_is_marked() -> None:
+    head = [row(0.9, 0.5), row(0.4, 0.8), row(0.5, 0.8)]
+    tuned = [row(0.6, 0.8), row(0.5, 0.9)]
+    option = charts.training(head, tuned, "loss", charts.LIGHT, WORDS)
+    val = option["series"][1]
+    assert [x for x, _ in val["data"]] == [1, 2, 3, 4, 5]
+    assert val["markPoint"]["data"][0]["coord"] == [5, 0.5]
+    assert val["markLine"]["data"] == [{"xAxis": 3.5}]
+
+
+def test_a_fine_tuning_that_is_no_better_leaves_the_mark_on_the_head() -> None:
+    same_in_float32 = float(np.float32(0.8))
+    option = charts.training([row(0.4, 0.8)], [row(0.6, same_in_float32)], "loss", charts.LIGHT, WORDS)
+    assert option["series"][1]["markPoint"]["data"][0]["coord"] == [1, 0.4]
+
+
+def test_without_a_val_part_there_is_one_curve_and_no_mark() -> None:
+    option = charts.training([{"loss": 1.0, "accuracy": 0.5}], [], "loss", charts.LIGHT, WORDS)
+    assert option["series"][1]["data"] == [] and "markPoint" not in option["series"][1]
