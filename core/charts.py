@@ -26,7 +26,7 @@ class Colors:
 
 
 LIGHT = Colors("#23211D", "#DDD9D0", "#0F766E", "#B45309", ("#F6F4EF", "#BFDDD9", "#4F9F96", "#0F766E", "#07403C"))
-DARK = Colors("#ECE9E3", "#3D3A35", "#5EC4B8", "#F0A35E", ("#24221F", "#1D4A45", "#1A736B", "#33998C", "#A8DBD3"))
+DARK = Colors("#ECE9E3", "#3D3A35", "#5EC4B8", "#F0A35E", ("#24221F", "#1F3F3B", "#19544E", "#13675F", "#0F766E"))
 
 # Beyond this many classes numbers in the cells are too small to read; hovering shows them.
 _NUMBERED = 16

@@ -192,7 +192,8 @@ def _place(path: tuple[str, ...] | None, depth: int, with_parts: bool, loose: st
         folders = folders[1:] if part else ()
     label = class_name(folders[0]) if folders else loose
     if not label:
-        return Place(outcome="excluded", reason="file_no_class")
+        named_so = path[-1].casefold().endswith(_SUFFIXES)
+        return Place(outcome="excluded", reason="file_no_class" if named_so else "file_not_picture")
     return Place(label, part)
 
 

@@ -113,8 +113,7 @@ DIALS = ("fast", "balanced", "best")
 _DECODE_S = 0.006
 _HEAD_EPOCH_S = 5e-6
 _TUNE_EPOCH_S = 0.0015
-_SAVE_S = 8.0
-_CONVERT_S = 6.0
+_SAVE_S = 5.0
 
 
 def suggest(dial: str, n_pictures: int) -> Plan:
@@ -133,10 +132,11 @@ def estimate_s(plan: Plan, n_pictures: int) -> float:
     """Roughly how many seconds a training takes that finds nothing in the cache."""
     backbone = backbones.find(plan.backbone)
     views = n_pictures * (1 + 0.7 * plan.augment)
-    seconds = views * (_DECODE_S + backbone.cpu_ms / 1000) + _CONVERT_S + _SAVE_S
+    convert = 2 + min(10.0, backbone.parameters * 2.5e-6)
+    seconds = views * (_DECODE_S + backbone.cpu_ms / 1000) + convert + _SAVE_S
     width = backbone.width * (plan.hidden_units or 4) * (49 if plan.pooling == "flatten" else 1)
     seconds += views * plan.epochs * _HEAD_EPOCH_S * max(1.0, width / 5_000)
     if plan.fine_tune_blocks:
         tuning = plan.fine_tune_epochs * _TUNE_EPOCH_S * plan.fine_tune_blocks
-        seconds += views * (_DECODE_S + backbone.cpu_ms / 1000 + tuning) + _CONVERT_S
+        seconds += views * (_DECODE_S + backbone.cpu_ms / 1000 + tuning) + convert
     return seconds

@@ -21,23 +21,22 @@ _UNEVEN = 3  # times as many pictures as the smallest class, from which on it ma
 def _take_in(found: Project) -> None:
     batch = uploader.receive(found.id, slim=bool(rows))
     if batch:
-        store = shell.store()
-        params = {
-            "path": str(store.home / "inbox" / batch),
-            "batch": batch,
-            "label": st.session_state.get(f"loose-{found.id}", ""),
-        }
-        jobs.start(store, found.id, "intake", params)
         uploader.forget(found.id)
+        st.session_state[f"arrived-{found.id}"] = (batch, st.session_state.get(f"loose-{found.id}", ""))
+    arrived = st.session_state.get(f"arrived-{found.id}")
+    if arrived and busy:  # the page is drawn anew when the running job has ended
+        st.info(say("arrived"), icon=":material/hourglass:")
+    elif arrived:
+        batch, label = arrived
+        params = {"path": str(shell.store().home / "inbox" / batch), "batch": batch, "label": label}
+        jobs.start(shell.store(), found.id, "intake", params)
+        del st.session_state[f"arrived-{found.id}"]
         st.rerun()
     with st.expander(say("loose_class"), icon=":material/label:"):
         st.text_input(
-            say("loose_class"),
-            key=f"loose-{found.id}",
-            placeholder=say("loose_class_hint"),
-            help=say("loose_help"),
-            max_chars=80,
-        )
+            say("loose_class"), key=f"loose-{found.id}", placeholder=say("loose_class_hint"), help=say("loose_help"),
+            max_chars=80, label_visibility="collapsed",
+        )  # fmt: skip
 
 
 def _findings(found: Project) -> None:
@@ -129,19 +128,17 @@ def _gallery(found: Project) -> None:
 
 def _actions(found: Project, names: list[str], chosen: list[str], left_out: bool) -> None:
     """What can be done with the selected pictures."""
-    if not chosen:
-        st.caption(say("select_hint"))
-        return
+    # Always there, so that the pictures do not move when the first one is selected.
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.markdown(f"**{say('selected', n=len(chosen))}**", width="content")
+        st.markdown(f"**{say('selected', n=len(chosen))}**" if chosen else say("select_hint"), width=180)
         target = st.selectbox(
             say("move_to"), names, accept_new_options=True, index=None, key=f"target-{found.id}-{_turn()}", width=240,
-            placeholder=say("new_class"),
+            placeholder=say("new_class"), disabled=not chosen,
         )  # fmt: skip
         move = shell.attempt(lambda: _change(lambda: album.relabel(shell.store(), found.id, chosen, target or "")))
-        st.button(say("move"), key="move", type="primary", disabled=not target, on_click=move)
+        st.button(say("move"), key="move", type="primary", disabled=not (chosen and target), on_click=move)
         out = shell.attempt(lambda: _change(lambda: album.exclude(shell.store(), found.id, chosen, not left_out)))
-        st.button(say("take_back" if left_out else "leave_out"), key="leave-out", on_click=out)
+        st.button(say("take_back" if left_out else "leave_out"), key="leave-out", on_click=out, disabled=not chosen)
 
 
 def _change(action) -> None:  # type: ignore[no-untyped-def]
@@ -169,12 +166,12 @@ if rows:
         _split(found)
         if len(rows) >= 2 and st.button(say("next_train"), type="primary", key="next", width="stretch"):
             shell.go("train", found)
-        if not busy:
-            st.subheader(say("add_pictures"), anchor=False)
-            _take_in(found)
+        st.subheader(say("add_pictures"), anchor=False)
+        _take_in(found)
 elif not busy:
-    st.title(say("data_empty"), anchor=False)
-    st.markdown(say("data_empty_more"))
+    hidden = album.count(shell.store(), found.id, Filter(excluded=True))
+    st.title(say("all_left_out", n=hidden) if hidden else say("data_empty"), anchor=False)
+    st.markdown(say("all_left_out_more") if hidden else say("data_empty_more"))
     _take_in(found)
 if rows or album.count(shell.store(), found.id, Filter(excluded=True)):
     _gallery(found)

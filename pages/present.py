@@ -5,8 +5,11 @@ import streamlit as st
 from pages.parts import shell, trial
 from pages.parts.words import plain, say
 
-# Streamlit leaves an empty sidebar standing when one comes here from a page that has one.
-st.html("<style>[data-testid=stSidebar] { display: none }</style>")
+# Streamlit leaves an empty sidebar standing when one comes here from a page that has one. The examples stay in view.
+st.html(
+    "<style>[data-testid=stSidebar], [data-testid=stHeader] { display: none }"
+    " [data-testid=stImage] img { max-height: 52vh; object-fit: contain }</style>"
+)
 
 found = shell.project()
 runs = shell.finished(found)

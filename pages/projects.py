@@ -26,10 +26,11 @@ def _sample() -> None:
 
 @st.dialog(say("new_project"))
 def _ask_name() -> None:
-    name = st.text_input(say("project_name"), placeholder=say("project_name_hint"), max_chars=80, key="new-name")
-    if st.button(say("create"), type="primary", disabled=not name.strip(), key="create"):
-        _create(name)
-        st.rerun()
+    with st.form("new-project", border=False):
+        name = st.text_input(say("project_name"), placeholder=say("project_name_hint"), max_chars=80, key="new-name")
+        if st.form_submit_button(say("create"), type="primary", key="create") and name.strip():
+            _create(name)
+            st.rerun()
 
 
 @st.dialog(say("delete_title"))

@@ -113,6 +113,8 @@ if len(runs) > 1:
     run = st.selectbox(say("run"), runs, format_func=_name, key=f"run-{found.id}", width=420)
 scores = shell.evaluation(run)
 _headline(scores, run)
+if shell.is_stale(run):
+    st.info(say("stale"), icon=":material/update:")
 if scores.n:
     left, right = st.columns([1, 1], gap="large")
     with left:

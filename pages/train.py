@@ -43,8 +43,8 @@ def _key(name: str) -> str:
 def _dial() -> str:
     names = list(plan.DIALS)
     chosen = st.segmented_control(
-        say("dial"), names, format_func=say, default="balanced", required=True, key=f"dial-{found.id}",
-        help=say("dial_help"), width="stretch", persist_state="session",
+        say("dial"), names, format_func=say, default="balanced", required=True, key="dial",
+        help=say("dial_help"), width="stretch", bind="query-params",
     )  # fmt: skip
     return str(chosen)
 
@@ -142,7 +142,9 @@ def _live() -> None:
         result = shell.store().run(job.run_id).result or {}
         correct = round((result.get("test_accuracy") or 0) * result.get("test_n", 0))
         done = say("done_score", correct=correct, n=result["test_n"]) if result.get("test_n") else say("done_no_test")
-        st.success(f"{done} ({percent(result.get('test_accuracy'))})", icon=":material/check_circle:")
+        st.success(
+            f"{done} ({percent(result.get('test_accuracy'))}, {result.get('backbone')})", icon=":material/check_circle:"
+        )
         if st.button(say("see_results"), type="primary", key="see", width="stretch"):
             shell.go("results", found)
     live.panel(found, job)

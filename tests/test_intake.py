@@ -49,12 +49,12 @@ def parts(*names: str) -> list[tuple[str, str | None]]:
         pytest.param(["1.jpg", "2.jpg"], ["file_no_class"] * 2, id="no folders"),
         pytest.param(
             ["flowers/LICENSE.txt", "flowers/rose/1.jpg", "flowers/tulip/2.JPG"],
-            ["file_no_class", "rose", "tulip"],
+            ["file_not_picture", "rose", "tulip"],
             id="a license beside the classes",
         ),
         pytest.param(
             ["readme", "flowers/rose/1.jpg", "flowers/tulip/2.jpg"],
-            ["file_no_class", "rose", "tulip"],
+            ["file_not_picture", "rose", "tulip"],
             id="a readme beside the top folder",
         ),
         pytest.param(
@@ -93,7 +93,7 @@ def test_unlabelled_pictures_of_a_part_have_no_class() -> None:
 def test_a_table_beside_the_parts_changes_nothing() -> None:
     names = ["data/labels.csv", "data/train/labels.csv", "data/train/cat/1.jpg", "data/test/cat/2.jpg", "docs/a/x.txt"]
     places = read_names(names)
-    assert [p.label or p.reason for p in places[:4]] == ["file_no_class", "file_no_class", "cat", "cat"]
+    assert [p.label or p.reason for p in places[:4]] == ["file_not_picture", "file_not_picture", "cat", "cat"]
     assert [p.part for p in places[2:4]] == ["train", "test"]
 
 

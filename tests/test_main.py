@@ -90,7 +90,7 @@ def test_files_that_cannot_be_used_are_counted_and_named(
     assert "Not used: circle/broken.jpg. The file has no bytes." in text
     assert "Not used: square/again.bmp. The same picture as square/000.png." in text or "square/000.png. The" in text
     status, answer = run(capsys, "run", str(root), "--home", str(store.home), "--epochs", "2")
-    assert status == 0 and answer["excluded"] == {"file_empty": 1, "file_no_class": 1, "duplicate": 1}
+    assert status == 0 and answer["excluded"] == {"file_empty": 1, "file_not_picture": 1, "duplicate": 1}
     assert answer["pictures"] + sum(answer["excluded"].values()) == 15
 
 

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 import streamlit as st
 
 from pages.parts import shell
+from pages.parts.words import say
 
 _COMPONENT = shell.component("gallery")
+_WORDS = {"all": say("select_all"), "none": say("select_none")}
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ def _draw(tiles, key, size, mode, selected=(), strip=False):  # type: ignore[no-
     items = [{"id": tile.id, "alt": tile.alt, "caption": tile.caption} for tile in tiles]
     return _COMPONENT(
         key=key,
-        data={"items": items, "size": size, "mode": mode, "selected": list(selected), "strip": strip},
+        data={"items": items, "size": size, "mode": mode, "selected": list(selected), "strip": strip} | _WORDS,
         on_selected_change=lambda: None,
         on_picked_change=lambda: None,
     )

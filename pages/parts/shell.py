@@ -67,6 +67,11 @@ def evaluation(run: Run) -> Evaluation:
     return _evaluation(str(store().folder(run.id) / name), store().artifacts(run.id)[name])
 
 
+def is_stale(run: Run) -> bool:
+    """Whether the pictures, labels or parts have changed since a run was started."""
+    return store().dataset(run.project_id).fingerprint != run.fingerprint
+
+
 @st.cache_data(show_spinner=False, max_entries=8)
 def _evaluation(path: str, sha256: str) -> Evaluation:
     return Evaluation.from_dict(json.loads(Path(path).read_bytes()))

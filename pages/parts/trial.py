@@ -40,7 +40,7 @@ def draw(found: Project, run: Run, wide: bool) -> None:
     try:
         prediction = predictor.predict(data, _SHOWN_PX)
     except HeadstartError as error:
-        shell.show(error)
+        st.error(f"{plain(error.message)} {say('try_another')}", icon=":material/error:")
         return
     ms = (time.perf_counter() - started) * 1000
     with picture:

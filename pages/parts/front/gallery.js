@@ -3,6 +3,13 @@ export default function ({ data, parentElement, setStateValue, setTriggerValue }
   root.style.setProperty("--size", data.size + "px")
   root.classList.toggle("strip", data.strip)
   const chosen = new Set(data.selected)
+  const tools = parentElement.querySelector(".tools")
+  tools.hidden = data.mode !== "many" || !data.items.length
+  for (const [name, ids] of [["all", data.items.map((item) => item.id)], ["none", []]]) {
+    const button = tools.querySelector("." + name)
+    button.textContent = data[name]
+    button.onclick = () => setStateValue("selected", ids)
+  }
   root.replaceChildren(...data.items.map((item) => {
     const cell = document.createElement(data.mode === "show" ? "div" : "button")
     cell.className = "cell"
