@@ -32,7 +32,7 @@ def draw(found: Project, run: Run, wide: bool) -> None:
     """Everything: where the picture comes from, the picture, the answer."""
     store = shell.store()
     predictor = _predictor(str(store.folder(run.id)), store.artifacts(run.id)["model.tflite"])
-    picture, answer = st.columns([5, 4] if wide else [1, 1], gap="large", vertical_alignment="center")
+    picture, answer = st.columns([5, 4] if wide else [1, 1], gap="medium", vertical_alignment="center")
     data, truth = _chosen(found, run)
     if data is None:
         return
