@@ -101,7 +101,6 @@ def test_an_own_zip_is_taken_in_sorted_and_divided(page: Page, app: Server, tmp_
     button(page, "New project").click()
     page.get_by_label("Name of the project").fill("Own shapes")
     page.get_by_label("Name of the project").press("Enter")
-    button(page, "Create project").click()
     key = browser.project_id(page)
     page.locator("input.pick-files").set_input_files(path)
 
