@@ -133,7 +133,7 @@ def _actions(found: Project, names: list[str], chosen: list[str], left_out: bool
         st.markdown(f"**{say('selected', n=len(chosen))}**" if chosen else say("select_hint"), width=180)
         target = st.selectbox(
             say("move_to"), names, accept_new_options=True, index=None, key=f"target-{found.id}-{_turn()}", width=240,
-            placeholder=say("new_class"), disabled=not chosen,
+            placeholder=say("new_class"),
         )  # fmt: skip
         move = shell.attempt(lambda: _change(lambda: album.relabel(shell.store(), found.id, chosen, target or "")))
         st.button(say("move"), key="move", type="primary", disabled=not (chosen and target), on_click=move)
