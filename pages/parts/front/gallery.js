@@ -22,7 +22,6 @@ export default function ({ data, parentElement, setStateValue, setTriggerValue }
     if (item.caption) {
       const text = document.createElement("span")
       text.textContent = item.caption
-      if (item.tone) text.dataset.tone = item.tone
       cell.append(text)
     }
     if (data.mode === "many") {
