@@ -1,41 +1,174 @@
-"""Pictures through a network, fast: a `.tflite` file run by LiteRT, without TensorFlow.
+"""Pictures through a network, fast: a `.tflite` file run without TensorFlow.
 
-One engine for training features, evaluation and the demo, so all three see the same numbers. Results are those of
-the Keras network within float32 rounding (checked whenever a model is saved).
+`load` answers an `Engine` for a file, which hides who runs it: LiteRT, or OpenVINO where that is installed and was
+measured to be faster on this machine. Training features, evaluation and the demo go through here, so all three see the
+same numbers: those of the Keras network within float32 rounding, unless bfloat16 was asked for.
 """
 
+import json
 import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
+from core import shelf
+from core.errors import HeadstartError
 from core.images import Pixels
 
-# Measured for MobileNetV2 on 2 cores: batch 1 37, 8 146, 32 200 pictures per second; larger batches gain nothing.
-BATCH = 32
+# (n, size, size, 3) uint8 -> (n, ...) float32, for one thread at a time.
+Stream = Callable[[Pixels], NDArray[np.float32]]
+
+# A stream holds the weights once more; networks above this get one stream with all threads instead of one a core.
+_STREAM_BYTES = 32 << 20
+# How much faster OpenVINO must be to take over, and for how long each is tried.
+_FASTER = 1.1
+_TRIAL_S = 0.4
+# A trial takes two seconds, a tenth of what so many pictures take a small network.
+_WORTH_A_TRIAL = 5_000
 
 
 class Engine:
-    """A loaded network for batches of up to `batch` pictures."""
+    """A loaded network for square pictures of `size` px. Pictures are divided among streams that work side by side."""
 
-    def __init__(self, path: Path, batch: int = BATCH, threads: int | None = None) -> None:
-        self.batch = batch
-        self._interpreter = Interpreter(str(path), num_threads=threads or os.cpu_count() or 1)
-        details = self._interpreter.get_input_details()[0]
-        self.size = int(details["shape"][1])
-        self._input = details["index"]
-        self._interpreter.resize_tensor_input(self._input, (batch, self.size, self.size, 3))
-        self._interpreter.allocate_tensors()
-        self._output = self._interpreter.get_output_details()[0]["index"]
+    def __init__(self, name: str, size: int, streams: Sequence[Stream]) -> None:
+        self.name = name
+        self.size = size
+        self._streams = streams
+        self._pool = ThreadPoolExecutor(len(streams))
 
     def run(self, pixels: Pixels) -> NDArray[np.float32]:
-        """(n, size, size, 3) uint8 -> (n, ...) float32, for n up to `batch`."""
-        n = len(pixels)
-        values = np.zeros((self.batch, self.size, self.size, 3), np.float32)
-        values[:n] = pixels
-        self._interpreter.set_tensor(self._input, values)
-        self._interpreter.invoke()
-        output: NDArray[np.float32] = self._interpreter.get_tensor(self._output)[:n]
-        return output
+        """(n, size, size, 3) uint8 -> (n, ...) float32, n at least 1."""
+        parts = np.array_split(pixels, min(len(pixels), len(self._streams)))
+        if len(parts) == 1:
+            return self._streams[0](pixels)
+        return np.concatenate(list(self._pool.map(_apply, self._streams, parts)))
+
+
+def load(path: Path, precision: str = "float32", n_pictures: int = 1) -> Engine:
+    """The fastest engine of this machine for so many pictures; one is answered soonest by all threads together.
+
+    Raises HeadstartError("precision_missing") when nothing here computes in that precision.
+    """
+    n = 1 if n_pictures == 1 else _n_streams(path)
+    if precision != "float32":
+        if not has_bfloat16():
+            raise HeadstartError("precision_missing", precision=precision)
+        return _openvino(path, "bf16", n)
+    return _openvino(path, "f32", n) if _openvino_is_faster(path, n_pictures) else _litert(path, n)
+
+
+def has_bfloat16() -> bool:
+    """Whether this machine computes in bfloat16: the processor can, and OpenVINO is here to ask it to."""
+    return _has_openvino() and any(flag in _processor() for flag in ("avx512_bf16", "amx_bf16"))
+
+
+def _apply(stream: Stream, pixels: Pixels) -> NDArray[np.float32]:
+    return stream(pixels)
+
+
+def _n_streams(path: Path) -> int:
+    # Measured for MobileNetV2 on 2 cores, pictures per second: two streams of one thread 273 at one picture a time,
+    # 219 at eight (they fall out of the processor's cache); one stream of two threads 262 and 209.
+    return (os.cpu_count() or 1) if path.stat().st_size <= _STREAM_BYTES else 1
+
+
+def _litert(path: Path, n: int) -> Engine:
+    threads = max(1, (os.cpu_count() or 1) // n)
+    interpreters = [Interpreter(str(path), num_threads=threads) for _ in range(n)]
+    size = int(interpreters[0].get_input_details()[0]["shape"][1])
+    return Engine("LiteRT", size, [_litert_stream(interpreter) for interpreter in interpreters])
+
+
+def _litert_stream(interpreter: Any) -> Stream:
+    interpreter.allocate_tensors()
+    entry = interpreter.get_input_details()[0]["index"]
+    end = interpreter.get_output_details()[0]["index"]
+
+    def run(pixels: Pixels) -> NDArray[np.float32]:
+        rows = []
+        for picture in pixels:
+            interpreter.set_tensor(entry, picture[None].astype(np.float32))
+            interpreter.invoke()
+            rows.append(interpreter.get_tensor(end)[0])
+        return np.stack(rows)
+
+    return run
+
+
+def _has_openvino() -> bool:
+    return find_spec("openvino") is not None
+
+
+def _openvino(path: Path, precision: str, n: int) -> Engine:
+    # Importing OpenVINO reports to its makers and leaves a folder in the user's home, unless this package is missing.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    import openvino
+
+    core = openvino.Core()
+    model = core.read_model(str(path))
+    size = model.input(0).partial_shape[1].get_length()
+    model.reshape([1, size, size, 3])
+    settings = {
+        "INFERENCE_PRECISION_HINT": precision,
+        "NUM_STREAMS": n,
+        "INFERENCE_NUM_THREADS": os.cpu_count() or 1,
+    }
+    compiled = core.compile_model(model, "CPU", settings)
+    return Engine("OpenVINO", size, [_openvino_stream(compiled.create_infer_request()) for _ in range(n)])
+
+
+def _openvino_stream(request: Any) -> Stream:
+    # Its own memory is filled and read: handing arrays over from several threads was seen to block for ever.
+    entry, end = request.get_input_tensor(0).data, request.get_output_tensor(0).data
+
+    def run(pixels: Pixels) -> NDArray[np.float32]:
+        rows = []
+        for picture in pixels:
+            entry[0] = picture
+            request.start_async()
+            request.wait()
+            rows.append(np.array(end[0], dtype=np.float32))
+        return np.stack(rows)
+
+    return run
+
+
+def _openvino_is_faster(path: Path, n_pictures: int) -> bool:
+    """Whether OpenVINO runs this network faster than LiteRT. Tried once on a machine, when there is much to do; the
+    answer lies beside the file, so that work which goes on after a crash is done by the same engine."""
+    kept = path.with_suffix(".speed.json")
+    if not kept.is_file():
+        if n_pictures < _WORTH_A_TRIAL or not _has_openvino():
+            return False
+        n = _n_streams(path)
+        rates = {"LiteRT": _rate(_litert(path, n)), "OpenVINO": _rate(_openvino(path, "f32", n))}
+        shelf.write(kept, json.dumps(rates).encode())
+    rates = json.loads(kept.read_bytes())
+    return n_pictures > 1 and _has_openvino() and bool(rates["OpenVINO"] > _FASTER * rates["LiteRT"])
+
+
+def _rate(engine: Engine) -> float:
+    """Pictures per second."""
+    pixels = np.zeros((8, engine.size, engine.size, 3), np.uint8)
+    engine.run(pixels)  # the first time allocates
+    started, n = time.perf_counter(), 0
+    while time.perf_counter() - started < _TRIAL_S:
+        engine.run(pixels)
+        n += len(pixels)
+    return n / (time.perf_counter() - started)
+
+
+def _processor() -> str:
+    """What Linux says of the processor; nothing elsewhere."""
+    try:
+        return Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return ""

@@ -7,9 +7,9 @@ standardization into the first layer.
 
 import io
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,19 @@ Array = NDArray[np.float32]
 _BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-7
 # A channel that never varies carries nothing; without a floor it would be blown up to noise.
 _SMALLEST_DEVIATION = 1e-3
+# Rows looked at at once when it does not matter how many: 20 MB of them.
+_PART = 4096
+
+
+class Matrix(Protocol):
+    """Numbers (n, ...) in float32, as an array or on disk, that are read by rows."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: Any, /) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -33,9 +46,9 @@ class Head:
 
     layers: tuple[tuple[Array, Array], ...]
 
-    def probabilities(self, features: Array) -> Array:
+    def probabilities(self, features: "Matrix") -> Array:
         """(n, inputs) -> (n, classes), rows add up to 1."""
-        return _softmax(_forward(self.layers, features)[-1])
+        return _in_parts(self.layers, features)
 
     def to_bytes(self) -> bytes:
         """as .npz, plain arrays."""
@@ -56,7 +69,7 @@ class Head:
 class Labelled:
     """Features (n, width) and their class indices (n,)."""
 
-    features: Array
+    features: Matrix
     targets: NDArray[np.int64]
 
 
@@ -77,10 +90,23 @@ class Standard:
     deviation: Array
 
     @staticmethod
-    def of(features: Array) -> "Standard":
-        deviation = features.std(axis=0, dtype=np.float64)
-        mean = features.mean(axis=0, dtype=np.float64)
+    def of(features: Matrix) -> "Standard":
+        n, total, squares = len(features), np.zeros(features.shape[1]), np.zeros(features.shape[1])
+        for part in _parts(features):
+            total = total + part.sum(axis=0, dtype=np.float64)
+        mean = total / n
+        for part in _parts(features):
+            squares = squares + ((part - mean) ** 2).sum(axis=0)
+        deviation = np.sqrt(squares / n)
         return Standard(mean.astype(np.float32), np.maximum(deviation, _SMALLEST_DEVIATION).astype(np.float32))
+
+    def apply(self, features: Matrix) -> Matrix:
+        """Standardized features; those that are on disk stay there."""
+        if not len(features):
+            return features  # no rows may have no width either
+        if isinstance(features, np.ndarray):
+            return (features - self.mean) / self.deviation
+        return _Standardized(self, features)
 
     def fold(self, layers: Sequence[tuple[Array, Array]]) -> tuple[tuple[Array, Array], ...]:
         """Layers for raw features from layers for standardized ones."""
@@ -96,25 +122,57 @@ class Standard:
         return ((kernel * self.deviation[:, None], shifted.astype(np.float32)), *rest)
 
 
+@dataclass(frozen=True)
+class _Standardized:
+    """A matrix on disk whose rows are standardized when they are read."""
+
+    standard: Standard
+    features: Matrix
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.features.shape
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def __getitem__(self, rows: Any) -> Array:
+        result: Array = (self.features[rows] - self.standard.mean) / self.standard.deviation
+        return result
+
+
+def _parts(features: Matrix) -> Iterator[Array]:
+    for start in range(0, len(features), _PART):
+        yield features[start : start + _PART]
+
+
+def class_weights(targets: NDArray[np.int64], n_classes: int, balance: float) -> Array:
+    """What one picture of each class counts, (classes,): `balance` 0 the same, 1 so that all classes count the same
+    together; between them in proportion of the exponents. The mean over the pictures is 1."""
+    counts = np.maximum(np.bincount(targets, minlength=n_classes), 1)
+    weights = (len(targets) / (n_classes * counts)) ** balance
+    result: Array = (weights / weights[targets].mean()).astype(np.float32)
+    return result
+
+
 def fit(train: Labelled, val: Labelled, n_classes: int, plan: Plan, progress: Progress) -> Fitted:
-    """Train a head by a plan (epochs, rate, batch, dropout, hidden units, regularization, seed).
+    """Train a head by a plan (epochs, rate, batch, dropout, hidden units, regularization, balance, seed).
 
     The same input gives bit-equal weights on the same machine. An empty val part means: keep the last epoch.
     """
     standard = Standard.of(train.features)
-    x = (train.features - standard.mean) / standard.deviation
-    # No rows may have no width either: an empty part is left as it is.
-    x_val = (val.features - standard.mean) / standard.deviation if len(val.targets) else val.features
-    trainer = _Trainer(x.shape[1], n_classes, len(x), plan)
+    x, x_val = standard.apply(train.features), standard.apply(val.features)
+    weights = class_weights(train.targets, n_classes, plan.balance)
+    trainer = _Trainer(x.shape[1], weights, len(x), plan)
     history: list[dict[str, float]] = []
     best: tuple[tuple[Array, Array], ...] = ()
     progress.stage("head", plan.epochs)
     for epoch in range(1, plan.epochs + 1):
-        scores = trainer.epoch(x, train.targets, epoch)
+        scores = trainer.epoch(x, train.targets, epoch, progress)
         if not np.isfinite(scores["loss"]):
             raise HeadstartError("diverged", epoch=epoch)
         if len(x_val):
-            scores |= _scores(trainer.layers, x_val, val.targets)
+            scores |= _scores(trainer.layers, x_val, val.targets, weights)
         history.append(scores)
         if curves.best_epoch(history) == epoch:
             best = tuple((kernel.copy(), bias.copy()) for kernel, bias in trainer.layers)
@@ -123,23 +181,55 @@ def fit(train: Labelled, val: Labelled, n_classes: int, plan: Plan, progress: Pr
     return Fitted(Head(standard.fold(best)), tuple(history), curves.best_epoch(history))
 
 
+def solve(train: Labelled, n_classes: int, plan: Plan, start: "Head | None" = None) -> Head:
+    """The linear head with the lowest loss there is for a plan's regularization and balance, whatever its rate and
+    epochs: the problem is convex, and L-BFGS (Liu and Nocedal, 1989) finds the one answer from any start. A head of
+    similar settings is a good start."""
+    from scipy.optimize import minimize  # here alone: it takes a third of a second to import
+
+    standard = Standard.of(train.features)
+    x = np.asarray(standard.apply(train.features)[:])
+    n, width = x.shape
+    rows = np.arange(n)
+    weight = class_weights(train.targets, n_classes, plan.balance)[train.targets] / n
+    pull = plan.regularization / n
+
+    def loss(flat: Any) -> tuple[float, Any]:
+        layer = flat.astype(np.float32).reshape(width + 1, n_classes)
+        kernel, bias = layer[:-1], layer[-1]
+        delta = _softmax(x @ kernel + bias)
+        value = -float(weight @ np.log(np.maximum(delta[rows, train.targets], 1e-30)))
+        delta[rows, train.targets] -= 1
+        delta *= weight[:, None]
+        gradient = np.concatenate([x.T @ delta + pull * kernel, delta.sum(axis=0)[None]])
+        return value + pull / 2 * float(np.vdot(kernel, kernel)), gradient.ravel().astype(np.float64)
+
+    kernel, bias = standard.unfold(start.layers)[0] if start else (np.zeros((width, n_classes)), np.zeros(n_classes))
+    first = np.concatenate([kernel, bias[None]]).ravel().astype(np.float64)
+    # The loss is computed in float32: asking for a smaller gradient would only follow its rounding.
+    found = minimize(loss, first, jac=True, method="L-BFGS-B", options={"maxiter": 200, "ftol": 1e-7, "gtol": 1e-5})
+    layer = found.x.astype(np.float32).reshape(width + 1, n_classes)
+    return Head(standard.fold([(layer[:-1], layer[-1])]))
+
+
 class _Trainer:
     """Adam on a small dense network, with a cosine schedule to a hundredth of the rate."""
 
-    def __init__(self, width: int, n_classes: int, n: int, plan: Plan) -> None:
+    def __init__(self, width: int, class_weights: Array, n: int, plan: Plan) -> None:
         self.plan = plan
+        self.weights = class_weights
         self.steps = plan.epochs * -(-n // plan.batch_size)
         self.step = 0
         rng = np.random.default_rng([plan.seed, 0])
-        sizes = [width, *([plan.hidden_units] if plan.hidden_units else []), n_classes]
+        sizes = [width, *([plan.hidden_units] if plan.hidden_units else []), len(class_weights)]
         self.layers = [_glorot(rng, a, b) for a, b in itertools.pairwise(sizes)]
         # A linear softmax starts from 0: its loss is convex, so there is no symmetry to break.
         if not plan.hidden_units:
             self.layers = [(np.zeros_like(kernel), bias) for kernel, bias in self.layers]
         self.moments = [tuple(np.zeros_like(a) for a in (k, b, k, b)) for k, b in self.layers]
-        self.pull = plan.regularization / n * (0.01 if plan.hidden_units else 1.0)
+        self.pull = np.float32(plan.regularization / n * (0.01 if plan.hidden_units else 1.0))
 
-    def epoch(self, x: Array, targets: NDArray[np.int64], epoch: int) -> dict[str, float]:
+    def epoch(self, x: Matrix, targets: NDArray[np.int64], epoch: int, progress: Progress) -> dict[str, float]:
         rng = np.random.default_rng([self.plan.seed, epoch])
         order = rng.permutation(len(x))
         loss, correct = 0.0, 0
@@ -148,6 +238,7 @@ class _Trainer:
             batch_loss, hits = self._step(x[rows], targets[rows], rng)
             loss += batch_loss
             correct += hits
+            progress.tick(0)
         return {"loss": loss / len(x), "accuracy": correct / len(x)}
 
     def _step(self, x: Array, targets: NDArray[np.int64], rng: np.random.Generator) -> tuple[float, int]:
@@ -155,35 +246,56 @@ class _Trainer:
             keep = 1 - self.plan.dropout
             x = x * ((rng.random(x.shape, dtype=np.float32) < keep).astype(np.float32) / np.float32(keep))
         activations = _forward(self.layers, x)
-        probabilities = _softmax(activations[-1])
+        delta = _softmax(activations[-1])
         rows = np.arange(len(x))
-        loss = float(-np.log(np.maximum(probabilities[rows, targets], 1e-7)).sum())
-        hits = int((probabilities.argmax(axis=1) == targets).sum())
-        delta = probabilities
+        weights = self.weights[targets]
+        loss = float(-(weights * np.log(np.maximum(delta[rows, targets], 1e-7))).sum())
+        hits = int((delta.argmax(axis=1) == targets).sum())
         delta[rows, targets] -= 1
-        delta /= len(x)
-        gradients: list[tuple[Array, Array]] = []
-        for i in reversed(range(len(self.layers))):
-            kernel = self.layers[i][0]
-            inputs = activations[i]
-            gradients.append((inputs.T @ delta + np.float32(self.pull) * kernel, delta.sum(axis=0)))
-            if i:
-                delta = (delta @ kernel.T) * (inputs > 0)
-        self._adam(gradients[::-1])
+        delta *= (weights / np.float32(len(x)))[:, None]
+        deltas = [delta]
+        for i in reversed(range(1, len(self.layers))):
+            deltas.append((deltas[-1] @ self.layers[i][0].T) * (activations[i] > 0))
+        self._adam(activations, deltas[::-1])
         return loss, hits
 
-    def _adam(self, gradients: Sequence[tuple[Array, Array]]) -> None:
+    def _adam(self, inputs: Sequence[Array], deltas: Sequence[Array]) -> None:
         self.step += 1
         progress = self.step / self.steps
         rate = self.plan.learning_rate * (0.01 + 0.99 * (1 + np.cos(np.pi * progress)) / 2)
-        scale = np.float32(rate * np.sqrt(1 - _BETA2**self.step) / (1 - _BETA1**self.step))
-        for (kernel, bias), (d_kernel, d_bias), (m_k, m_b, v_k, v_b) in zip(
-            self.layers, gradients, self.moments, strict=True
+        scale = np.float32(rate * np.sqrt(1 - _BETA2**self.step) / (1 - _BETA1**self.step) * _SCALE)
+        for (kernel, bias), x, delta, (m_k, m_b, v_k, v_b) in zip(
+            self.layers, inputs, deltas, self.moments, strict=False
         ):
-            for weight, gradient, m, v in ((kernel, d_kernel, m_k, v_k), (bias, d_bias, m_b, v_b)):
-                m += np.float32(1 - _BETA1) * (gradient - m)
-                v += np.float32(1 - _BETA2) * (gradient * gradient - v)
-                weight -= scale * m / (np.sqrt(v) + np.float32(_EPSILON))
+            for top in range(0, len(kernel), _TILE):
+                tile = slice(top, top + _TILE)
+                gradient = x[:, tile].T @ delta
+                if self.pull:
+                    gradient += self.pull * kernel[tile]
+                _move(kernel[tile], gradient, m_k[tile], v_k[tile], scale)
+            _move(bias, delta.sum(axis=0), m_b, v_b, scale)
+
+
+# A layer is updated by this many rows at a time, so that all arrays of a step stay in the processor's cache: 1.4 times
+# as fast as the whole layer at once for 1,280 x 1,024 weights.
+_TILE = 64
+# The moments are kept without the factors 1 - beta of the textbook, which saves two passes over the weights.
+_SCALE = (1 - _BETA1) / (1 - _BETA2) ** 0.5
+_SCALED_EPSILON = np.float32(_EPSILON / (1 - _BETA2) ** 0.5)
+
+
+def _move(weight: Array, gradient: Array, m: Array, v: Array, scale: np.float32) -> None:
+    """One step of Adam in place; the gradient is used up."""
+    m *= np.float32(_BETA1)
+    m += gradient
+    v *= np.float32(_BETA2)
+    gradient *= gradient
+    v += gradient
+    np.sqrt(v, out=gradient)
+    gradient += _SCALED_EPSILON
+    np.divide(m, gradient, out=gradient)
+    gradient *= scale
+    weight -= gradient
 
 
 def _glorot(rng: np.random.Generator, inputs: int, outputs: int) -> tuple[Array, Array]:
@@ -207,10 +319,17 @@ def _softmax(logits: Array) -> Array:
     return result
 
 
-def _scores(layers: Sequence[tuple[Array, Array]], x: Array, targets: NDArray[np.int64]) -> dict[str, float]:
-    probabilities = _softmax(_forward(layers, x)[-1])
-    chosen = probabilities[np.arange(len(x)), targets]
+def _scores(
+    layers: Sequence[tuple[Array, Array]], x: Matrix, targets: NDArray[np.int64], weights: Array
+) -> dict[str, float]:
+    probabilities = _in_parts(layers, x)
+    losses = -np.log(np.maximum(probabilities[np.arange(len(x)), targets], 1e-7))
     return {
-        "val_loss": float(-np.log(np.maximum(chosen, 1e-7)).mean()),
+        "val_loss": float((weights[targets] * losses).sum() / weights[targets].sum()),
         "val_accuracy": float((probabilities.argmax(axis=1) == targets).mean()),
     }
+
+
+def _in_parts(layers: Sequence[tuple[Array, Array]], x: Matrix) -> Array:
+    parts = [_softmax(_forward(layers, part)[-1]) for part in _parts(x)]
+    return np.concatenate(parts) if parts else np.empty((0, len(layers[-1][1])), np.float32)

@@ -60,6 +60,10 @@ ERRORS: Mapping[str, tuple[str, str]] = {
         "Add pictures of '{label}', or leave the class out.",
     ),
     "class_unnamed": ("The name of the class is empty.", "Give it a name."),
+    "precision_missing": (
+        "This machine does not compute in {precision}.",
+        "Choose float32, or install openvino where the processor has avx512_bf16 or amx_bf16.",
+    ),
     "backbone_unknown": ("There is no backbone named {name}.", "Choose one of: {names}."),
     "weights_missing": (
         "The weights of {backbone} are not on this machine and could not be downloaded.",

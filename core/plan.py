@@ -11,6 +11,7 @@ from core import backbones
 from core.errors import HeadstartError
 
 POOLINGS = ("average", "flatten")
+PRECISIONS = ("float32", "bfloat16")
 
 
 def _setting(default: Any, help: str, **bounds: Any) -> Any:
@@ -45,6 +46,17 @@ class Plan:
         "regression); a hidden layer gets a hundredth of it.",
         low=0.0,
         high=10_000.0,
+    )
+    balance: float = _setting(
+        0.0,
+        "How much rare classes are helped: at 0 every picture counts the same, at 1 every class does.",
+        low=0.0,
+        high=1.0,
+    )
+    precision: str = _setting(
+        "float32",
+        "What the backbone computes in: bfloat16 is faster where the processor has it, and a little coarser.",
+        choices=PRECISIONS,
     )
     fine_tune_blocks: int = _setting(
         0, "How many of the backbone's last blocks go on learning after the head; 0 keeps all frozen.", low=0, high=50

@@ -70,19 +70,19 @@ class Predictor:
 def answer(question: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes]:
     """In the child: bytes of a picture -> probabilities, and with `{"show": px}` a JPEG of it."""
     engine, head = _load(question["model"])
-    pixels = images.decode(body).pixels
-    features = engine.run(images.resize(pixels, engine.size)[None])
-    shown = images.thumbnail(pixels, question["show"]) if question.get("show") else b""
+    features = engine.run(images.square(body, engine.size)[None])
+    shown = images.thumbnail(images.decode(body).pixels, question["show"]) if question.get("show") else b""
     return {"probabilities": head.probabilities(features)[0].tolist()}, shown
 
 
 @lru_cache(maxsize=1)
 def _load(folder: str) -> Any:
     # Imported in the child only: LiteRT has no place in the process that asks.
-    from core.engine import Engine
+    from core import engine
     from core.head import Head
 
-    return Engine(Path(folder) / "model.tflite", batch=1), Head.from_bytes((Path(folder) / "head.npz").read_bytes())
+    loaded = engine.load(Path(folder) / "model.tflite")
+    return loaded, Head.from_bytes((Path(folder) / "head.npz").read_bytes())
 
 
 def _ranked(classes: Sequence[str], probabilities: Sequence[float]) -> tuple[tuple[str, float], ...]:

@@ -37,6 +37,13 @@ class Limits:
     decode_memory_mb: int = field(default=1_536, metadata={"help": "Address space of a process that decodes."})
     decode_cpu_s: int = field(default=10, metadata={"help": "Processor time for one picture."})
     decode_wall_s: int = field(default=20, metadata={"help": "Wall time for one picture."})
+    feature_bytes: int = field(
+        default=20 << 30, metadata={"help": "Most bytes of cached features; those used longest ago go first."}
+    )
+    matrix_bytes: int = field(
+        default=256 << 20,
+        metadata={"help": "Larger tables of features are read from disk by rows, not held in memory."},
+    )
     predict_memory_mb: int = field(
         default=6_144, metadata={"help": "Address space of a process that predicts; VGG16 needs 2 GB."}
     )

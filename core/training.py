@@ -16,11 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core import album, backbones, curves, head, images, shelf
+from core import album, backbones, curves, engine, head, images, shelf
 from core.backbones import Block
 from core.child import Children
 from core.dataset import Dataset
-from core.engine import Engine
 from core.errors import HeadstartError
 from core.evaluation import Evaluation
 from core.features import Cache, Recipe, View, extract
@@ -84,7 +83,7 @@ class Training:
 
     @property
     def _recipe(self) -> Recipe:
-        return Recipe(self.weights, self.plan.pooling, self.backbone.size)
+        return Recipe(self.weights, self.plan.pooling, self.backbone.size, computed_in=self.plan.precision)
 
     def _views(self, part: str) -> list[View]:
         ids = [p.id for p in self.data.part(part).pictures]
@@ -107,12 +106,12 @@ class Training:
             path = network(recipe)
             self.ticket.stage(stage, len(views))
             self.ticket.tick(len(views) - missing)
-            extract(cache, Engine(path), self.store.pictures, views, self.ticket)
+            extract(cache, engine.load(path, self.plan.precision, missing), self.store.pictures, views, self.ticket)
         return cache
 
     def _converted(self, recipe: Recipe, after: str | None = None) -> Path:
         """The network that answers a recipe, converted once for all runs."""
-        path = self.store.home / "networks" / f"{recipe.key}.tflite"
+        path = self.store.home / "networks" / f"{recipe.network}.tflite"
         if not path.is_file():
             self.ticket.stage("convert", 0)
             from core.neural import export, networks
@@ -154,7 +153,7 @@ class Training:
     def _fine_tune(self, fitted: Fitted) -> Any:
         block = self._block
         views = self._views("train") + self._views("val")
-        recipe = Recipe(self.weights, f"after {block.after}", self.backbone.size, "float16")
+        recipe = Recipe(self.weights, f"after {block.after}", self.backbone.size, "float16", self.plan.precision)
         cache = self._extract("boundary", recipe, views, lambda r: self._converted(r, block.after))
         from core.neural import tuning
 
@@ -179,7 +178,7 @@ class Training:
         cache = Cache(self.folder / "features", recipe)
         views = self._views("val") + self._views("test")
         self.ticket.stage("evaluate", len(views))
-        extract(cache, Engine(tflite), self.store.pictures, views, self.ticket)
+        extract(cache, engine.load(tflite, self.plan.precision, len(views)), self.store.pictures, views, self.ticket)
         return cache
 
     # -- measuring and saving

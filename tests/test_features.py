@@ -4,6 +4,9 @@ The network is a stand-in that answers with the mean color, so every row can be 
 """
 
 import io
+import os
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +16,10 @@ from PIL import Image
 
 from core import features
 from core.dataset import Dataset, Picture
-from core.features import Cache, Recipe, View, extract
+from core.features import Cache, Recipe, Rows, View, extract, trim
 from core.progress import Cancelled, Recorder, Silent
-from core.shelf import Shelf
+from core.settings import LIMITS
+from core.shelf import Shelf, sha256
 
 RECIPE = Recipe("0" * 64, "average", 16)
 
@@ -23,13 +27,13 @@ RECIPE = Recipe("0" * 64, "average", 16)
 class MeanColor:
     """A network whose features are the mean red, green and blue; it counts the pictures it is shown."""
 
-    size, batch = 16, 4
+    size = 16
 
     def __init__(self) -> None:
         self.seen = 0
 
     def run(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        assert pixels.shape[1:] == (16, 16, 3) and pixels.dtype == np.uint8 and len(pixels) <= self.batch
+        assert pixels.shape[1:] == (16, 16, 3) and pixels.dtype == np.uint8
         self.seen += len(pixels)
         return pixels.mean(axis=(1, 2)).astype(np.float32)
 
@@ -37,6 +41,7 @@ class MeanColor:
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(features, "SHARD_ROWS", 5)
+    monkeypatch.setattr(features, "_BATCH", 4)
 
 
 @pytest.fixture
@@ -70,7 +75,7 @@ def test_extract_fills_the_cache_with_one_row_for_each_view(tmp_path: Path, shel
     extract(cache, engine, shelf, views, watch)
     assert (cache.missing(views), engine.seen, watch.ticks) == ([], 12, {"features": 12})
     assert rows_of(cache, views) == [list(color(i)) for i in range(12)]
-    assert len(list(cache.folder.glob("*.npz"))) == 3  # 5 + 5 + 2
+    assert len(list(cache.folder.glob("*.npy"))) == 3  # 5 + 5 + 2
 
 
 def test_rows_come_in_the_order_that_is_asked_for_even_twice(tmp_path: Path, shelf: Shelf) -> None:
@@ -132,11 +137,11 @@ def test_augmented_views_are_rows_of_their_own_and_always_the_same(tmp_path: Pat
     np.testing.assert_array_equal(tables[0], tables[1])
 
 
-@pytest.mark.parametrize("what", ["weights", "output", "size", "precision"])
+@pytest.mark.parametrize("what", ["weights", "output", "size", "precision", "computed_in"])
 def test_another_network_output_size_or_precision_shares_no_rows(tmp_path: Path, shelf: Shelf, what: str) -> None:
     views = add_pictures(shelf, range(2))
     extract(Cache(tmp_path / "features", RECIPE), MeanColor(), shelf, views, Silent())
-    changed = {"weights": "1" * 64, "output": "flatten", "size": 32, "precision": "float16"}
+    changed = {"weights": "1" * 64, "output": "flatten", "size": 32, "precision": "float16", "computed_in": "bfloat16"}
     other = Recipe(**{"weights": "0" * 64, "output": "average", "size": 16, what: changed[what]})
     assert Cache(tmp_path / "features", other).missing(views) == views
 
@@ -168,8 +173,7 @@ def overwrite(path: Path) -> None:
 
 
 def flip_a_value(path: Path) -> None:
-    with np.load(path) as file:
-        raw = file["values"].tobytes()
+    raw = np.load(path).tobytes()
     data = path.read_bytes()
     assert data.count(raw) == 1
     path.write_bytes(data.replace(raw, raw[:-1] + bytes([raw[-1] ^ 1])))
@@ -179,7 +183,7 @@ def flip_a_value(path: Path) -> None:
 def test_a_damaged_shard_is_dropped_and_computed_again(tmp_path: Path, shelf: Shelf, damage: object) -> None:
     views = add_pictures(shelf, range(10))
     extract(Cache(tmp_path / "features", RECIPE), MeanColor(), shelf, views, Silent())
-    first = next((tmp_path / "features").rglob("*.npz"))
+    first = next((tmp_path / "features").rglob("*.npy"))
     damage(first)  # type: ignore[operator]
     cache, engine = Cache(tmp_path / "features", RECIPE), MeanColor()
     extract(cache, engine, shelf, views, Silent())
@@ -201,3 +205,57 @@ def test_work_that_was_cut_off_goes_on_at_the_last_finished_shard(tmp_path: Path
 def test_no_views_are_no_rows(tmp_path: Path) -> None:
     cache = Cache(tmp_path / "features", RECIPE)
     assert len(cache.read([])) == 0 and cache.missing([]) == []
+
+
+def test_a_shard_is_a_plain_numpy_file_named_by_its_checksum(tmp_path: Path) -> None:
+    values = np.arange(15, dtype=np.float32).reshape(5, 3)
+    cache = Cache(tmp_path, RECIPE)
+    cache.add([View(f"{i:064}") for i in range(5)], values)
+    path = next(cache.folder.iterdir())
+    assert sha256(path) == path.stem
+    mapped = np.load(path, mmap_mode="r")
+    assert isinstance(mapped, np.memmap)
+    np.testing.assert_array_equal(mapped, values)
+
+
+def test_what_is_too_large_for_memory_is_read_by_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.random.default_rng(0).normal(size=(17, 6, 2)).astype(np.float32)
+    views = [View(f"{i:064}") for i in range(17)]
+    cache = Cache(tmp_path, Recipe("0" * 64, "after x", 16, "float16"))
+    for start in range(0, 17, 5):
+        cache.add(views[start : start + 5], values[start : start + 5])
+    order = np.random.default_rng(1).permutation(17)
+    held = cache.read([views[i] for i in order])
+    monkeypatch.setattr(features, "LIMITS", replace(LIMITS, matrix_bytes=100))
+    rows = cache.read([views[i] for i in order])
+    assert isinstance(held, np.ndarray) and isinstance(rows, Rows)
+    assert (rows.shape, len(rows)) == ((17, 6, 2), 17)
+    for asked in (slice(None), slice(3, 9), slice(20, 30), np.array([16, 0, 3, 3])):
+        np.testing.assert_array_equal(rows[asked], held[asked])
+        assert rows[asked].dtype == np.float32
+
+
+def test_over_the_quota_the_shards_unused_for_longest_go_but_none_of_the_last_hour(tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "a", RECIPE)
+    now = time.time()
+    paths = []
+    for i, age_s in enumerate((9_000, 7_200, 5_400, 60)):
+        cache.add([View(f"{i:064}")], np.full((1, 1000), i, np.float32))
+        paths.append(cache.folder / max(cache.folder.iterdir(), key=lambda path: path.stat().st_mtime))
+        os.utime(paths[-1], (now - age_s, now - age_s))
+    size = paths[0].stat().st_size
+    trim(tmp_path / "a", 2 * size)
+    assert [path.exists() for path in paths] == [False, False, True, True]
+    trim(tmp_path / "a", 0)
+    assert [path.exists() for path in paths] == [False, False, False, True]
+    left = Cache(tmp_path / "a", RECIPE)
+    assert left.missing([View(f"{i:064}") for i in range(4)]) == [View(f"{i:064}") for i in range(3)]
+
+
+def test_reading_counts_as_use(tmp_path: Path) -> None:
+    cache = Cache(tmp_path, RECIPE)
+    cache.add([View("0" * 64)], np.ones((1, 3), np.float32))
+    path = next(cache.folder.iterdir())
+    os.utime(path, (1, 1))
+    cache.read([View("0" * 64)])
+    assert time.time() - path.stat().st_mtime < 60

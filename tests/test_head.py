@@ -1,6 +1,7 @@
 """The numpy head: as good as scikit-learn, its gradients right, and reproducible."""
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from core import head
+from core.features import Rows
 from core.head import Head, Labelled, Standard
 from core.plan import Plan
 from core.progress import Cancelled, Recorder, Silent
@@ -170,19 +172,21 @@ def test_every_epoch_is_reported_with_the_scores_of_the_history() -> None:
     assert watch.epochs == [{"epoch": i, **row} for i, row in enumerate(fitted.history, start=1)]
 
 
-class Watched(head._Trainer):
-    """Keeps its gradients instead of taking the step."""
-
-    def _adam(self, gradients: object) -> None:
-        self.gradients = gradients
+@pytest.fixture
+def gradients(monkeypatch: pytest.MonkeyPatch) -> list[NDArray[np.float32]]:
+    """The gradients of the last steps, kernel and bias of each layer; no step is taken."""
+    kept: list[NDArray[np.float32]] = []
+    monkeypatch.setattr(head, "_move", lambda weight, gradient, *rest: kept.append(gradient))
+    return kept
 
 
 @pytest.mark.parametrize("hidden", [0, 5])
-def test_the_backward_pass_agrees_with_finite_differences(hidden: int) -> None:
+def test_the_backward_pass_agrees_with_finite_differences(hidden: int, gradients: list[NDArray[np.float32]]) -> None:
     rng = np.random.default_rng(3)
     x, targets = rng.normal(size=(8, 6)).astype(np.float32), rng.integers(0, 3, 8)
     plan = Plan(hidden_units=hidden, regularization=20.0)
-    trainer = Watched(6, 3, 8, plan)
+    weights = np.array([0.5, 1.0, 2.0], np.float32)
+    trainer = head._Trainer(6, weights, 8, plan)
     trainer.layers = random_layers(rng, *([6, 5, 3] if hidden else [6, 3]))
     pull = 20.0 / 8 * (0.01 if hidden else 1)
 
@@ -193,34 +197,127 @@ def test_the_backward_pass_agrees_with_finite_differences(hidden: int) -> None:
             value = value if i == len(exact) - 1 else np.maximum(value, 0)
         log_sum = np.log(np.exp(value).sum(axis=1))
         penalty = sum((kernel**2).sum() for kernel, _ in exact)
-        return float((log_sum - value[np.arange(8), targets]).mean() + pull / 2 * penalty)
+        losses = log_sum - value[np.arange(8), targets]
+        return float((weights[targets] * losses).mean() + pull / 2 * penalty)
 
     trainer._step(x, targets, rng)
     exact = [(kernel.astype(np.float64), bias.astype(np.float64)) for kernel, bias in trainer.layers]
-    for layer, gradient in zip(exact, trainer.gradients, strict=True):
-        for values, ours in zip(layer, gradient, strict=True):
-            numeric = np.zeros_like(values)
-            for index in np.ndindex(values.shape):
-                kept = values[index]
-                values[index] = kept + 1e-5
-                above = loss()
-                values[index] = kept - 1e-5
-                numeric[index] = (above - loss()) / 2e-5
-                values[index] = kept
-            np.testing.assert_allclose(ours, numeric, atol=2e-5)
-            assert np.abs(numeric).max() > 0.01
+    for values, ours in zip([array for layer in exact for array in layer], gradients, strict=True):
+        numeric = np.zeros_like(values)
+        for index in np.ndindex(values.shape):
+            kept = values[index]
+            values[index] = kept + 1e-5
+            above = loss()
+            values[index] = kept - 1e-5
+            numeric[index] = (above - loss()) / 2e-5
+            values[index] = kept
+        np.testing.assert_allclose(ours, numeric, atol=2e-5)
+        assert np.abs(numeric).max() > 0.01
 
 
-def test_what_dropout_leaves_is_scaled_up_so_that_the_average_stays() -> None:
+def test_what_dropout_leaves_is_scaled_up_so_that_the_average_stays(gradients: list[NDArray[np.float32]]) -> None:
     rng = np.random.default_rng(4)
     x, targets = rng.normal(size=(8, 6)).astype(np.float32), rng.integers(0, 3, 8)
-    plain, dropped = (Watched(6, 3, 8, Plan(dropout=share, regularization=0.0)) for share in (0.0, 0.5))
+    even = np.ones(3, np.float32)
+    plain, dropped = (head._Trainer(6, even, 8, Plan(dropout=share, regularization=0.0)) for share in (0.0, 0.5))
     plain._step(x, targets, rng)
-    expected = plain.gradients[0][0]  # weights are 0, so the gradient is linear in the inputs
-    draws = []
+    expected = gradients[0]  # weights are 0, so the gradient is linear in the inputs
+    gradients.clear()
     for _ in range(4000):
         dropped._step(x, targets, rng)
-        draws.append(dropped.gradients[0][0])
+    draws = gradients[::2]  # kernel, bias, kernel, ...
     np.testing.assert_allclose(np.mean(draws, axis=0), expected, atol=0.02)
     assert np.abs(expected).max() > 0.2
     assert np.std(draws, axis=0).min() > 0.01
+
+
+def test_a_step_is_that_of_adam_as_keras_takes_it() -> None:
+    import keras
+
+    rng = np.random.default_rng(5)
+    ours = rng.normal(size=(7, 3)).astype(np.float32)
+    variable = keras.Variable(ours.copy())
+    optimizer = keras.optimizers.Adam(0.01)
+    trainer = head._Trainer(7, np.ones(3, np.float32), 8, Plan(regularization=0.0))
+    trainer.layers = [(ours, np.zeros(3, np.float32))]
+    m, v = np.zeros_like(ours), np.zeros_like(ours)
+    for step in range(1, 6):
+        gradient = rng.normal(size=(7, 3)).astype(np.float32)
+        optimizer.apply([keras.ops.convert_to_tensor(gradient)], [variable])
+        scale = np.float32(0.01 * np.sqrt(1 - 0.999**step) / (1 - 0.9**step) * head._SCALE)
+        head._move(ours, gradient.copy(), m, v, scale)
+        np.testing.assert_allclose(ours, np.asarray(variable), atol=1e-5)
+
+
+def test_large_layers_are_updated_in_tiles_to_the_same_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(6)
+    train = Labelled(rng.normal(size=(60, 150)).astype(np.float32), rng.integers(0, 3, 60))
+    plan = Plan(hidden_units=70, epochs=3)
+    tiled = head.fit(train, train, 3, plan, Silent()).head
+    monkeypatch.setattr(head, "_TILE", 10_000)
+    whole = head.fit(train, train, 3, plan, Silent()).head
+    for (kernel, bias), (expected, expected_bias) in zip(tiled.layers, whole.layers, strict=True):
+        np.testing.assert_allclose(kernel, expected, atol=1e-5)
+        np.testing.assert_allclose(bias, expected_bias, atol=1e-5)
+
+
+def test_a_matrix_on_disk_trains_the_same_head_as_one_in_memory(tmp_path: Path) -> None:
+    rng = np.random.default_rng(7)
+    values = rng.normal(2, 3, size=(90, 20)).astype(np.float32)
+    targets = rng.integers(0, 3, 90)
+    on_disk = Rows(tmp_path, values.shape, values.dtype)
+    on_disk.put(range(90), values)
+    plan = Plan(epochs=4)
+    held = head.fit(Labelled(values, targets), Labelled(values, targets), 3, plan, Silent())
+    read = head.fit(Labelled(on_disk, targets), Labelled(on_disk, targets), 3, plan, Silent())
+    assert read.history == held.history
+    np.testing.assert_array_equal(read.head.layers[0][0], held.head.layers[0][0])
+    np.testing.assert_array_equal(read.head.probabilities(on_disk), held.head.probabilities(values))
+
+
+def uneven(n: int = 400) -> Labelled:
+    """Three overlapping classes, one of them rare: 9 to 9 to 1."""
+    rng = np.random.default_rng(8)
+    targets = rng.choice(3, n, p=[0.475, 0.475, 0.05])
+    centers = rng.normal(size=(3, 16))
+    return Labelled((centers[targets] + rng.normal(0, 1.5, (n, 16))).astype(np.float32), targets)
+
+
+def test_balance_weighs_classes_from_as_they_are_to_all_the_same() -> None:
+    targets = np.array([0] * 6 + [1] * 3 + [2])
+    np.testing.assert_allclose(head.class_weights(targets, 3, 0.0), [1, 1, 1])
+    np.testing.assert_allclose(head.class_weights(targets, 3, 1.0) * [6, 3, 1], [10 / 3] * 3, rtol=1e-6)
+    half = head.class_weights(targets, 3, 0.5)
+    assert half[0] < 1 < half[2] and half[targets].mean() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_balance_finds_more_of_a_rare_class(exact: bool) -> None:
+    data = uneven()
+    recall = []
+    for balance in (0.0, 1.0):
+        plan = Plan(balance=balance)
+        fitted = head.solve(data, 3, plan) if exact else head.fit(data, data, 3, plan, Silent()).head
+        predicted = fitted.probabilities(data.features).argmax(axis=1)
+        recall.append((predicted[data.targets == 2] == 2).mean())
+    assert recall[1] > recall[0] + 0.2
+
+
+@pytest.mark.parametrize(("regularization", "balance"), [(50.0, 0.0), (2.0, 1.0)])
+def test_solve_is_the_logistic_regression_of_scikit_learn(regularization: float, balance: float) -> None:
+    data = uneven()
+    ours = head.solve(data, 3, Plan(regularization=regularization, balance=balance))
+    standard = head.Standard.of(data.features)
+    weights = head.class_weights(data.targets, 3, balance)[data.targets]
+    reference = LogisticRegression(C=1 / regularization, tol=1e-8, max_iter=5000)
+    reference.fit(standard.apply(data.features), data.targets, sample_weight=weights)
+    expected = reference.predict_proba(standard.apply(data.features))
+    np.testing.assert_allclose(ours.probabilities(data.features), expected, atol=2e-3)
+
+
+def test_solve_finds_the_same_from_a_start_and_from_nothing() -> None:
+    data = uneven()
+    near = head.solve(data, 3, Plan(regularization=20.0))
+    cold = head.solve(data, 3, Plan(regularization=50.0))
+    warm = head.solve(data, 3, Plan(regularization=50.0), near)
+    np.testing.assert_allclose(warm.probabilities(data.features), cold.probabilities(data.features), atol=2e-3)

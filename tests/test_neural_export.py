@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from core import backbones
-from core.engine import Engine
+from core import backbones, engine
 from core.neural import export, networks
 
 STARTER = replace(backbones.STARTER, size=96)
@@ -42,27 +41,10 @@ def test_the_features_of_starter_are_those_of_keras(
     network: keras.Model, features: keras.KerasTensor, path: Path, pictures: NDArray[np.uint8]
 ) -> None:
     expected = np.asarray(keras.Model(network.input, features)(pictures, training=False))
-    ours = Engine(path).run(pictures)
+    ours = engine.load(path).run(pictures)
     assert ours.shape == (8, 512) and ours.dtype == np.float32
     np.testing.assert_allclose(ours, expected, atol=1e-3)
     assert expected.std() > 0.1
-
-
-def test_the_file_knows_its_size_and_takes_any_batch(path: Path, pictures: NDArray[np.uint8]) -> None:
-    whole = Engine(path, batch=8).run(pictures)
-    for batch, threads in ((1, 1), (3, 2)):
-        engine = Engine(path, batch=batch, threads=threads)
-        assert engine.size == 96
-        parts = [engine.run(pictures[i : i + batch]) for i in range(0, 8, batch)]
-        np.testing.assert_allclose(np.concatenate(parts), whole, atol=1e-4)
-
-
-def test_an_answer_stays_as_it_is_when_the_engine_goes_on(path: Path, pictures: NDArray[np.uint8]) -> None:
-    engine = Engine(path, batch=4)
-    first = engine.run(pictures[:4])
-    kept = first.copy()
-    engine.run(pictures[4:])
-    np.testing.assert_array_equal(first, kept)
 
 
 def test_the_part_below_a_block_can_be_exported_too_without_a_word(
@@ -72,7 +54,7 @@ def test_the_part_below_a_block_can_be_exported_too_without_a_word(
     (tmp_path / "lower.tflite").write_bytes(export.to_tflite(network.input, boundary))
     assert capfd.readouterr().out == ""
     expected = np.asarray(keras.Model(network.input, boundary)(pictures, training=False))
-    ours = Engine(tmp_path / "lower.tflite").run(pictures)
+    ours = engine.load(tmp_path / "lower.tflite").run(pictures)
     assert ours.shape == (8, 12, 12, 96)
     np.testing.assert_allclose(ours, expected, atol=1e-3)
 
@@ -87,5 +69,5 @@ def test_the_features_of_mobilenet_v2_are_those_of_keras(
     features = networks.pool(network.output, "average")
     (tmp_path / "m.tflite").write_bytes(export.to_tflite(network.input, features))
     expected = np.asarray(keras.Model(network.input, features)(pictures, training=False))
-    np.testing.assert_allclose(Engine(tmp_path / "m.tflite").run(pictures), expected, atol=1e-3)
+    np.testing.assert_allclose(engine.load(tmp_path / "m.tflite").run(pictures), expected, atol=1e-3)
     assert expected.std() > 0.1

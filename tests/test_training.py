@@ -90,7 +90,7 @@ def test_cancelling_keeps_what_is_finished_and_publishes_nothing(store: Store, s
     jobs.cancel(store, job.id)
     assert wait(store, job, 20).state == "cancelled"
     assert store.run(run.id).result is None and store.artifacts(run.id) == {}
-    assert list((store.home / "features").glob("*/*.npz"))
+    assert list((store.home / "features").glob("*/*.npy"))
 
 
 @pytest.mark.slow

@@ -3,22 +3,29 @@
 Needs keras (with tensorflow) and pillow, nothing else. The class names are inside the model file.
 """
 
+import io
 import json
 import sys
 import zipfile
 
 import keras
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms, ImageOps
 
 
 def prepare(path: str, size: int) -> np.ndarray:
-    """Decode a picture upright, on white, as 8-bit RGB; reduce its central square to size x size."""
-    image = ImageOps.exif_transpose(Image.open(path))
+    """Decode a picture upright, on white, as 8-bit sRGB; reduce its central square to size x size."""
+    image: Image.Image = Image.open(path)
+    image.draft(None, (2 * size, 2 * size))  # large JPEGs are read at a reduced size, as in training
+    image = ImageOps.exif_transpose(image)
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
+    profile = image.info.get("icc_profile")
     image = image.convert("RGB")
+    if profile and b"RGB " in profile[:20]:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        image = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB")) or image
     side = min(image.size)
     left, top = (image.width - side) / 2, (image.height - side) / 2
     box = (left, top, left + side, top + side)
