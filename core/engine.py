@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from core import shelf
@@ -81,6 +80,8 @@ def _n_streams(path: Path) -> int:
 
 
 def _litert(path: Path, n: int) -> Engine:
+    from ai_edge_litert.interpreter import Interpreter  # pages ask this module what the machine can do, and no more
+
     threads = max(1, (os.cpu_count() or 1) // n)
     interpreters = [Interpreter(str(path), num_threads=threads) for _ in range(n)]
     size = int(interpreters[0].get_input_details()[0]["shape"][1])

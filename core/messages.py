@@ -60,6 +60,18 @@ ERRORS: Mapping[str, tuple[str, str]] = {
         "Add pictures of '{label}', or leave the class out.",
     ),
     "class_unnamed": ("The name of the class is empty.", "Give it a name."),
+    "refit_untrained": (
+        "The features of {n} pictures are not computed yet with these settings.",
+        "Start a training once; after that these sliders answer at once.",
+    ),
+    "refit_too_many": (
+        "There are {n} pictures; these sliders answer at once for up to {limit}.",
+        "Start a training to see the effect of a setting.",
+    ),
+    "no_val_part": (
+        "There are no val pictures to measure on.",
+        "Give the val part a share on the data page.",
+    ),
     "precision_missing": (
         "This machine does not compute in {precision}.",
         "Choose float32, or install openvino where the processor has avx512_bf16 or amx_bf16.",

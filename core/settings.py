@@ -44,6 +44,10 @@ class Limits:
         default=256 << 20,
         metadata={"help": "Larger tables of features are read from disk by rows, not held in memory."},
     )
+    refit_pictures: int = field(default=20_000, metadata={"help": "Most pictures that are refitted while one waits."})
+    refit_memory_mb: int = field(
+        default=6_144, metadata={"help": "Address space of a process that refits; 20,000 pictures need 2 GB."}
+    )
     predict_memory_mb: int = field(
         default=6_144, metadata={"help": "Address space of a process that predicts; VGG16 needs 2 GB."}
     )

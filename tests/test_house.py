@@ -25,7 +25,7 @@ LAYERS = (
         "archive", "audit", "backbones", "curves", "dataset", "engine", "evaluation", "features", "head", "images",
         "intake", "plan", "sample",
     ),
-    ("store", "album", "jobs", "predictor", "charts", "report", "serving"),
+    ("store", "album", "jobs", "predictor", "refit", "charts", "report", "serving"),
     ("training", "worker", "__main__"),
 )  # fmt: skip
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
