@@ -156,14 +156,15 @@ class Training:
         views = self._views("train") + self._views("val")
         recipe = Recipe(self.weights, f"after {block.after}", self.backbone.size, "float16")
         cache = self._extract("boundary", recipe, views, lambda r: self._converted(r, block.after))
-        from core.neural import tuning
+        from core.neural import networks, tuning
 
         path = self.folder / "checkpoint.npz"
         checkpoints = tuning.Checkpoints(
             read=lambda: path.read_bytes() if path.is_file() else None, write=lambda data: shelf.write(path, data)
         )
         data = (self._labelled(cache, "train"), self._labelled(cache, "val"))
-        return tuning.fine_tune(self._network, block, fitted.head, data, self.plan, self.ticket, checkpoints)
+        upper = networks.upper(self._network, block)
+        return tuning.fine_tune(upper, fitted.head, data, self.plan, self.ticket, checkpoints)
 
     def _write_tuned_tflite(self) -> Path:
         from core.neural import export, networks

@@ -51,7 +51,7 @@ class Setup:
 
     def tune(self, network: keras.Model, watch: Progress, memory: Memory, plan: Plan = PLAN) -> Tuned:
         data = (self.parts["train"], self.parts["val"])
-        return fine_tune(network, BLOCK, self.head, data, plan, watch, memory.checkpoints())
+        return fine_tune(networks.upper(network, BLOCK), self.head, data, plan, watch, memory.checkpoints())
 
 
 def striped(n: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -199,7 +199,7 @@ def test_a_training_that_only_makes_val_worse_keeps_the_frozen_model(setup: Setu
     wrong = Labelled(setup.parts["train"].features, (setup.parts["train"].targets + 1) % 3)
     network, plan = setup.network(), PLAN.with_(fine_tune_epochs=9)
     data = (wrong, setup.parts["train"])
-    tuned = fine_tune(network, BLOCK, good, data, plan, Silent(), Memory().checkpoints())
+    tuned = fine_tune(networks.upper(network, BLOCK), good, data, plan, Silent(), Memory().checkpoints())
     assert tuned.best_epoch == 0
     assert len(tuned.history) == 1 + 5  # it gave up after five epochs
     assert tuned.history[-1]["val_accuracy"] < tuned.history[0]["val_accuracy"] - 0.1
@@ -213,7 +213,9 @@ def test_without_a_val_part_the_frozen_model_is_kept(setup: Setup) -> None:
     nothing = Labelled(np.empty((0,), np.float32), np.empty(0, np.int64))  # what a cache answers for no pictures
     network, memory = setup.network(), Memory()
     data = (setup.parts["train"], nothing)
-    tuned = fine_tune(network, BLOCK, setup.head, data, PLAN.with_(fine_tune_epochs=1), Silent(), memory.checkpoints())
+    tuned = fine_tune(
+        networks.upper(network, BLOCK), setup.head, data, PLAN.with_(fine_tune_epochs=1), Silent(), memory.checkpoints()
+    )
     assert tuned.best_epoch == 0
     assert [set(row) for row in tuned.history] == [set(), {"loss", "accuracy"}]
     assert all(np.array_equal(a, b) for a, b in zip(network.get_weights(), setup.weights, strict=True))
