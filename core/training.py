@@ -6,6 +6,7 @@ it was in. Part of the worker: `core.neural` is opened here, inside functions, w
 
 import contextlib
 import json
+import math
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -16,8 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core import album, backbones, curves, head, images, shelf
+from core import album, backbones, boundary, curves, head, images, shelf
 from core.backbones import Block
+from core.boundary import Computed
 from core.child import Children
 from core.dataset import Dataset
 from core.engine import Engine
@@ -152,19 +154,33 @@ class Training:
         return self.backbone.blocks[self.plan.fine_tune_blocks - 1]
 
     def _fine_tune(self, fitted: Fitted) -> Any:
-        block = self._block
-        views = self._views("train") + self._views("val")
-        recipe = Recipe(self.weights, f"after {block.after}", self.backbone.size, "float16")
-        cache = self._extract("boundary", recipe, views, lambda r: self._converted(r, block.after))
         from core.neural import networks, tuning
 
         path = self.folder / "checkpoint.npz"
         checkpoints = tuning.Checkpoints(
             read=lambda: path.read_bytes() if path.is_file() else None, write=lambda data: shelf.write(path, data)
         )
-        data = (self._labelled(cache, "train"), self._labelled(cache, "val"))
-        upper = networks.upper(self._network, block)
-        return tuning.fine_tune(upper, fitted.head, data, self.plan, self.ticket, checkpoints)
+        with Children("core.images:answer", images.DECODING) as children:
+            data = self._boundary(children)
+            upper = networks.upper(self._network, self._block)
+            return tuning.fine_tune(upper, fitted.head, data, self.plan, self.ticket, checkpoints)
+
+    def _boundary(self, children: Children) -> tuple[Labelled, Labelled]:
+        """What the frozen blocks answer for train and val: kept, or without room for it computed at each reading."""
+        after = self._block.after
+        recipe = Recipe(self.weights, f"after {after}", self.backbone.size, "float16")
+        train, val = self._views("train"), self._views("val")
+        row_bytes = 2 * math.prod(self._network.get_layer(after).output.shape[1:])
+        needed = row_bytes * len(Cache(self.store.home / "features", recipe).missing(train + val))
+        room = boundary.room_bytes(self.store.home)
+        if needed <= room:
+            cache = self._extract("boundary", recipe, train + val, lambda r: self._converted(r, after))
+            return self._labelled(cache, "train"), self._labelled(cache, "val")
+        self._say("boundary_computed", needed_gb=needed / 1e9, room_gb=room / 1e9)
+        engine = Engine(self._converted(recipe, after))
+        # They answer row numbers as an array does, and the tuner asks for no more.
+        rows: list[Any] = [Computed(engine, self.store.pictures, views, children) for views in (train, val)]
+        return Labelled(rows[0], self._targets("train")), Labelled(rows[1], self._targets("val"))
 
     def _write_tuned_tflite(self) -> Path:
         from core.neural import export, networks
