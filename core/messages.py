@@ -231,6 +231,10 @@ NOTES: Mapping[str, str] = {
     "depth_reduced": "The picture has more than 8 bits for a color; it was reduced to 8.",
     "profile_ignored": "The color profile is damaged or does not fit; the colors were read as sRGB.",
     "exif_ignored": "The entries of the camera (EXIF) are damaged and were ignored; the picture may lie on its side.",
+    "boundary_computed": (
+        "Fine-tuning would keep {needed_gb:.1f} GB on the disk and there is room for {room_gb:.1f} GB, so every epoch "
+        "looks at each picture again: slower, with the same result."
+    ),
     "frozen_score": "With the backbone frozen: {correct} of {n} val pictures right.",
 }
 

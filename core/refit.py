@@ -94,9 +94,7 @@ def _newest(store: Store, project_id: str, plan: Plan) -> _Data:
 
 
 @lru_cache(maxsize=1)
-def _load(
-    home: Path, rows: tuple[tuple[str, str, str], ...], source: tuple[str, str, str, int], changed: int
-) -> _Data:
+def _load(home: Path, rows: tuple[tuple[str, str, str], ...], source: tuple[str, str, str, int], changed: int) -> _Data:
     """The features of these pictures; `changed` is when the weights were, so that new ones are noticed."""
     name, pooling, precision, copies = source
     backbone = backbones.find(name)

@@ -51,6 +51,10 @@ class Limits:
     predict_memory_mb: int = field(
         default=6_144, metadata={"help": "Address space of a process that predicts; VGG16 needs 2 GB."}
     )
+    boundary_bytes: int = field(
+        default=20 << 30,
+        metadata={"help": "Most bytes of activations that one fine-tuning adds to the disk."},
+    )
 
 
 LIMITS = Limits()

@@ -6,8 +6,10 @@ it was in. Part of the worker: `core.neural` is opened here, inside functions, w
 
 import contextlib
 import json
+import math
 import shutil
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -16,10 +18,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core import album, backbones, curves, engine, head, images, shelf
+from core import album, backbones, boundary, curves, engine, head, images, shelf
 from core.backbones import Block
+from core.boundary import Computed
 from core.child import Children
-from core.dataset import Dataset
+from core.dataset import PARTS, Dataset
 from core.errors import HeadstartError
 from core.evaluation import Evaluation
 from core.features import Cache, Recipe, View, extract
@@ -54,11 +57,11 @@ class Training:
     def run(self) -> None:
         with self._phase("features"):
             self.weights = backbones.fetch(self.backbone, self.ticket)
-            tflite = self._converted(self._recipe)  # before fine-tuning changes the network it is made from
+            tflite = self._converted(self._recipe("test"))  # before fine-tuning changes the network it is made from
             frozen = self._frozen_features()
         with self._phase("head"):
             fitted = self._fit(frozen)
-        before = {part: self._evaluate(fitted.head, frozen, part) for part in ("val", "test")}
+        before = {part: self._evaluate(fitted.head, frozen[part], part) for part in ("val", "test")}
         if before["val"].n:
             self._say("frozen_score", correct=before["val"].correct, n=before["val"].n)
         tuned = None
@@ -71,7 +74,7 @@ class Training:
                 final, tflite = tuned.head, self._write_tuned_tflite()
                 features = self._extract_tuned(tflite)
                 after = {part: self._evaluate(final, features, part) for part in ("val", "test")}
-            measured = [after["test"], after["val"], self._evaluate(fitted.head, frozen, "train")]
+            measured = [after["test"], after["val"], self._evaluate(fitted.head, frozen["train"], "train")]
             checked = next(scores for scores in measured if scores.n)
             artifacts = self._save(final, tflite, after, checked)
         self._remember(fitted, tuned, before, after)
@@ -81,9 +84,10 @@ class Training:
 
     # -- features
 
-    @property
-    def _recipe(self) -> Recipe:
-        return Recipe(self.weights, self.plan.pooling, self.backbone.size, computed_in=self.plan.precision)
+    def _recipe(self, part: str) -> Recipe:
+        # Only what is learned from may be coarser: scores are those of the saved model, which computes in float32.
+        precision = self.plan.precision if part == "train" and self.data.part("val").pictures else "float32"
+        return Recipe(self.weights, self.plan.pooling, self.backbone.size, computed_in=precision)
 
     def _views(self, part: str) -> list[View]:
         ids = [p.id for p in self.data.part(part).pictures]
@@ -95,9 +99,16 @@ class Training:
         targets = np.array([index[p.label] for p in self.data.part(part).pictures], dtype=np.int64)
         return np.tile(targets, self.plan.augment + 1) if part == "train" else targets
 
-    def _frozen_features(self) -> Cache:
-        views = [view for part in ("train", "val", "test") for view in self._views(part)]
-        return self._extract("features", self._recipe, views, self._converted)
+    def _frozen_features(self) -> dict[str, Cache]:
+        """The cache that holds the rows of each part."""
+        parts = defaultdict(list)
+        for part in PARTS:
+            parts[self._recipe(part)].append(part)
+        caches = {}
+        for recipe, names in parts.items():
+            views = [view for part in names for view in self._views(part)]
+            caches |= dict.fromkeys(names, self._extract("features", recipe, views, self._converted))
+        return caches
 
     def _extract(self, stage: str, recipe: Recipe, views: list[View], network: Callable[[Recipe], Path]) -> Cache:
         cache = Cache(self.store.home / "features", recipe)
@@ -106,7 +117,7 @@ class Training:
             path = network(recipe)
             self.ticket.stage(stage, len(views))
             self.ticket.tick(len(views) - missing)
-            extract(cache, engine.load(path, self.plan.precision, missing), self.store.pictures, views, self.ticket)
+            extract(cache, engine.load(path, recipe.computed_in, missing), self.store.pictures, views, self.ticket)
         return cache
 
     def _converted(self, recipe: Recipe, after: str | None = None) -> Path:
@@ -135,12 +146,12 @@ class Training:
     def _labelled(self, cache: Cache, part: str) -> Labelled:
         return Labelled(cache.read(self._views(part)), self._targets(part))
 
-    def _fit(self, cache: Cache) -> Fitted:
+    def _fit(self, frozen: Mapping[str, Cache]) -> Fitted:
         path = self.folder / "frozen.npz"
         saved = self._json("head.json", None)
         if saved is not None and path.is_file():
             return Fitted(Head.from_bytes(path.read_bytes()), tuple(saved["history"]), saved["best_epoch"])
-        train, val = self._labelled(cache, "train"), self._labelled(cache, "val")
+        train, val = self._labelled(frozen["train"], "train"), self._labelled(frozen["val"], "val")
         fitted = head.fit(train, val, len(self.data.classes), self.plan, self.ticket)
         shelf.write(path, fitted.head.to_bytes())
         self._keep("head.json", {"history": fitted.history, "best_epoch": fitted.best_epoch})
@@ -151,18 +162,34 @@ class Training:
         return self.backbone.blocks[self.plan.fine_tune_blocks - 1]
 
     def _fine_tune(self, fitted: Fitted) -> Any:
-        block = self._block
-        views = self._views("train") + self._views("val")
-        recipe = Recipe(self.weights, f"after {block.after}", self.backbone.size, "float16", self.plan.precision)
-        cache = self._extract("boundary", recipe, views, lambda r: self._converted(r, block.after))
-        from core.neural import tuning
+        from core.neural import networks, tuning
 
         path = self.folder / "checkpoint.npz"
         checkpoints = tuning.Checkpoints(
             read=lambda: path.read_bytes() if path.is_file() else None, write=lambda data: shelf.write(path, data)
         )
-        data = (self._labelled(cache, "train"), self._labelled(cache, "val"))
-        return tuning.fine_tune(self._network, block, fitted.head, data, self.plan, self.ticket, checkpoints)
+        with Children("core.images:answer", images.DECODING) as children:
+            data = self._boundary(children)
+            upper = networks.upper(self._network, self._block)
+            weights = head.class_weights(self._targets("train"), len(self.data.classes), self.plan.balance)
+            return tuning.fine_tune(upper, fitted.head, data, self.plan, self.ticket, checkpoints, weights)
+
+    def _boundary(self, children: Children) -> tuple[Labelled, Labelled]:
+        """What the frozen blocks answer for train and val: kept, or without room for it computed at each reading."""
+        after = self._block.after
+        recipe = Recipe(self.weights, f"after {after}", self.backbone.size, "float16")
+        train, val = self._views("train"), self._views("val")
+        row_bytes = 2 * math.prod(self._network.get_layer(after).output.shape[1:])
+        needed = row_bytes * len(Cache(self.store.home / "features", recipe).missing(train + val))
+        room = boundary.room_bytes(self.store.home)
+        if needed <= room:
+            cache = self._extract("boundary", recipe, train + val, lambda r: self._converted(r, after))
+            return self._labelled(cache, "train"), self._labelled(cache, "val")
+        self._say("boundary_computed", needed_gb=needed / 1e9, room_gb=room / 1e9)
+        loaded = engine.load(self._converted(recipe, after), n_pictures=needed // row_bytes)
+        # They answer row numbers as an array does, and the tuner asks for no more.
+        rows: list[Any] = [Computed(loaded, self.store.pictures, views, children) for views in (train, val)]
+        return Labelled(rows[0], self._targets("train")), Labelled(rows[1], self._targets("val"))
 
     def _write_tuned_tflite(self) -> Path:
         from core.neural import export, networks
@@ -178,7 +205,7 @@ class Training:
         cache = Cache(self.folder / "features", recipe)
         views = self._views("val") + self._views("test")
         self.ticket.stage("evaluate", len(views))
-        extract(cache, engine.load(tflite, self.plan.precision, len(views)), self.store.pictures, views, self.ticket)
+        extract(cache, engine.load(tflite, n_pictures=len(views)), self.store.pictures, views, self.ticket)
         return cache
 
     # -- measuring and saving

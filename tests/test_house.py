@@ -22,8 +22,8 @@ TEXTS = {"core/messages.py", "pages/parts/words.py"}
 LAYERS = (
     ("errors", "messages", "settings", "progress", "shelf", "child"),
     (
-        "archive", "audit", "backbones", "curves", "dataset", "engine", "evaluation", "features", "head", "images",
-        "intake", "plan", "sample",
+        "archive", "audit", "backbones", "boundary", "curves", "dataset", "engine", "evaluation", "features", "head",
+        "images", "intake", "plan", "sample",
     ),
     ("store", "album", "jobs", "predictor", "refit", "charts", "report", "serving"),
     ("training", "worker", "__main__"),

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core import album, jobs, shelf
+from core import album, boundary, jobs, shelf
 from core.__main__ import main
 from core.evaluation import Evaluation
 from core.plan import Plan
@@ -82,6 +82,27 @@ def test_killed_at_every_report_a_training_ends_with_the_same_single_model(
         assert row == pytest.approx(calm_row, abs=1e-4)
 
 
+@pytest.mark.slow
+def test_without_room_for_the_boundary_fine_tuning_says_so_and_gives_the_same_result(
+    store: Store, shapes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = Plan(epochs=2, augment=1, fine_tune_blocks=2, fine_tune_epochs=2)
+    usual, results = jobs.WORKER, []
+    for cramped in (True, False):
+        run = prepare(store, shapes, plan)
+        monkeypatch.setattr(jobs, "WORKER", [usual[0], "-m", "tests.cramped_worker"] if cramped else usual)
+        job = wait(store, jobs.start(store, run.project_id, "train", {}, run.id))
+        assert job.state == "succeeded", jobs.log_path(store, job.id).read_text()
+        results.append(store.run(run.id).result)
+        monkeypatch.setattr(jobs, "WORKER", usual)
+        events = [(event.kind, event.key) for event in jobs.events(store, job.id)]
+        assert (("note", "boundary_computed") in events) is cramped
+        assert (("stage", "boundary") in events) is not cramped
+    for ours, theirs in zip(*(result["fine_tune"]["history"] for result in results), strict=True):
+        assert ours == pytest.approx(theirs, abs=1e-4)
+    assert results[0]["test_accuracy"] == results[1]["test_accuracy"]
+
+
 def test_cancelling_keeps_what_is_finished_and_publishes_nothing(store: Store, shapes: Path) -> None:
     run = prepare(store, shapes, Plan(epochs=500, hidden_units=4096))
     job = jobs.start(store, run.project_id, "train", {}, run.id)
@@ -115,3 +136,11 @@ def test_mobilenet_with_imagenet_weights_learns_ants_and_bees(
     answer = json.loads(capsys.readouterr().out)
     assert answer["backbone"] == "MobileNetV2" and answer["test_n"] == 153
     assert answer["test_accuracy"] >= 0.915
+
+
+def test_the_room_for_activations_is_the_limit_or_the_disk_without_its_last_gigabyte(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for free, room in ((100 << 30, 20 << 30), (5 << 30, 4 << 30), (1 << 29, 0)):
+        monkeypatch.setattr(shutil, "disk_usage", lambda _, free=free: shutil._ntuple_diskusage(1 << 40, 0, free))
+        assert boundary.room_bytes(tmp_path) == room

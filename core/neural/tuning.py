@@ -1,32 +1,36 @@
 """Fine-tuning: the last blocks of the network go on learning, slowly, together with the head.
 
 The frozen blocks run once: training starts from their cached outputs at the boundary. BatchNormalization stays in
-inference mode (its statistics are those of pretraining; https://keras.io/guides/transfer_learning/). Epoch 0 is the
-frozen model: it is kept unless an epoch is better on val. After each epoch a checkpoint is offered to `keep`, so that
-work that was cut off goes on from there.
+inference mode (its statistics are those of pretraining; https://keras.io/guides/transfer_learning/), folded into the
+convolutions. Epoch 0 is the frozen model: it is kept unless an epoch is better on val. After each epoch a checkpoint is
+offered to `keep`, so that work that was cut off goes on from there.
 """
 
 import io
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from numpy.typing import NDArray
 
-from core.backbones import Block
 from core.errors import HeadstartError
 from core.head import Head, Labelled, Standard
 from core.neural import networks
+from core.neural.folding import fold
 from core.plan import Plan
 from core.progress import Progress
 
 Array = NDArray[np.float32]
+Rows = NDArray[np.int64]
 
 # Epochs without a better one after which fine-tuning stops by itself.
 _PATIENCE = 5
+# Pictures at a time where nothing is learned; on two cores larger batches gain nothing.
+_FORWARD_BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -40,36 +44,38 @@ class Tuned:
 
 
 def fine_tune(
-    network: keras.Model,
-    block: Block,
+    upper: keras.Model,
     head: Head,
     data: tuple[Labelled, Labelled],
     plan: Plan,
     progress: Progress,
     keep: "Checkpoints",
+    class_weights: Array | None = None,
 ) -> Tuned:
-    """Train `network` from `block` on, and the head. `data` is (train, val): boundary activations and targets.
+    """Train the upper part of a network (see `networks.upper`) and the head.
 
-    `network` is left with the best weights. Stops early when val has not improved for five epochs.
+    `data` is (train, val): boundary activations and targets. The activations need only a length, and answer an array of
+    row numbers with those rows. `class_weights` (classes,) count in the loss of train alone, as factors of its rows.
+    The network is left with the best weights. Stops early when val has not improved for five epochs.
     """
     train, val = data
-    upper = networks.upper(network, block)
-    tuner = _Tuner(upper, head, train, plan)
+    progress.stage("fine_tune", plan.fine_tune_epochs)
+    tuner = _Tuner(upper, head, train, plan, progress)
+    if class_weights is not None:
+        tuner.class_weights = np.asarray(class_weights, np.float32)
     state = keep.load()
     if state is None or not tuner.fits(state.current):
         state = _State([], 0, tuner.arrays(), tuner.arrays())
-        first = tuner.score(val)
-        state.history.append(first)
+        state.history.append(tuner.score(val))
     else:
         tuner.restore(state.current)
-    progress.stage("fine_tune", plan.fine_tune_epochs)
     for row, scores in enumerate(state.history[1:], start=1):
         progress.epoch(row, scores)
         progress.tick()
     for epoch in range(len(state.history), plan.fine_tune_epochs + 1):
         if epoch - state.best > _PATIENCE:
             break
-        scores = tuner.epoch(train, epoch, progress) | tuner.score(val)
+        scores = tuner.epoch(train, epoch) | tuner.score(val)
         if not np.isfinite(scores["loss"]):
             raise HeadstartError("diverged", epoch=epoch)
         state.history.append(scores)
@@ -136,14 +142,16 @@ class Checkpoints:
 class _Tuner:
     """The upper network with a head on standardized features, and one optimizer for both."""
 
-    def __init__(self, upper: keras.Model, head: Head, train: Labelled, plan: Plan) -> None:
+    def __init__(self, upper: keras.Model, head: Head, train: Labelled, plan: Plan, progress: Progress) -> None:
         self.plan = plan
-        self.upper = upper
+        self.progress = progress
+        self.class_weights = np.ones(len(head.layers[-1][1]), np.float32)
         for layer in upper.layers:
             layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
-        pooled = keras.Model(upper.input, networks.pool(upper.output, plan.pooling))
+        folded = fold(upper)
+        pooled = keras.Model(folded.input, networks.pool(folded.output, plan.pooling))
         # The head was trained on standardized features; its weights have a sensible scale only there.
-        self.standard = Standard.of(pooled.predict(train.features, batch_size=64, verbose=0))
+        self.standard = Standard.of(self._predict(pooled, train))
         x = keras.layers.Normalization(mean=self.standard.mean, variance=self.standard.deviation**2, name="standard")(
             pooled.output
         )
@@ -153,40 +161,57 @@ class _Tuner:
             x = keras.layers.Dropout(plan.dropout, seed=plan.seed)(x) if plan.dropout and not i else x
             self.dense.append(keras.layers.Dense(len(bias), None if i == len(layers) - 1 else "relu"))
             x = self.dense[-1](x)
-        self.model = keras.Model(upper.input, x)
+        self.model = keras.Model(folded.input, x)
         for layer, weights in zip(self.dense, layers, strict=True):
             layer.set_weights(weights)
         self.optimizer = keras.optimizers.Adam(plan.fine_tune_rate)
         self.optimizer.build(self.model.trainable_variables)
-        self.model.compile(
-            self.optimizer,
-            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            metrics=[keras.metrics.SparseCategoricalAccuracy("accuracy")],
-        )
+        # A function of its own instead of Keras' fit: batches come from wherever the activations lie, and a step costs
+        # little more than its arithmetic.
+        self._step = tf.function(self._learn, reduce_retracing=True)
 
-    def epoch(self, train: Labelled, epoch: int, progress: Progress) -> dict[str, float]:
+    def epoch(self, train: Labelled, epoch: int) -> dict[str, float]:
         """One pass, in an order that depends on (seed, epoch) alone; the state of dropout is among the variables."""
-        order = np.random.default_rng([self.plan.seed, 1, epoch]).permutation(len(train.targets))
+        n = len(train.targets)
+        order = np.random.default_rng([self.plan.seed, 1, epoch]).permutation(n)
+        loss, correct = 0.0, 0
+        for rows, x in self._batches(train, order, self.plan.batch_size):
+            targets = train.targets[rows]
+            batch_loss, hits = self._step(x, targets, self.class_weights[targets])
+            loss += float(batch_loss) * len(rows)
+            correct += int(hits)
+        return {"loss": loss / n, "accuracy": correct / n}
 
-        class Report(keras.callbacks.Callback):  # type: ignore[misc]
-            def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-                progress.tick(0)
-
-        history = self.model.fit(
-            train.features[order],
-            train.targets[order],
-            batch_size=self.plan.batch_size,
-            shuffle=False,
-            verbose=0,
-            callbacks=[Report()],
-        ).history
-        return {"loss": float(history["loss"][0]), "accuracy": float(history["accuracy"][0])}
+    def _learn(self, x: Any, targets: Any, weights: Any) -> tuple[Any, Any]:
+        """One step of the optimizer: the weighted loss of the batch and how many were right before it."""
+        variables = self.model.trainable_variables
+        with tf.GradientTape() as tape:
+            logits = self.model(x, training=True)
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
+            loss = tf.reduce_mean(losses * weights)
+        self.optimizer.apply(tape.gradient(loss, variables), variables)
+        return loss, tf.math.count_nonzero(tf.argmax(logits, axis=1) == targets)
 
     def score(self, val: Labelled) -> dict[str, float]:
         if not len(val.targets):
             return {}
-        loss, accuracy = self.model.evaluate(val.features, val.targets, batch_size=64, verbose=0)
-        return {"val_loss": float(loss), "val_accuracy": float(accuracy)}
+        logits = self._predict(self.model, val).astype(np.float64)
+        top = logits.max(axis=1)
+        right = logits[np.arange(len(logits)), val.targets]
+        losses = top + np.log(np.exp(logits - top[:, None]).sum(axis=1)) - right
+        return {"val_loss": float(losses.mean()), "val_accuracy": float((logits.argmax(axis=1) == val.targets).mean())}
+
+    def _predict(self, model: keras.Model, data: Labelled) -> Array:
+        """What a model answers for all rows, in their order."""
+        batches = self._batches(data, np.arange(len(data.targets)), _FORWARD_BATCH)
+        return np.concatenate([model.predict_on_batch(x) for _, x in batches])
+
+    def _batches(self, data: Labelled, order: Rows, size: int) -> Iterator[tuple[Rows, Array]]:
+        """Row numbers and their activations; each batch is a chance to cancel."""
+        for start in range(0, len(order), size):
+            rows = order[start : start + size]
+            yield rows, np.asarray(data.features[rows], np.float32)
+            self.progress.tick(0)
 
     def arrays(self) -> list[Array]:
         variables = [*self.model.variables, *self.optimizer.variables]

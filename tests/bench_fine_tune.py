@@ -1,0 +1,106 @@
+"""One epoch of fine-tuning: a plain Keras loop with the lower part frozen, beside ours on cached activations.
+
+    KERAS_HOME=... python -m tests.bench_fine_tune [--pictures 320] [--repeats 5] [--json]
+
+MobileNetV2 with its last three blocks, decoded pictures in memory, batches of 32, fp32. The two take turns, and the
+fastest epoch of each counts. Both are reported without their first epoch; ours also without the one-time extraction,
+which stands beside it.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from core import backbones
+from core.head import Head, Labelled
+from core.neural import networks
+from core.neural.tuning import _Tuner
+from core.plan import Plan
+from core.progress import Silent
+
+BACKBONE = backbones.MOBILENET_V2
+BLOCKS = 3
+CLASSES = 5
+RATE = 1e-4
+
+
+def network() -> keras.Model:
+    """MobileNetV2 with the weights of ImageNet where they are; the time does not depend on them."""
+    return networks.build(BACKBONE, backbones.weights_path(BACKBONE) if BACKBONE.has_weights else None)
+
+
+def plain(pixels: NDArray[np.uint8], targets: NDArray[np.int64]) -> Callable[[], object]:
+    """An epoch as Keras' guide to transfer learning does it: all layers below frozen, BatchNormalization too."""
+    model = network()
+    learning = {layer.name for layer in networks.upper(model, BACKBONE.blocks[BLOCKS - 1]).layers}
+    for layer in model.layers:
+        normalizes = isinstance(layer, keras.layers.BatchNormalization)
+        layer.trainable = layer.name in learning and not normalizes
+    answer = keras.layers.Dense(CLASSES, activation="softmax")(networks.pool(model.output, "average"))
+    whole = keras.Model(model.input, answer)
+    whole.compile(keras.optimizers.Adam(RATE), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return lambda: whole.fit(pixels, targets, batch_size=32, verbose=0)
+
+
+def ours(pixels: NDArray[np.uint8], targets: NDArray[np.int64]) -> tuple[Callable[[], object], float]:
+    """An epoch of Headstart on cached activations, and how long extracting them took, by Keras here."""
+    model = network()
+    block = BACKBONE.blocks[BLOCKS - 1]
+    started = time.perf_counter()
+    lower = keras.Model(model.input, model.get_layer(block.after).output)
+    features = lower.predict(pixels, batch_size=32, verbose=0).astype(np.float16)
+    extraction_s = time.perf_counter() - started
+    head = Head(((np.zeros((BACKBONE.width, CLASSES), np.float32), np.zeros(CLASSES, np.float32)),))
+    plan = Plan(backbone=BACKBONE.name, fine_tune_blocks=BLOCKS, fine_tune_rate=RATE, batch_size=32)
+    data: Any = Labelled(features, targets)  # type: ignore[arg-type]
+    tuner = _Tuner(networks.upper(model, block), head, data, plan, Silent())
+    return lambda: tuner.epoch(data, 1), extraction_s
+
+
+def fine_tune_vs_keras(repeats: int = 5, pictures: int = 320) -> dict[str, float]:
+    """Seconds per epoch of both, measured in turns."""
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (pictures, BACKBONE.size, BACKBONE.size, 3), dtype=np.uint8)
+    targets = np.arange(pictures) % CLASSES
+    our_epoch, extraction_s = ours(pixels, targets)
+    epochs = {"keras": plain(pixels, targets), "ours": our_epoch}
+    seconds: dict[str, list[float]] = {name: [] for name in epochs}
+    for _ in range(repeats + 1):
+        for name, epoch in epochs.items():
+            started = time.perf_counter()
+            epoch()
+            seconds[name].append(time.perf_counter() - started)
+    keras_s, ours_s = (min(seconds[name][1:]) for name in ("keras", "ours"))
+    medians = {f"{name}_median_s": round(float(np.median(times[1:])), 4) for name, times in seconds.items()}
+    return {
+        "pictures": pictures,
+        "keras_epoch_s": round(keras_s, 4),
+        "ours_epoch_s": round(ours_s, 4),
+        "times_faster": round(keras_s / ours_s, 2),
+        **medians,
+        "extraction_once_s": round(extraction_s, 4),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pictures", type=int, default=320)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    result = fine_tune_vs_keras(options.repeats, options.pictures)
+    if options.json:
+        print(json.dumps(result))
+        return
+    for name, value in result.items():
+        print(f"{name:>20} {value}")
+
+
+if __name__ == "__main__":
+    main()
