@@ -104,7 +104,7 @@ class Training:
         parts = defaultdict(list)
         for part in PARTS:
             parts[self._recipe(part)].append(part)
-        caches = {}
+        caches: dict[str, Cache] = {}
         for recipe, names in parts.items():
             views = [view for part in names for view in self._views(part)]
             caches |= dict.fromkeys(names, self._extract("features", recipe, views, self._converted))

@@ -92,6 +92,11 @@ def show(error: HeadstartError) -> None:
     st.error(f"{plain(error.message)} {plain(error.hint)}", icon=":material/error:")
 
 
+def quiet(error: HeadstartError) -> None:
+    """The same where nothing went wrong: something is not there yet."""
+    st.caption(f"{plain(error.message)} {plain(error.hint)}")
+
+
 def attempt(action: Callable[[], None]) -> Callable[[], None]:
     """A callback whose HeadstartError is shown at the top of the page that follows."""
 

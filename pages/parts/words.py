@@ -130,6 +130,15 @@ WORDS = {
     "group_tune": "Fine-tuning",
     "group_augment": "Augmentation",
     "group_advanced": "Advanced",
+    "instant": "Answers at once, on the right",
+    "instant_note": ":material/bolt: answers at once, in *What if* on this page; the other settings need a training.",
+    "refit": "What if",
+    "refit_help": (
+        "The linear head with these settings, solved exactly on the features that are here already. Move "
+        "*Regularization* or *Balance* in *All settings* and see what it does; it is measured on the val pictures."
+    ),
+    "refit_score": "Right on {correct} of {n} val pictures: **{score}**, likely between {low} and {high}. {seconds} s.",
+    "refit_linear": "Shown for a linear head on frozen features; hidden neurons and fine-tuning need a training.",
     "start": "Start training",
     "train_again": "Train again",
     "time_s": "{n}\u00a0s",

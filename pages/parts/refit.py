@@ -1,0 +1,59 @@
+"""What the sliders that need no training would change, at once: the exact linear head on the cached features.
+
+Asked again only when a setting or a picture has changed; everything else on the page can be drawn without it.
+"""
+
+import streamlit as st
+
+from core import charts
+from core.errors import HeadstartError
+from core.plan import Plan
+from core.refit import SETTINGS, Answer, Refit
+from core.store import Project
+from pages.parts import shell
+from pages.parts.words import percent, say
+
+
+@st.cache_resource(show_spinner=False)
+def _refit() -> Refit:
+    return Refit(shell.store().home)
+
+
+def panel(found: Project, chosen: Plan) -> None:
+    """Val accuracy and confusion of the chosen settings, or why there are none."""
+    with st.container(border=True, key="refit"):
+        st.markdown(f"**{say('refit')}**", help=say("refit_help"))
+        try:
+            answer = _answer(found, chosen)
+        except HeadstartError as error:
+            shell.quiet(error)
+            return
+        _show(answer, chosen)
+
+
+def _answer(found: Project, chosen: Plan) -> Answer:
+    dataset = shell.store().dataset(found.id).fingerprint
+    # The settings that an exact linear head on frozen features does not know must not ask for it again.
+    known = (*SETTINGS, "backbone", "pooling", "precision", "augment")
+    key = (dataset, *(getattr(chosen, name) for name in known))
+    kept = st.session_state.get("refit")
+    if kept is None or kept[0] != key:
+        st.session_state["refit"] = kept = (key, _refit().fit(found.id, chosen))
+    answer: Answer = kept[1]
+    return answer
+
+
+def _show(answer: Answer, chosen: Plan) -> None:
+    val = answer.val
+    low, high = val.interval or (0.0, 1.0)
+    st.markdown(
+        say(
+            "refit_score", score=percent(val.accuracy), correct=val.correct, n=val.n, low=round(low * 100),
+            high=percent(high), seconds=f"{answer.seconds:.1f}",
+        )
+    )  # fmt: skip
+    if chosen.hidden_units or chosen.fine_tune_blocks:
+        st.caption(say("refit_linear"))
+    colors = charts.DARK if shell.dark() else charts.LIGHT
+    figure = charts.confusion(val, colors, {"actual": say("actual"), "predicted": say("predicted")})
+    st.plotly_chart(figure, key="refit-matrix", theme=None, config={"displayModeBar": False}, alt=say("refit"))
