@@ -34,6 +34,8 @@ SHARD_ROWS = 256
 # Pictures given to the engine at once, and decoded meanwhile.
 _BATCH = 16
 _AHEAD = 64
+# Pictures in one question to a child.
+_ASKED = 8
 # What reading a damaged shard may raise.
 _DAMAGED = (OSError, EOFError, ValueError)
 # Shards that somebody used so lately may be in use: they are kept even over the quota.
@@ -220,14 +222,15 @@ def extract(cache: Cache, engine: Engine, pictures: shelf.Shelf, views: Sequence
 def decode(children: Children, pictures: shelf.Shelf, views: Sequence[View], size: int) -> Iterator[images.Pixels]:
     """Each view as (size, size, 3), in order, some of the next being decoded meanwhile."""
 
-    def load(view: View) -> images.Pixels:
-        question = {"path": str(pictures.path(view.picture_id)), "size": size, "view": view.number}
+    def load(part: Sequence[View]) -> images.Pixels:
+        question = {"squares": [[str(pictures.path(view.picture_id)), view.number] for view in part], "size": size}
         try:
             _, data = children.ask(question)
         except HeadstartError as error:
             if error.code != "child_died":
                 raise
-            _, data = children.ask(question)  # it was read once before: the machine was busy, try again
-        return np.frombuffer(data, np.uint8).reshape(size, size, 3)
+            _, data = children.ask(question)  # they were read once before: the machine was busy, try again
+        return np.frombuffer(data, np.uint8).reshape(len(part), size, size, 3)
 
-    return children.map(load, views, ahead=_AHEAD)
+    parts = (views[start : start + _ASKED] for start in range(0, len(views), _ASKED))
+    return itertools.chain.from_iterable(children.map(load, parts, ahead=_AHEAD // _ASKED))

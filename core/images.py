@@ -12,6 +12,7 @@ import struct
 import warnings
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -142,13 +143,13 @@ def thumbnail(pixels: Pixels, px: int = THUMBNAIL_PX) -> bytes:
 
 
 def answer(question: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes]:
-    """In a child: `{"path"}` or a body of bytes -> facts and a thumbnail; with `{"size"}` -> resized pixels; with
-    `{"show"}` -> a JPEG of at most so many px a side."""
+    """In a child: `{"path"}` or a body of bytes -> facts and a thumbnail; with `{"show"}` -> a JPEG of at most so many
+    px a side. `{"squares": [[path, view], ...], "size"}` -> the squares of files, one behind the other."""
+    if "squares" in question:
+        pixels = [square(Path(path).read_bytes(), question["size"], view) for path, view in question["squares"]]
+        return {}, np.stack(pixels).tobytes()
     if "path" in question:
-        with open(question["path"], "rb") as file:
-            body = file.read()
-    if "size" in question:
-        return {}, square(body, question["size"], question.get("view", 0)).tobytes()
+        body = Path(question["path"]).read_bytes()
     decoded = decode(body)
     if "show" in question:
         return {}, thumbnail(decoded.pixels, question["show"])

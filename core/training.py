@@ -25,7 +25,7 @@ from core.child import Children
 from core.dataset import PARTS, Dataset
 from core.errors import HeadstartError
 from core.evaluation import Evaluation
-from core.features import Cache, Recipe, View, extract
+from core.features import Cache, Recipe, View, decode, extract
 from core.head import Fitted, Head, Labelled
 from core.images import Pixels
 from core.jobs import Ticket
@@ -248,10 +248,9 @@ class Training:
         return {name: shelf.sha256(self.folder / name) for name in names}
 
     def _pixels(self, ids: tuple[str, ...]) -> Pixels:
-        size = self.backbone.size
+        views = [View(key) for key in ids]
         with Children("core.images:answer", images.DECODING) as children:
-            rows = [children.ask({"path": str(self.store.pictures.path(key)), "size": size})[1] for key in ids]
-        return np.stack([np.frombuffer(row, np.uint8).reshape(size, size, 3) for row in rows])
+            return np.stack(list(decode(children, self.store.pictures, views, self.backbone.size)))
 
     def _say(self, code: str, **values: Any) -> None:
         self.notes.append((code, values))
