@@ -1,5 +1,6 @@
 """Choose how to train, start, and watch."""
 
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -9,7 +10,7 @@ from core import album, backbones, jobs, plan
 from core.backbones import Backbone
 from core.errors import HeadstartError
 from core.plan import Plan
-from pages.parts import live, shell
+from pages.parts import live, search, shell
 from pages.parts.words import duration, percent, say
 
 _GROUPS = {
@@ -69,11 +70,12 @@ def _card(entry: Backbone, chosen: bool) -> None:
         st.button(label, key=f"fetch-{entry.name}", on_click=fetch, disabled=busy, width="stretch")
         return
     label = say("used") if chosen else say("use")
-    st.button(label, key=f"use-{entry.name}", disabled=chosen, on_click=_use, args=(entry.name,), width="stretch")
+    values = ({"backbone": entry.name},)
+    st.button(label, key=f"use-{entry.name}", disabled=chosen, on_click=_use, args=values, width="stretch")
 
 
-def _use(name: str) -> None:
-    st.session_state[_key("backbone")] = name
+def _use(values: Mapping[str, Any]) -> None:
+    st.session_state.update({_key(name): value for name, value in values.items()})
     st.session_state.pop(_key("fine_tune_blocks"), None)
 
 
@@ -127,6 +129,7 @@ def _form() -> None:
     except HeadstartError as error:
         shell.show(error)
         return
+    search.choices(found, chosen, sum(row.n for row in rows), busy)
     with summary:
         _consequences(chosen, sum(row.n for row in rows))
         label = say("train_again") if shell.finished(found) else say("start")
@@ -148,13 +151,15 @@ def _live() -> None:
         if st.button(say("see_results"), type="primary", key="see", width="stretch"):
             shell.go("results", found)
     live.panel(found, job)
+    if job.kind in search.KINDS and not job.active:
+        search.outcome(job, _use)
 
 
 found = shell.project()
 rows = album.classes(shell.store(), found.id)
 job = jobs.latest(shell.store(), found.id)
 busy = job is not None and job.active
-if not busy and (job is None or job.kind == "intake" or job.state == "succeeded"):
+if not busy and (job is None or job.kind == "intake" or (job.state == "succeeded" and job.kind not in search.KINDS)):
     job = jobs.latest(shell.store(), found.id, "train")
 
 if len(rows) < 2:

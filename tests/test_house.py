@@ -23,7 +23,7 @@ LAYERS = (
     ("errors", "messages", "settings", "progress", "shelf", "child"),
     (
         "archive", "audit", "backbones", "curves", "dataset", "engine", "evaluation", "features", "head", "images",
-        "intake", "plan", "sample",
+        "intake", "plan", "sample", "search",
     ),
     ("store", "album", "jobs", "predictor", "charts", "report", "serving"),
     ("training", "worker", "__main__"),
