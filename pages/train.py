@@ -120,7 +120,8 @@ def _start(chosen: Plan) -> None:
         st.session_state["already"] = True
 
 
-def _form() -> None:
+def _form() -> Plan | None:
+    """Everything to choose; answers what is chosen, if it is a plan."""
     suggested = plan.suggest(dial, sum(row.n for row in rows))
     base = suggested.with_(backbone=_backbones(suggested))
     summary = st.container()
@@ -128,16 +129,17 @@ def _form() -> None:
         chosen = base.with_(**_settings(base))
     except HeadstartError as error:
         shell.show(error)
-        return
+        return None
     search.choices(found, chosen, sum(row.n for row in rows), busy)
     with summary:
         _consequences(chosen, sum(row.n for row in rows))
         label = say("train_again") if shell.finished(found) else say("start")
         begin = shell.attempt(lambda: _start(chosen))
         st.button(label, type="primary", key="start", on_click=begin, disabled=busy, width="stretch")
+    return chosen
 
 
-def _live() -> None:
+def _live(chosen: Plan | None) -> None:
     if job is None:
         shell.empty(say("live_empty"), say("live_empty_more"))
         return
@@ -152,7 +154,7 @@ def _live() -> None:
             shell.go("results", found)
     live.panel(found, job)
     if job.kind in search.KINDS and not job.active:
-        search.outcome(job, _use)
+        search.outcome(job, chosen, _use)
 
 
 found = shell.project()
@@ -170,6 +172,6 @@ else:
     left, right = st.columns([1, 1], gap="large")
     with left:
         dial = _dial()
-        _form()
+        settings = _form()
     with right:
-        _live()
+        _live(settings)

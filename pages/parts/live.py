@@ -65,7 +65,9 @@ def _draw(job: Job) -> None:
         if job.kind == "compare":
             search.progress(job)
         st.progress(_share(job), text=_step_text(job))
-        past = [event.key for event in events if event.kind == "stage" and event.key != job.stage]
+        begun = max((event.number for event in events if event.kind == "run"), default=0)  # the run it is at
+        stages = [event.key for event in events if event.kind == "stage" and event.number > begun]
+        past = [name for name in stages if name != job.stage]
         st.caption("  ".join(f":material/check: {messages.STAGES[name]}" for name in past))
     elif job.state in ("failed", "cancelled"):
         _stopped(job)

@@ -21,9 +21,11 @@ from pages.parts.words import duration, percent, plain, say
 
 KINDS = ("compare", "search")
 _SHOWN = 5
-# What the search varies, and what a run of the comparison has in common with the others.
-_HEAD = ("hidden_units", "dropout", "learning_rate", "regularization")
-_COMMON = (*_HEAD, "epochs", "batch_size", "augment", "pooling")
+# What is taken over into the form. Fine-tuning is not part of either: it stays as it is there.
+_TAKEN = (
+    "backbone", "hidden_units", "dropout", "learning_rate", "regularization", "epochs", "batch_size", "augment",
+    "pooling",
+)  # fmt: skip
 
 Use = Callable[[Mapping[str, Any]], None]
 
@@ -86,19 +88,24 @@ def progress(job: Job) -> None:
         st.caption(f":material/check: {run.plan['backbone']}: {_score(run)}")
 
 
-def outcome(job: Job, use: Use) -> None:
-    """What came of a comparison or a search that has ended, and the button that takes over the best settings."""
-    if job.kind == "compare":
-        _leaderboard(job, use)
-    else:
-        _tries(job, use)
+def outcome(job: Job, chosen: Plan | None, use: Use) -> None:
+    """What came of a comparison or a search that has ended, and a button that takes the best settings over into those
+    that are chosen now."""
+    best = _leaderboard(job) if job.kind == "compare" else _tries(job)
+    if best is None:
+        return
+    values = {name: getattr(best, name) for name in _TAKEN}
+    used = chosen is not None and all(getattr(chosen, name) == value for name, value in values.items())
+    label = say("use_best", backbone=best.backbone) if job.kind == "compare" else say("use_settings")
+    st.button(say("used") if used else label, key="use-best", disabled=used, on_click=use, args=(values,))
 
 
-def _leaderboard(job: Job, use: Use) -> None:
+def _leaderboard(job: Job) -> Plan | None:
+    """The table of a comparison; answers the plan of the best."""
     runs = [run for run in _runs(job) if run.result is not None]
     runs.sort(key=lambda run: -(run.result["val_accuracy"] or 0))
     if not runs:
-        return
+        return None
     best = runs[0]
     st.markdown(f"**{say('leaderboard')}**", help=say("leaderboard_help"))
     table = {
@@ -121,15 +128,14 @@ def _leaderboard(job: Job, use: Use) -> None:
     for run_id, error in _failures(job).items():
         name = shell.store().run(run_id).plan["backbone"]
         st.warning(f"**{name}.** {plain(error.message)} {plain(error.hint)}", icon=":material/warning:")
-    values = {name: best.plan[name] for name in ("backbone", *_COMMON)}
-    label = say("use_best", backbone=best.plan["backbone"])
-    st.button(label, key="use-best", type="primary", on_click=use, args=(values,), width="stretch")
+    return Plan.from_dict(best.plan)
 
 
-def _tries(job: Job, use: Use) -> None:
+def _tries(job: Job) -> Plan | None:
+    """The best settings of a search; answers the plan of the very best."""
     told = [event.facts for event in jobs.events(shell.store(), job.id) if event.kind == "search"]
     if not told:
-        return
+        return None
     ranked = tuple(Scored.from_dict(values) for values in told[0]["tries"])
     best, mine = ranked[0], search.own(ranked, Plan.from_dict(shell.store().run(job.params["run"]).plan))
     st.markdown(f"**{say('tries')}**", help=say("tries_help"))
@@ -142,22 +148,22 @@ def _tries(job: Job, use: Use) -> None:
     shown = ranked[:_SHOWN]
     table = {
         say("val_right"): [_right(found) for found in shown],
-        say("head"): [_head(found.plan) for found in shown],
+        say("neurons"): [str(found.plan.hidden_units or say("none")) for found in shown],
+        say("dropout"): [percent(found.plan.dropout) for found in shown],
         say("regularization"): [found.plan.regularization for found in shown],
-        say("learning_rate"): [found.plan.learning_rate for found in shown],
+        say("rate"): [found.plan.learning_rate for found in shown],
     }
     columns = {
         say("val_right"): st.column_config.TextColumn(help=say("val_right_help")),
         say("regularization"): st.column_config.NumberColumn(format="%.0f"),
-        say("learning_rate"): st.column_config.NumberColumn(format="%.4f"),
+        say("rate"): st.column_config.NumberColumn(format="%.3g"),
     }
     st.dataframe(pd.DataFrame(table), hide_index=True, width="stretch", column_config=columns)
     run = shell.store().run(told[0]["run"])
     if run.result is not None:
         key = "search_run" if run.result["test_n"] else "search_run_no_test"
         st.caption(say(key, score=percent(run.result["test_accuracy"]), n=run.result["test_n"]))
-    values = {name: getattr(best.plan, name) for name in ("backbone", *_COMMON)}
-    st.button(say("use_settings"), key="use-best", type="primary", on_click=use, args=(values,), width="stretch")
+    return best.plan
 
 
 def _runs(job: Job) -> list[Run]:
@@ -177,7 +183,11 @@ def _facts(run: Run) -> dict[str, Any]:
 
 def _extraction(run: Run) -> str:
     facts = _facts(run)
-    return say("extracted", time=duration(facts["seconds"]), n=facts["n"]) if facts.get("n") else say("cached")
+    if not facts.get("n"):
+        return say("cached")
+    views = (run.result or {})["pictures"] + run.plan["augment"] * (run.result or {})["split"]["train"]
+    time = duration(facts["seconds"])
+    return time if facts["n"] == views else say("extracted", time=time, n=facts["n"])
 
 
 def _counts(run: Run) -> tuple[int, int]:
@@ -203,9 +213,3 @@ def _interval(correct: int, n: int) -> str:
 def _is_clear(best: Run, second: Run) -> bool:
     (a, n), (b, m) = _counts(best), _counts(second)
     return bool(n and m) and wilson(a, n)[0] > wilson(b, m)[1]
-
-
-def _head(found: Plan) -> str:
-    if not found.hidden_units:
-        return say("head_linear")
-    return say("head_dropout", n=found.hidden_units, share=percent(found.dropout))
