@@ -103,8 +103,8 @@ def estimate_s(plan: Plan, n_pictures: int, width: int) -> float:
     return 2 + _TRY_S * n_pictures * plan.epochs * (1 + width / 400)
 
 
-# Measured on two cores with TRIES candidates, for one picture and one epoch of the plan.
-_TRY_S = 4e-5
+# Measured on two cores with TRIES candidates and one thread of OpenBLAS, for one picture and one epoch of the plan.
+_TRY_S = 1.5e-5
 
 
 def _rank(tries: Sequence[Scored]) -> list[Scored]:

@@ -4,6 +4,7 @@ What was compared or tried is in the rows and events of the job, so the tables a
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 import pandas as pd
@@ -22,10 +23,7 @@ from pages.parts.words import duration, percent, plain, say
 KINDS = ("compare", "search")
 _SHOWN = 5
 # What is taken over into the form. Fine-tuning is not part of either: it stays as it is there.
-_TAKEN = (
-    "backbone", "hidden_units", "dropout", "learning_rate", "regularization", "epochs", "batch_size", "augment",
-    "pooling",
-)  # fmt: skip
+_TAKEN = tuple(each.name for each in fields(Plan) if not each.name.startswith("fine_tune") and each.name != "seed")
 
 Use = Callable[[Mapping[str, Any]], None]
 
