@@ -15,12 +15,13 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from core import album, shelf
+from core.dataset import Dataset
 from core.errors import HeadstartError
 from core.plan import Plan
 from core.progress import Cancelled
@@ -29,6 +30,9 @@ from core.store import Run, Store
 ACTIVE = ("queued", "running", "cancelling")
 # Never `multiprocessing`: a Streamlit page has a fake __main__ that a spawned child would run again.
 WORKER = [sys.executable, "-m", "core.worker"]
+# Several threads of OpenBLAS are slower than one on the small matrices of a head, and wait for each other where others
+# work too: a search on 2,000 pictures took 73 s on two busy cores, and 6 s with one thread.
+_ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONUNBUFFERED": "1", "OPENBLAS_NUM_THREADS": "1"}
 # Ticks and looks at the row cost a transaction each; twice a second is live enough for a reader.
 _EVERY_S = 0.4
 # How long a new process may take to lock, before its absence means that it died.
@@ -66,7 +70,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Event:
-    """A lasting fact about a job: a stage, an epoch (`key` is stage and number) or a note."""
+    """A lasting fact about a job: a stage, an epoch (`key` is stage and number), a note, or what `found` told."""
 
     number: int
     kind: str
@@ -99,14 +103,45 @@ def start(store: Store, project_id: str, kind: str, params: Mapping[str, Any], r
 def train(store: Store, project_id: str, plan: Plan) -> tuple[Run, Job | None]:
     """Train by a plan on the pictures as they are now. The same plan on the same pictures is the same run: one that
     stopped goes on, one that is finished and whole is answered without a job."""
-    dataset = album.divide(store, project_id)
-    dataset.require_trainable()
-    run = store.add_run(project_id, plan.to_dict(), dataset)
-    if run.result is not None and store.is_whole(run.id):
+    run = prepare(store, project_id, plan, _dataset(store, project_id))
+    if is_finished(store, run):
         return run, None
-    shelf.write(store.folder(run.id) / "dataset.json", dataset.to_bytes())
     row = store.row("SELECT id FROM job WHERE run_id = ? AND state IN ('failed', 'cancelled')", run.id)
     return run, resume(store, row["id"]) if row else start(store, project_id, "train", {}, run.id)
+
+
+def compare(store: Store, project_id: str, plans: Sequence[Plan]) -> Job:
+    """Train one run by each plan, all on the pictures as they are now; those that are finished are not trained again.
+    The job's params hold the ids of the `runs`."""
+    dataset = _dataset(store, project_id)
+    runs = [prepare(store, project_id, plan, dataset).id for plan in plans]
+    return start(store, project_id, "compare", {"runs": runs})
+
+
+def search(store: Store, project_id: str, plan: Plan) -> Job:
+    """Look for better settings of the head than the plan's, and train a run by the best. The job's params hold the
+    `run` of the plan, which keeps the pictures as they are now and is not trained."""
+    run = prepare(store, project_id, plan, _dataset(store, project_id))
+    return start(store, project_id, "search", {"run": run.id})
+
+
+def prepare(store: Store, project_id: str, plan: Plan, dataset: Dataset) -> Run:
+    """The run of a plan on these pictures, ready to be trained."""
+    run = store.add_run(project_id, plan.to_dict(), dataset)
+    if not is_finished(store, run):
+        shelf.write(store.folder(run.id) / "dataset.json", dataset.to_bytes())
+    return run
+
+
+def is_finished(store: Store, run: Run) -> bool:
+    """Whether a run has its result and all its files."""
+    return run.result is not None and store.is_whole(run.id)
+
+
+def _dataset(store: Store, project_id: str) -> Dataset:
+    dataset = album.divide(store, project_id)
+    dataset.require_trainable()
+    return dataset
 
 
 def resume(store: Store, job_id: str) -> Job:
@@ -233,11 +268,18 @@ class Ticket:
         """The files are in place: record them, the result and the end, all or nothing."""
         with self._guarded() as db:
             if self.job.run_id is not None:
-                db.execute("UPDATE run SET result = ? WHERE id = ?", (json.dumps(dict(result)), self.job.run_id))
-                db.execute("DELETE FROM artifact WHERE run_id = ?", (self.job.run_id,))
-                rows = [(self.job.run_id, name, sha) for name, sha in artifacts.items()]
-                db.executemany("INSERT INTO artifact VALUES (?, ?, ?)", rows)
+                _publish(db, self.job.run_id, result, artifacts)
             self._end(db, "succeeded")
+
+    def finish(self, run_id: str, result: Mapping[str, Any], artifacts: Mapping[str, str]) -> None:
+        """One run of several is done, its files are in place: record them and the result. The job goes on."""
+        with self._guarded() as db:
+            _publish(db, run_id, result, artifacts)
+
+    def found(self, kind: str, key: str, facts: Mapping[str, Any]) -> None:
+        """A lasting fact that only this kind of job has: an event of that kind."""
+        with self._guarded() as db:
+            self._record(db, kind, key, facts)
 
     def fail(self, code: str, values: Mapping[str, Any]) -> None:
         with contextlib.suppress(Cancelled), self._guarded(cancellable=False) as db:
@@ -272,6 +314,12 @@ class Ticket:
         )
 
 
+def _publish(db: sqlite3.Connection, run_id: str, result: Mapping[str, Any], artifacts: Mapping[str, str]) -> None:
+    db.execute("UPDATE run SET result = ? WHERE id = ?", (json.dumps(dict(result)), run_id))
+    db.execute("DELETE FROM artifact WHERE run_id = ?", (run_id,))
+    db.executemany("INSERT INTO artifact VALUES (?, ?, ?)", [(run_id, name, sha) for name, sha in artifacts.items()])
+
+
 def log_path(store: Store, job_id: str) -> Path:
     """What the worker of a job printed, tracebacks included."""
     return store.home / "logs" / f"{job_id}.log"
@@ -288,7 +336,7 @@ def _spawn(store: Store, job_id: str) -> None:
             stderr=log,
             start_new_session=True,
             cwd=Path(__file__).parent.parent,
-            env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONUNBUFFERED": "1"},
+            env=os.environ | _ENVIRONMENT,
         )
     _reap(process)
 

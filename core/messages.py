@@ -105,6 +105,10 @@ ERRORS: Mapping[str, tuple[str, str]] = {
         "The training went astray in epoch {epoch}: its loss is no longer a number.",
         "Lower the learning rate and train again.",
     ),
+    "search_blind": (
+        "There are too few pictures for a val part, so settings cannot be compared.",
+        "Add pictures, then search again.",
+    ),
     "model_differs": (
         "The saved model differs from the trained one by {difference} in its probabilities; the limit is {limit}.",
         "This is a fault of Headstart; the model was not published. Train again, or choose another backbone.",
@@ -245,6 +249,7 @@ STAGES: Mapping[str, str] = {
     "download": "Downloading weights (MB)",
     "convert": "Preparing the backbone",
     "features": "Looking at each picture",
+    "search": "Trying settings of the head",
     "head": "Training the head",
     "boundary": "Preparing fine-tuning",
     "fine_tune": "Fine-tuning",

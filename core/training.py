@@ -35,24 +35,26 @@ from core.plan import Plan
 TOLERANCE = 1e-3
 # Pictures on which a saved model is compared; a second of Keras on two cores.
 _CHECKED = 64
+# Fewer pictures take so little time that starting up counts.
+_MEASURABLE = 50
 _PHASES = ("features", "head", "fine_tune", "evaluate")
 
 
 class Training:
-    """A run being worked on. `run` does everything and publishes the result."""
+    """A run being worked on. `run` does everything and publishes the result; it ends the job when it is the job's."""
 
-    def __init__(self, ticket: Ticket) -> None:
-        if ticket.job.run_id is None:
-            raise HeadstartError("run_missing", id="none")
+    def __init__(self, ticket: Ticket, run_id: str) -> None:
         self.ticket = ticket
         self.store = ticket.store
-        self.plan = Plan.from_dict(self.store.run(ticket.job.run_id).plan)
+        self.run_id = run_id
+        self.plan = Plan.from_dict(self.store.run(run_id).plan)
         self.backbone = backbones.find(self.plan.backbone)
-        self.folder = self.store.folder(ticket.job.run_id)
+        self.folder = self.store.folder(run_id)
         self.data = Dataset.from_bytes((self.folder / "dataset.json").read_bytes())
         self.weights = ""
         self.notes: list[tuple[str, dict[str, Any]]] = []
         self.seconds: dict[str, float] = dict.fromkeys(_PHASES, 0.0) | self._json("seconds.json", {})
+        self.extracted: dict[str, float] = {"n": 0, "seconds": 0.0} | self._json("extracted.json", {})
 
     def run(self) -> None:
         with self._phase("features"):
@@ -79,8 +81,19 @@ class Training:
             artifacts = self._save(final, tflite, after, checked)
         self._remember(fitted, tuned, before, after)
         album.lock_test(self.store, self.ticket.job.project_id, after["test"].ids)
-        self.ticket.succeed(self._result(fitted, tuned, before, after), artifacts)
+        result = self._result(fitted, tuned, before, after)
+        if self.run_id == self.ticket.job.run_id:
+            self.ticket.succeed(result, artifacts)
+        else:
+            self.ticket.finish(self.run_id, result, artifacts)
         self._clean()
+
+    def features(self) -> tuple[Labelled, Labelled]:
+        """What the head learns from and what it is chosen on, extracted where it is missing; nothing is trained."""
+        with self._phase("features"):
+            self.weights = backbones.fetch(self.backbone, self.ticket)
+            frozen = self._frozen_features()
+        return self._labelled(frozen["train"], "train"), self._labelled(frozen["val"], "val")
 
     # -- features
 
@@ -117,8 +130,23 @@ class Training:
             path = network(recipe)
             self.ticket.stage(stage, len(views))
             self.ticket.tick(len(views) - missing)
+            started = time.monotonic()
             extract(cache, engine.load(path, recipe.computed_in, missing), self.store.pictures, views, self.ticket)
+            if stage == "features":
+                self._measured(missing, time.monotonic() - started)
         return cache
+
+    def _measured(self, n: int, seconds: float) -> None:
+        """Keep how long extraction took, and beside the network how fast it is here: later runs find all in the
+        cache."""
+        self.extracted |= {"n": n, "seconds": round(seconds, 3)}
+        self._keep("extracted.json", self.extracted)
+        if n >= _MEASURABLE or not self._speed_path.is_file():
+            shelf.write(self._speed_path, json.dumps(1000 * seconds / n).encode())
+
+    @property
+    def _speed_path(self) -> Path:
+        return self.store.home / "networks" / f"{self._recipe('train').key}.json"
 
     def _converted(self, recipe: Recipe, after: str | None = None) -> Path:
         """The network that answers a recipe, converted once for all runs."""
@@ -295,10 +323,16 @@ class Training:
             "test_interval": after["test"].interval,
             "before_fine_tune": {f"{part}_accuracy": before[part].accuracy for part in before} if tuned else None,
             "seconds": {name: round(value, 3) for name, value in self.seconds.items()},
+            "extracted": self.extracted | {"ms": self._milliseconds()},
             "head": {"history": fitted.history, "best_epoch": fitted.best_epoch},
             "fine_tune": {"history": tuned.history, "best_epoch": tuned.best_epoch} if tuned else None,
             "notes": self.notes,
         }
+
+    def _milliseconds(self) -> float | None:
+        """How long a picture takes from its file to its features on this machine, as measured when it was last done."""
+        path = self._speed_path
+        return round(float(json.loads(path.read_bytes())), 2) if path.is_file() else None
 
     # -- the folder of the run
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from core import album, archive, backbones, intake, jobs, sample
+from core import album, archive, backbones, intake, jobs, sample, search
 from core.archive import Entry
 from core.dataset import File
 from core.errors import HeadstartError
@@ -176,7 +176,46 @@ def _keep_thumbnail(store: Store, picture_id: str, data: bytes) -> None:
 
 
 def _train(ticket: Ticket) -> None:
-    Training(ticket).run()
+    """The job's own run."""
+    if ticket.job.run_id is None:
+        raise HeadstartError("run_missing", id="none")
+    Training(ticket, ticket.job.run_id).run()
+
+
+def _compare(ticket: Ticket) -> None:
+    """Params: runs, the ids of those to train, one after the other. One that cannot be trained does not stop the
+    others: its error is an event, and the job's own only when it is the same for all."""
+    errors = []
+    for run_id in ticket.job.params["runs"]:
+        if jobs.is_finished(ticket.store, ticket.store.run(run_id)):
+            continue
+        ticket.found("run", run_id, {})
+        try:
+            Training(ticket, run_id).run()
+        except HeadstartError as error:
+            errors.append(error)
+            ticket.found("run", run_id, {"code": error.code, "values": error.values})
+    if len(errors) == len(ticket.job.params["runs"]):
+        raise errors[0]
+    ticket.succeed({}, {})
+
+
+def _search(ticket: Ticket) -> None:
+    """Params: run, the one whose plan is to be bettered. Tells what was tried and the run of the best as an event,
+    then trains that run."""
+    store, base = ticket.store, Training(ticket, ticket.job.params["run"])
+    known = [event for event in jobs.events(store, ticket.job.id) if event.kind == "search"]
+    if not known:
+        train, val = base.features()
+        plans = search.candidates(base.plan, base.plan.seed)
+        ranked = search.search(train, val, len(base.data.classes), plans, ticket)
+        run = jobs.prepare(store, ticket.job.project_id, ranked[0].plan, base.data)
+        ticket.found("search", "", {"run": run.id, "tries": [found.to_dict() for found in ranked]})
+    else:
+        run = store.run(known[0].facts["run"])
+    if not jobs.is_finished(store, run):
+        Training(ticket, run.id).run()
+    ticket.succeed({}, {})
 
 
 def _download(ticket: Ticket) -> None:
@@ -185,7 +224,9 @@ def _download(ticket: Ticket) -> None:
     ticket.succeed({}, {})
 
 
-_KINDS: Mapping[str, Callable[[Ticket], None]] = {"intake": _intake, "train": _train, "download": _download}
+_KINDS: Mapping[str, Callable[[Ticket], None]] = {
+    "intake": _intake, "train": _train, "compare": _compare, "search": _search, "download": _download,
+}  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Choose how to train, start, and watch."""
 
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -9,7 +10,7 @@ from core import album, backbones, jobs, plan
 from core.backbones import Backbone
 from core.errors import HeadstartError
 from core.plan import Plan
-from pages.parts import live, shell
+from pages.parts import live, search, shell
 from pages.parts.words import duration, percent, say
 
 _GROUPS = {
@@ -69,11 +70,12 @@ def _card(entry: Backbone, chosen: bool) -> None:
         st.button(label, key=f"fetch-{entry.name}", on_click=fetch, disabled=busy, width="stretch")
         return
     label = say("used") if chosen else say("use")
-    st.button(label, key=f"use-{entry.name}", disabled=chosen, on_click=_use, args=(entry.name,), width="stretch")
+    values = ({"backbone": entry.name},)
+    st.button(label, key=f"use-{entry.name}", disabled=chosen, on_click=_use, args=values, width="stretch")
 
 
-def _use(name: str) -> None:
-    st.session_state[_key("backbone")] = name
+def _use(values: Mapping[str, Any]) -> None:
+    st.session_state.update({_key(name): value for name, value in values.items()})
     st.session_state.pop(_key("fine_tune_blocks"), None)
 
 
@@ -118,7 +120,8 @@ def _start(chosen: Plan) -> None:
         st.session_state["already"] = True
 
 
-def _form() -> None:
+def _form() -> Plan | None:
+    """Everything to choose; answers what is chosen, if it is a plan."""
     suggested = plan.suggest(dial, sum(row.n for row in rows))
     base = suggested.with_(backbone=_backbones(suggested))
     summary = st.container()
@@ -126,15 +129,17 @@ def _form() -> None:
         chosen = base.with_(**_settings(base))
     except HeadstartError as error:
         shell.show(error)
-        return
+        return None
+    search.choices(found, chosen, sum(row.n for row in rows), busy)
     with summary:
         _consequences(chosen, sum(row.n for row in rows))
         label = say("train_again") if shell.finished(found) else say("start")
         begin = shell.attempt(lambda: _start(chosen))
         st.button(label, type="primary", key="start", on_click=begin, disabled=busy, width="stretch")
+    return chosen
 
 
-def _live() -> None:
+def _live(chosen: Plan | None) -> None:
     if job is None:
         shell.empty(say("live_empty"), say("live_empty_more"))
         return
@@ -148,13 +153,15 @@ def _live() -> None:
         if st.button(say("see_results"), type="primary", key="see", width="stretch"):
             shell.go("results", found)
     live.panel(found, job)
+    if job.kind in search.KINDS and not job.active:
+        search.outcome(job, chosen, _use)
 
 
 found = shell.project()
 rows = album.classes(shell.store(), found.id)
 job = jobs.latest(shell.store(), found.id)
 busy = job is not None and job.active
-if not busy and (job is None or job.kind == "intake" or job.state == "succeeded"):
+if not busy and (job is None or job.kind == "intake" or (job.state == "succeeded" and job.kind not in search.KINDS)):
     job = jobs.latest(shell.store(), found.id, "train")
 
 if len(rows) < 2:
@@ -165,6 +172,6 @@ else:
     left, right = st.columns([1, 1], gap="large")
     with left:
         dial = _dial()
-        _form()
+        settings = _form()
     with right:
-        _live()
+        _live(settings)

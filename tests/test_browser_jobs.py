@@ -110,3 +110,31 @@ def test_cancel_stops_a_training_and_go_on_finishes_it(page: Page, app: Server, 
     button(page, "Go on").click()
     browser.await_results(page)
     assert jobs.get(app.store, job.id).state == "succeeded"
+
+
+@pytest.mark.weights
+def test_comparing_backbones_ends_in_a_leaderboard_and_a_search_in_a_run(
+    chromium: Browser, tmp_path: Path, keras_home: Path
+) -> None:
+    home = tmp_path / "home"
+    try:
+        with browser.server(home, browser.free_port(), keras_home) as app, browser.tab(chromium, app.url) as page:
+            project = browser.try_sample(page, app.url)
+            browser.step(page, "Train")
+            button(page, "Compare backbones").click()
+            expect(page.get_by_text(re.compile(r"\(1 of 2\)"))).to_be_visible()
+            expect(page.get_by_text("Backbones compared")).to_be_visible(timeout=browser.TRAIN_S * 1000)
+            expect(page.get_by_text(re.compile("by more than chance|within the noise"))).to_be_visible()
+            names = {str((run.result or {})["backbone"]) for run in app.store.runs(project)}
+            assert names == {"Starter", "MobileNetV2"}
+            button(page, "Find the best head settings").click()
+            expect(page.get_by_text("Trying settings of the head")).to_be_visible(timeout=60_000)
+            expect(page.get_by_text("Head settings tried")).to_be_visible(timeout=browser.TRAIN_S * 1000)
+            job = jobs.latest(app.store, project, "search")
+            assert job is not None and job.state == "succeeded"
+            (told,) = [event.facts for event in jobs.events(app.store, job.id) if event.kind == "search"]
+            assert app.store.is_whole(told["run"])
+            browser.step(page, "Results")
+            expect(page.get_by_text(re.compile(r"Right on \d+ of \d+ pictures"))).to_be_visible()
+    finally:
+        browser.stop_workers(home)

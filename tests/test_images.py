@@ -565,21 +565,54 @@ def test_the_hash_of_pixels_is_that_of_any_lossless_format_and_differs_with_the_
     assert images.answer({}, encoded(wide))[0]["pixels"] != images.answer({}, encoded(tall))[0]["pixels"]
 
 
-def test_the_answer_to_a_size_is_the_resized_picture() -> None:
-    answer, body = images.answer({"size": 24}, png(3))
+def squares(folder: Path, size: int, *asked: tuple[bytes, int]) -> list[NDArray[np.uint8]]:
+    """What a child answers for files with these bytes, each as a view of it."""
+    pairs = []
+    for number, (data, view) in enumerate(asked):
+        (folder / str(number)).write_bytes(data)
+        pairs.append([str(folder / str(number)), view])
+    answer, body = images.answer({"squares": pairs, "size": size}, b"")
     assert answer == {}
-    assert body == images.resize(np.asarray(noise(12, 12, 3)), 24).tobytes()
+    return list(np.frombuffer(body, np.uint8).reshape(-1, size, size, 3))
 
 
-def test_an_altered_view_is_the_same_each_time_and_differs_by_number_and_by_picture() -> None:
-    question = {"size": 12, "view": 1}
-    first = images.answer(question, png(0))[1]
-    assert images.answer(question, png(0))[1] == first
-    assert images.answer({"size": 12, "view": 2}, png(0))[1] != first
-    assert images.answer({"size": 12}, png(0))[1] == np.asarray(noise(12, 12)).tobytes()
-    plain = Image.new("RGB", (12, 12), (100, 100, 100))
-    other = encoded(plain, "PNG", compress_level=1), encoded(plain, "BMP")
-    assert images.answer(question, other[0])[1] != images.answer(question, other[1])[1]
+def test_the_answer_to_squares_are_the_resized_pictures_in_order(tmp_path: Path) -> None:
+    first, second = squares(tmp_path, 24, (png(3), 0), (png(5), 0))
+    np.testing.assert_array_equal(first, images.resize(np.asarray(noise(12, 12, 3)), 24))
+    np.testing.assert_array_equal(second, images.resize(np.asarray(noise(12, 12, 5)), 24))
+
+
+def test_an_altered_view_is_the_same_each_time_and_differs_by_number_and_by_picture(tmp_path: Path) -> None:
+    plain, first, again, second = squares(tmp_path, 12, (png(0), 0), (png(0), 1), (png(0), 1), (png(0), 2))
+    np.testing.assert_array_equal(plain, np.asarray(noise(12, 12)))
+    np.testing.assert_array_equal(first, again)
+    assert (first != plain).any() and (first != second).any()
+    color = Image.new("RGB", (12, 12), (100, 100, 100))
+    one, other = squares(tmp_path, 12, (encoded(color, "PNG", compress_level=1), 1), (encoded(color, "BMP"), 1))
+    assert (one != other).any()
+
+
+@pytest.mark.parametrize("factor", [2, 3, 4, 6])
+def test_a_large_jpeg_is_read_at_a_reduced_size_within_the_stated_tolerance(factor: float) -> None:
+    rng = np.random.default_rng(7)
+    width, height = int(96 * factor * 4 / 3), 96 * factor
+    soft = Image.fromarray(rng.integers(0, 256, (9, 12, 3), dtype=np.uint8)).resize(
+        (width, height), Image.Resampling.BICUBIC
+    )
+    grain = rng.integers(-6, 7, (height, width, 1))
+    data = encoded(Image.fromarray(np.clip(np.asarray(soft) + grain, 0, 255).astype(np.uint8)), "JPEG", quality=90)
+    reduced, whole = images.square(data, 96), images.resize(images.decode(data).pixels, 96)
+    difference = np.abs(reduced.astype(int) - whole)
+    assert difference.mean() < 1.5 and difference.max() <= 30
+    assert (difference.max() > 0) == (factor >= 4)  # below, half of the size would be less than twice the square
+
+
+def test_a_profile_that_is_srgb_already_changes_nothing_and_another_does() -> None:
+    picture = noise(30, 20)
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    same = images.decode(encoded(picture, "PNG", icc_profile=srgb)).pixels
+    np.testing.assert_array_equal(same, np.asarray(picture))
+    assert images._to_srgb(srgb, "RGB") is None
 
 
 def test_a_picture_that_needs_more_memory_than_there_is_costs_only_itself() -> None:

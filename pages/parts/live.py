@@ -12,7 +12,7 @@ from core.curves import History
 from core.errors import HeadstartError
 from core.jobs import Job
 from core.store import Project
-from pages.parts import shell
+from pages.parts import search, shell
 from pages.parts.words import duration, plain, say
 
 _TICK_S = 1.0
@@ -62,14 +62,20 @@ def _active(job_id: str) -> Job:
 def _draw(job: Job) -> None:
     events = jobs.events(shell.store(), job.id)
     if job.active:
+        if job.kind == "compare":
+            search.progress(job)
         st.progress(_share(job), text=_step_text(job))
-        past = [event.key for event in events if event.kind == "stage" and event.key != job.stage]
+        begun = max((event.number for event in events if event.kind == "run"), default=0)  # the run it is at
+        stages = [event.key for event in events if event.kind == "stage" and event.number > begun]
+        past = [name for name in stages if name != job.stage]
         st.caption("  ".join(f":material/check: {messages.STAGES[name]}" for name in past))
     elif job.state in ("failed", "cancelled"):
         _stopped(job)
     if job.kind == "train":
         rows = [event.facts for event in events if event.kind == "epoch"]
         curves([r for r in rows if r["stage"] == "head"], [r for r in rows if r["stage"] == "fine_tune"])
+    if job.kind in search.KINDS:
+        return  # the notes belong to its runs
     for event in events:
         if event.kind == "note":
             st.markdown(plain(messages.note(event.facts["code"], event.facts["values"])))

@@ -57,7 +57,13 @@ def step_states(found: Project) -> dict[str, str]:
     after = "done" if done else "empty"
     return {
         "data": "running" if active == "intake" else "done" if rows else "ready",
-        "train": "running" if active == "train" else "done" if done else "ready" if trainable else "empty",
+        "train": "running"
+        if active in ("train", "compare", "search")
+        else "done"
+        if done
+        else "ready"
+        if trainable
+        else "empty",
         "results": after,
         "demo": "ready" if done else "empty",
         "export": "ready" if done else "empty",

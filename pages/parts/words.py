@@ -139,6 +139,59 @@ WORDS = {
     ),
     "refit_score": "Right on {correct} of {n} val pictures: **{score}**, likely between {low} and {high}. {seconds} s.",
     "refit_linear": "Shown for a linear head on frozen features; hidden neurons and fine-tuning need a training.",
+    "choose": "Let Headstart choose",
+    "choose_help": (
+        "The backbone stays frozen in both. Val pictures decide; test pictures are never looked at for it. What is "
+        "trained appears in *Results* like any other run."
+    ),
+    "compare_which": "Backbones to compare",
+    "compare": "Compare backbones",
+    "compare_one": "Only one backbone is on this machine. Get another one above to compare.",
+    "compare_few": "Choose at least two.",
+    "search": "Find the best head settings",
+    "choose_times": "Comparing takes about {compare}; {tries} head settings on {backbone} about {search}.",
+    "choose_time": "Trying {tries} head settings on {backbone} takes about {search}.",
+    "compare_at": "**{backbone}** ({n} of {total})",
+    "leaderboard": "Backbones compared",
+    "leaderboard_help": "The same head on each backbone, the best first.",
+    "val_right": "Val",
+    "val_right_help": "The share of val pictures that were right, and where it lies in 95 of 100 cases (Wilson).",
+    "between": "{score} ({low}\u2011{high})",
+    "ms": "ms each",
+    "ms_help": "Milliseconds from a picture's file to its features, as measured on this machine.",
+    "megabytes": "MB",
+    "megabytes_help": "Size of the weights.",
+    "extraction": "Extraction",
+    "extraction_help": (
+        "Looking at each picture (and altered copy) once. Cached: that was done before, and took no time now."
+    ),
+    "extracted": "{time} for {n}",
+    "cached": "cached",
+    "compare_clear": "**{best}** is better than {second} by more than chance.",
+    "compare_close": (
+        "**{best}** is ahead, but {second} is within the noise: with so few val pictures either may be the better one."
+    ),
+    "use_best": "Use {backbone}",
+    "tries": "Head settings tried",
+    "tries_help": (
+        "The best five. All had a short training, the best of them a full one. The best of many looks a little better "
+        "than it is; the score on test pictures is the honest one."
+    ),
+    "neurons": "Neurons",
+    "none": "none",
+    "dropout": "Dropout",
+    "regularization": "Regularization",
+    "rate": "Rate",
+    "search_same": "Your present settings are the best of {tries}: **{best}** of the val pictures right.",
+    "search_only": "The best of {tries} settings has **{best}** of the val pictures right; yours could not be trained.",
+    "search_clear": "The best has **{best}** of the val pictures right, yours {mine}: better by more than chance.",
+    "search_close": (
+        "The best has **{best}** of the val pictures right, yours {mine}. That is within the noise: yours may be as "
+        "good."
+    ),
+    "search_run": "The best was trained as a run: right on {score} of {n} test pictures. It is in *Results*.",
+    "search_run_no_test": "The best was trained as a run. It is in *Results*.",
+    "use_settings": "Use the best settings",
     "start": "Start training",
     "train_again": "Train again",
     "time_s": "{n}\u00a0s",
@@ -151,6 +204,12 @@ WORDS = {
     "train_failed": "The training stopped",
     "train_died": "The training was interrupted",
     "train_cancelled": "The training was cancelled",
+    "compare_failed": "The comparison stopped",
+    "compare_died": "The comparison was interrupted",
+    "compare_cancelled": "The comparison was cancelled",
+    "search_failed": "The search stopped",
+    "search_died": "The search was interrupted",
+    "search_cancelled": "The search was cancelled",
     "download_failed": "The download stopped",
     "download_died": "The download was interrupted",
     "download_cancelled": "The download was cancelled",

@@ -1,0 +1,133 @@
+"""The two jobs that choose for the user, in real worker processes."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from core import jobs, search
+from core.plan import Plan
+from core.search import Scored
+from core.store import Store
+from tests.conftest import wait
+
+# One backbone is enough to see two runs: they differ in the head.
+PLANS = (Plan(epochs=5), Plan(epochs=6))
+
+
+@pytest.fixture
+def project(store: Store, shapes: Path) -> str:
+    key = store.add_project("p").id
+    assert wait(store, jobs.start(store, key, "intake", {"path": str(shapes), "batch": "b"})).state == "succeeded"
+    return key
+
+
+def stages(store: Store, job: jobs.Job) -> list[str]:
+    return [event.key for event in jobs.events(store, job.id) if event.kind == "stage"]
+
+
+def kill_when(store: Store, job: jobs.Job, stage: str, run_id: str | None = None) -> jobs.Job:
+    """Kill the worker once it is in a stage (and a run is finished), and answer the failed job."""
+    import psutil
+
+    while (now := jobs.get(store, job.id)).stage != stage or (run_id and store.run(run_id).result is None):
+        assert now.active, jobs.log_path(store, job.id).read_text()
+    (worker,) = [p.pid for p in psutil.process_iter(["cmdline"]) if job.id in (p.info["cmdline"] or [])]
+    os.kill(worker, signal.SIGKILL)
+    job = wait(store, job, 10)
+    assert job.state == "failed"
+    return job
+
+
+def test_a_comparison_trains_one_ordinary_whole_run_for_each_plan(store: Store, project: str) -> None:
+    job = wait(store, jobs.compare(store, project, PLANS))
+    assert job.state == "succeeded" and job.run_id is None
+    runs = [store.run(key) for key in job.params["runs"]]
+    assert [Plan.from_dict(run.plan) for run in runs] == list(PLANS)
+    for run in runs:
+        assert run.result is not None and run.result["test_n"] == 6 and jobs.is_finished(store, run)
+        assert set(store.artifacts(run.id)) >= {"model.keras", "model.tflite", "head.npz", "model.json"}
+    first, second = (run.result["extracted"] for run in runs)
+    assert first["n"] == 36 and first["seconds"] > 0 and first["ms"] > 0
+    assert second == {"n": 0, "seconds": 0.0, "ms": first["ms"]}
+    assert jobs.train(store, project, PLANS[0]) == (runs[0], None)
+
+
+def test_a_comparison_that_was_killed_goes_on_with_the_next_run(store: Store, project: str) -> None:
+    job = jobs.compare(store, project, PLANS)
+    first, second = job.params["runs"]
+    job = kill_when(store, job, "save", first)
+    known, stamp = store.run(first), (store.folder(first) / "model.keras").stat().st_mtime_ns
+    job = wait(store, jobs.resume(store, job.id))
+    assert (job.state, job.attempt) == ("succeeded", 2)
+    assert store.run(first) == known and (store.folder(first) / "model.keras").stat().st_mtime_ns == stamp
+    assert jobs.is_finished(store, store.run(second))
+
+
+def test_cancelling_a_comparison_keeps_what_is_finished(store: Store, project: str) -> None:
+    job = jobs.compare(store, project, [PLANS[0], Plan(epochs=500, hidden_units=4096)])
+    first, second = job.params["runs"]
+    while store.run(first).result is None or jobs.get(store, job.id).stage != "head":
+        assert jobs.get(store, job.id).active
+    jobs.cancel(store, job.id)
+    assert wait(store, job, 20).state == "cancelled"
+    assert jobs.is_finished(store, store.run(first)) and store.run(second).result is None
+
+
+def test_a_backbone_that_cannot_be_trained_does_not_stop_the_others(
+    store: Store, project: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "keras" / "models"
+    folder.mkdir(parents=True)
+    (folder / "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5").write_bytes(b"not weights")
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    job = wait(store, jobs.compare(store, project, [Plan(backbone="VGG16", epochs=5), PLANS[0]]))
+    assert job.state == "succeeded"
+    broken, good = job.params["runs"]
+    told = {event.key: event.facts for event in jobs.events(store, job.id) if event.kind == "run"}
+    assert told[good] == {} and told[broken]["code"].startswith("weights_")
+    assert store.run(broken).result is None and jobs.is_finished(store, store.run(good))
+    alone = wait(store, jobs.compare(store, project, [Plan(backbone="VGG16", epochs=5)]))
+    assert alone.state == "failed" and alone.error is not None and alone.error["code"] == told[broken]["code"]
+
+
+def test_a_search_ranks_its_tries_and_trains_the_best_as_an_ordinary_run(store: Store, project: str) -> None:
+    job = wait(store, jobs.search(store, project, Plan(epochs=10)))
+    assert job.state == "succeeded", jobs.log_path(store, job.id).read_text()
+    (told,) = [event.facts for event in jobs.events(store, job.id) if event.kind == "search"]
+    ranked = [Scored.from_dict(values) for values in told["tries"]]
+    assert len(ranked) == search.TRIES and {found.n for found in ranked} == {6}
+    run = store.run(told["run"])
+    assert Plan.from_dict(run.plan) == ranked[0].plan and jobs.is_finished(store, run)
+    # The full training of the search is the training of the run: same settings, features and seed.
+    assert run.result["val_accuracy"] == pytest.approx(ranked[0].accuracy)
+    assert stages(store, job)[0] == "features" and "search" in stages(store, job)
+
+
+def test_a_search_that_was_killed_after_choosing_does_not_search_again(store: Store, project: str) -> None:
+    job = kill_when(store, jobs.search(store, project, Plan(epochs=10)), "save")
+    before = [event for event in jobs.events(store, job.id) if event.kind == "search" or event.key == "search"]
+    job = wait(store, jobs.resume(store, job.id))
+    assert job.state == "succeeded"
+    after = [event for event in jobs.events(store, job.id) if event.kind == "search" or event.key == "search"]
+    assert before == after and len(before) == 2
+
+
+def test_a_search_can_be_cancelled(store: Store, project: str) -> None:
+    job = jobs.search(store, project, Plan(epochs=500))
+    while jobs.get(store, job.id).stage != "search":
+        assert jobs.get(store, job.id).active
+    jobs.cancel(store, job.id)
+    assert wait(store, job, 20).state == "cancelled"
+    assert [run for run in store.runs(project) if run.result is not None] == []
+
+
+def test_starting_a_training_does_not_go_on_with_a_stopped_search(store: Store, project: str) -> None:
+    plan = Plan(epochs=5)
+    job = jobs.search(store, project, plan)
+    jobs.cancel(store, job.id)
+    wait(store, job, 20)
+    run, training = jobs.train(store, project, plan)
+    assert training is not None and training.kind == "train" and run.id == job.params["run"]
+    assert wait(store, training).state == "succeeded"

@@ -1,0 +1,93 @@
+"""What the training page says about comparisons and searches, in every state; the test plays the worker."""
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core import jobs
+from core.plan import Plan
+from core.search import Scored
+from core.store import Project, Store
+from tests.test_pages import visit
+
+BASE = Plan(epochs=20)  # the run that `trained` has
+
+
+@pytest.fixture
+def idle(tmp_path: Path, trained: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Store, Project]:
+    """A project with a finished run, whose jobs get no worker."""
+    monkeypatch.setattr(jobs, "WORKER", ["/bin/true"])
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "nothing"))
+    shutil.copytree(trained, tmp_path / "home")
+    store = Store(tmp_path / "home")
+    return store, store.projects()[0]
+
+
+@contextlib.contextmanager
+def worker(store: Store, job: jobs.Job) -> Iterator[jobs.Ticket]:
+    with jobs.claim(store, job.id) as ticket:
+        yield ticket
+
+
+def train_page(store: Store, project: Project) -> dict[str, Any]:
+    said: dict[str, Any] = visit(store.home, project.id, "train")["said"]["train"]
+    return said
+
+
+def search_says(store: Store, project: Project, mine: int, best: int) -> list[str]:
+    """The page after a search in which the own settings were right on `mine` and others on `best` of 100."""
+    job = jobs.search(store, project.id, BASE)
+    other = Scored(BASE.with_(hidden_units=64, dropout=0.3), best, 100, 0.3, 20)
+    tries = sorted([Scored(BASE, mine, 100, 0.4, 20), other], key=lambda found: -found.correct)
+    with worker(store, job) as ticket:
+        ticket.found("search", "", {"run": job.params["run"], "tries": [found.to_dict() for found in tries]})
+        ticket.succeed({}, {})
+    said = train_page(store, project)
+    assert "Use the best settings" in said["button"]
+    assert any("It is in *Results*" in text for text in said["caption"])
+    return [text for text in said["markdown"] if "val pictures right" in text]
+
+
+def test_the_section_offers_both_and_says_how_long_they_take(idle: tuple[Store, Project]) -> None:
+    said = train_page(*idle)
+    assert "Compare backbones" in said["button"] and "Find the best head settings" in said["button"]
+    assert "**Let Headstart choose**" in said["markdown"]
+    assert any(text.startswith("Trying 24 head settings on Starter takes about ") for text in said["caption"])
+
+
+def test_a_comparison_shows_where_it_is_and_then_a_leaderboard(idle: tuple[Store, Project]) -> None:
+    store, project = idle
+    job = jobs.compare(store, project.id, [BASE, Plan(backbone="VGG16", epochs=20)])
+    with worker(store, job) as ticket:
+        ticket.found("run", job.params["runs"][1], {})
+        ticket.stage("features", 36)
+        said = train_page(store, project)
+        assert "**VGG16** (2 of 2)" in said["markdown"] and "Cancel" in said["button"]
+        assert any(text.startswith(":material/check: Starter: 100 %") for text in said["caption"])
+        ticket.found("run", job.params["runs"][1], {"code": "memory_full", "values": {}})
+        ticket.succeed({}, {})
+    said = train_page(store, project)
+    assert "**Backbones compared**" in said["markdown"] and "Use Starter" in said["button"]
+    assert any("VGG16" in text and "memory" in text for text in said["warning"])
+
+
+def test_a_stopped_comparison_can_go_on_and_shows_what_it_has(idle: tuple[Store, Project]) -> None:
+    store, project = idle
+    job = jobs.compare(store, project.id, [BASE, BASE.with_(seed=1)])
+    jobs.cancel(store, job.id)
+    said = train_page(store, project)
+    assert said["info"] == ["The comparison was cancelled"]
+    assert "Go on" in said["button"] and "**Backbones compared**" in said["markdown"]
+
+
+def test_a_search_says_whether_its_best_is_better_than_chance(idle: tuple[Store, Project]) -> None:
+    (close,) = search_says(*idle, mine=90, best=93)
+    assert close.startswith("The best has **93 % (86\u201197)**") and "within the noise" in close
+    (clear,) = search_says(*idle, mine=60, best=93)
+    assert clear.endswith("better by more than chance.")
+    (same,) = search_says(*idle, mine=93, best=90)
+    assert same.startswith("Your present settings are the best of 2")
