@@ -1,7 +1,6 @@
 """Choose how to train, start, and watch."""
 
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import Any
 
 import streamlit as st
@@ -10,30 +9,8 @@ from core import album, backbones, jobs, plan
 from core.backbones import Backbone
 from core.errors import HeadstartError
 from core.plan import Plan
-from pages.parts import live, search, shell
+from pages.parts import drawer, live, refit, search, shell
 from pages.parts.words import duration, percent, say
-
-_GROUPS = {
-    "group_head": ("epochs", "learning_rate", "batch_size", "hidden_units", "dropout", "regularization"),
-    "group_tune": ("fine_tune_blocks", "fine_tune_epochs", "fine_tune_rate"),
-    "group_augment": ("augment",),
-    "group_advanced": ("pooling", "seed"),
-}
-_RATES = [1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2]
-_OPTIONS: dict[str, list[Any]] = {
-    "epochs": [5, 10, 20, 40, 60, 80, 120, 200],
-    "learning_rate": _RATES[2:],
-    "batch_size": [8, 16, 32, 64, 128],
-    "hidden_units": [0, 64, 128, 256, 512, 1024],
-    "dropout": [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6],
-    "regularization": [0.0, 5.0, 20.0, 50.0, 100.0, 200.0, 500.0],
-    "fine_tune_epochs": [3, 5, 10, 20, 40],
-    "fine_tune_rate": [1e-6, 3e-6, *_RATES[:5]],
-    "augment": [0, 1, 2, 4, 8],
-    "pooling": list(plan.POOLINGS),
-}
-_TITLES = {setting.name: setting.name.replace("_", " ").capitalize() for setting in fields(Plan)}
-_HELP = {setting.name: setting.metadata["help"] for setting in fields(Plan)}
 
 
 def _key(name: str) -> str:
@@ -83,30 +60,6 @@ def _fetch(entry: Backbone) -> None:
     jobs.start(shell.store(), found.id, "download", {"backbone": entry.name})
 
 
-def _settings(base: Plan) -> dict[str, Any]:
-    """Every setting as a slider that shows its default, in a drawer."""
-    values: dict[str, Any] = {}
-    with st.expander(say("all_settings"), icon=":material/tune:"):
-        for tab, names in zip(st.tabs([say(group) for group in _GROUPS]), _GROUPS.values(), strict=True):
-            with tab:
-                for name in names:
-                    values[name] = _slider(name, base)
-    return values
-
-
-def _slider(name: str, base: Plan) -> Any:
-    default = getattr(base, name)
-    common = {"key": _key(name), "help": _HELP[name], "persist_state": "session"}
-    if name == "seed":
-        return st.number_input(_TITLES[name], 0, 2**31 - 1, default, **common)
-    options = (
-        list(range(len(backbones.find(base.backbone).blocks) + 1)) if name == "fine_tune_blocks" else _OPTIONS[name]
-    )
-    if default not in options:
-        options = sorted([*options, default])
-    return st.select_slider(_TITLES[name], options, default, **common)
-
-
 def _consequences(chosen: Plan, n: int) -> None:
     head = say("head_hidden", n=chosen.hidden_units) if chosen.hidden_units else say("head_linear")
     words = {"backbone": chosen.backbone, "head": head, "time": duration(plan.estimate_s(chosen, n))}
@@ -126,7 +79,7 @@ def _form() -> Plan | None:
     base = suggested.with_(backbone=_backbones(suggested))
     summary = st.container()
     try:
-        chosen = base.with_(**_settings(base))
+        chosen = base.with_(**drawer.settings(base, _key))
     except HeadstartError as error:
         shell.show(error)
         return None
@@ -175,3 +128,5 @@ else:
         settings = _form()
     with right:
         _live(settings)
+        if settings is not None and not busy and shell.finished(found):
+            refit.panel(found, settings)

@@ -6,9 +6,11 @@ import random
 import struct
 import time
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image, ImageCms, PngImagePlugin
 
 from core import images, messages

@@ -1,0 +1,65 @@
+"""Every setting of a training as a slider that shows its default, in groups, in a drawer."""
+
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any
+
+import streamlit as st
+
+from core import backbones, engine, plan
+from core.plan import Plan
+from core.refit import SETTINGS
+from pages.parts.words import say
+
+_GROUPS = {
+    "group_head": ("epochs", "learning_rate", "batch_size", "hidden_units", "dropout", "regularization", "balance"),
+    "group_tune": ("fine_tune_blocks", "fine_tune_epochs", "fine_tune_rate"),
+    "group_augment": ("augment",),
+    "group_advanced": ("pooling", "precision", "seed"),
+}
+_RATES = [1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2]
+_OPTIONS: dict[str, list[Any]] = {
+    "epochs": [5, 10, 20, 40, 60, 80, 120, 200],
+    "learning_rate": _RATES[2:],
+    "batch_size": [8, 16, 32, 64, 128],
+    "hidden_units": [0, 64, 128, 256, 512, 1024],
+    "dropout": [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6],
+    "balance": [0.0, 0.25, 0.5, 0.75, 1.0],
+    "regularization": [0.0, 5.0, 20.0, 50.0, 100.0, 200.0, 500.0],
+    "fine_tune_epochs": [3, 5, 10, 20, 40],
+    "fine_tune_rate": [1e-6, 3e-6, *_RATES[:5]],
+    "augment": [0, 1, 2, 4, 8],
+    "pooling": list(plan.POOLINGS),
+    "precision": list(plan.PRECISIONS),
+}
+_TITLES = {setting.name: setting.name.replace("_", " ").capitalize() for setting in fields(Plan)}
+_TITLES |= {name: f"{_TITLES[name]} :material/bolt:" for name in SETTINGS}
+_HELP = {setting.name: setting.metadata["help"] for setting in fields(Plan)}
+
+
+def settings(base: Plan, key: Callable[[str], str]) -> dict[str, Any]:
+    """Every setting that was chosen; `key` names the widget of a setting, `base` has the defaults."""
+    values: dict[str, Any] = {}
+    with st.expander(say("all_settings"), icon=":material/tune:"):
+        for tab, names in zip(st.tabs([say(group) for group in _GROUPS]), _GROUPS.values(), strict=True):
+            with tab:
+                if set(names) & set(SETTINGS):
+                    st.caption(say("instant_note"))
+                for name in names:
+                    if name == "precision" and not engine.has_bfloat16():
+                        continue  # nothing to choose on this machine
+                    values[name] = _slider(name, base, key(name))
+    return values
+
+
+def _slider(name: str, base: Plan, key: str) -> Any:
+    default = getattr(base, name)
+    common = {"key": key, "help": _HELP[name], "persist_state": "session"}
+    if name == "seed":
+        return st.number_input(_TITLES[name], 0, 2**31 - 1, default, **common)
+    options = (
+        list(range(len(backbones.find(base.backbone).blocks) + 1)) if name == "fine_tune_blocks" else _OPTIONS[name]
+    )
+    if default not in options:
+        options = sorted([*options, default])
+    return st.select_slider(_TITLES[name], options, default, **common)
