@@ -17,12 +17,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3", "OPENBLAS_NUM_THREADS": "1"}  # as the workers have it
+
 import numpy as np
 import psutil
 from numpy.typing import NDArray
 from PIL import Image
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from core import backbones, engine, features, head, images, shelf
 from core.child import Children
@@ -31,7 +31,7 @@ from core.engine import Engine
 from core.features import Cache, Recipe, View
 from core.head import Labelled
 from core.intake import Facts, Received
-from core.plan import PRESETS, Plan
+from core.plan import Plan
 from core.predictor import Predictor
 from core.progress import Silent
 from core.refit import Refit
@@ -271,8 +271,7 @@ def heads(notes: list[str]) -> Numbers:
     train, val = Labelled(rows[:2_000], targets[:2_000]), Labelled(rows[2_000:], targets[2_000:])
     numbers: Numbers = {}
     for name, units in (("head_vs_keras_fit", 0), ("hidden_head_vs_keras_fit", 1024)):
-        batch = PRESETS["mlp"].batch_size if units else 32
-        plan = Plan(epochs=20, hidden_units=units, batch_size=batch)
+        plan = Plan(epochs=20, hidden_units=units)
 
         def plain(units: int = units) -> float:
             hidden = [keras.layers.Dense(units, "relu")] if units else []

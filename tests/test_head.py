@@ -249,14 +249,16 @@ def test_a_step_is_that_of_adam_as_keras_takes_it() -> None:
         np.testing.assert_allclose(ours, np.asarray(variable), atol=1e-5)
 
 
-def test_large_layers_are_updated_in_tiles_to_the_same_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_layers_are_updated_by_several_threads_to_the_same_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(6)
     train = Labelled(rng.normal(size=(60, 150)).astype(np.float32), rng.integers(0, 3, 60))
     plan = Plan(hidden_units=70, epochs=3)
-    tiled = head.fit(train, train, 3, plan, Silent()).head
-    monkeypatch.setattr(head, "_TILE", 10_000)
+    monkeypatch.setattr(head, "_SMALL", 100)
+    monkeypatch.setattr(head, "_CORES", 3)
+    shared = head.fit(train, train, 3, plan, Silent()).head
+    monkeypatch.setattr(head, "_CORES", 1)
     whole = head.fit(train, train, 3, plan, Silent()).head
-    for (kernel, bias), (expected, expected_bias) in zip(tiled.layers, whole.layers, strict=True):
+    for (kernel, bias), (expected, expected_bias) in zip(shared.layers, whole.layers, strict=True):
         np.testing.assert_allclose(kernel, expected, atol=1e-5)
         np.testing.assert_allclose(bias, expected_bias, atol=1e-5)
 

@@ -12,7 +12,7 @@ from core.refit import SETTINGS
 from pages.parts.words import say
 
 _GROUPS = {
-    "group_head": ("epochs", "learning_rate", "batch_size", "hidden_units", "dropout", "regularization", "balance"),
+    "group_head": ("regularization", "balance", "epochs", "learning_rate", "batch_size", "hidden_units", "dropout"),
     "group_tune": ("fine_tune_blocks", "fine_tune_epochs", "fine_tune_rate"),
     "group_augment": ("augment",),
     "group_advanced": ("pooling", "precision", "seed"),

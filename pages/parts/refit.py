@@ -49,11 +49,14 @@ def _show(answer: Answer, chosen: Plan) -> None:
     st.markdown(
         say(
             "refit_score", score=percent(val.accuracy), correct=val.correct, n=val.n, low=round(low * 100),
-            high=percent(high), seconds=f"{answer.seconds:.1f}",
+            high=percent(high),
         )
     )  # fmt: skip
-    if chosen.hidden_units or chosen.fine_tune_blocks:
-        st.caption(say("refit_linear"))
+    st.caption(
+        say("refit_linear")
+        if chosen.hidden_units or chosen.fine_tune_blocks
+        else say("refit_time", seconds=f"{answer.seconds:.1f}")
+    )
     colors = charts.DARK if shell.dark() else charts.LIGHT
     figure = charts.confusion(val, colors, {"actual": say("actual"), "predicted": say("predicted")})
     st.plotly_chart(figure, key="refit-matrix", theme=None, config={"displayModeBar": False}, alt=say("refit"))

@@ -130,14 +130,14 @@ WORDS = {
     "group_tune": "Fine-tuning",
     "group_augment": "Augmentation",
     "group_advanced": "Advanced",
-    "instant": "Answers at once, on the right",
     "instant_note": ":material/bolt: answers at once, in *What if* on this page; the other settings need a training.",
     "refit": "What if",
     "refit_help": (
         "The linear head with these settings, solved exactly on the features that are here already. Move "
         "*Regularization* or *Balance* in *All settings* and see what it does; it is measured on the val pictures."
     ),
-    "refit_score": "Right on {correct} of {n} val pictures: **{score}**, likely between {low} and {high}. {seconds} s.",
+    "refit_score": "Right on {correct} of {n} val pictures: **{score}**, likely between {low} and {high}.",
+    "refit_time": "Solved exactly in {seconds}\u00a0s.",
     "refit_linear": "Shown for a linear head on frozen features; hidden neurons and fine-tuning need a training.",
     "choose": "Let Headstart choose",
     "choose_help": (
@@ -319,7 +319,7 @@ def plain(text: str) -> str:
 
 def percent(share: float | None) -> str:
     """0.934 -> 93 %."""
-    return "-" if share is None else f"{share * 100:.0f} %"
+    return "-" if share is None else f"{share * 100:.0f}\u00a0%"
 
 
 def duration(seconds: float) -> str:
