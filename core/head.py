@@ -8,7 +8,7 @@ standardization into the first layer.
 import io
 import itertools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -28,9 +28,10 @@ Array = NDArray[np.float32]
 _BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-7
 # A channel that never varies carries nothing; without a floor it would be blown up to noise.
 _SMALLEST_DEVIATION = 1e-3
-# Large layers are updated by all cores, a share of the rows each; workers keep BLAS itself to one thread, since several
-# wait for each other when the machine does anything else. For fewer weights threads cost more than they bring.
+# Large layers are divided among all cores; workers keep BLAS itself to one thread, since several wait for each other
+# when the machine does anything else. For fewer weights threads cost more than they bring.
 _CORES = os.cpu_count() or 1
+_POOL = ThreadPoolExecutor(_CORES)
 _SMALL = 100_000
 # Rows looked at at once when it does not matter how many: 20 MB of them.
 _PART = 4096
@@ -234,7 +235,7 @@ class _Trainer:
         if not plan.hidden_units:
             self.layers = [(np.zeros_like(kernel), bias) for kernel, bias in self.layers]
         self.moments = [tuple(np.zeros_like(a) for a in (k, b, k, b)) for k, b in self.layers]
-        self.pool = ThreadPoolExecutor(_CORES)
+        self.scratch = [(np.empty_like(kernel), np.empty_like(kernel)) for kernel, _ in self.layers]
         self.pull = np.float32(plan.regularization / n * (0.01 if plan.hidden_units else 1.0))
 
     def epoch(self, x: Matrix, targets: NDArray[np.int64], epoch: int, progress: Progress) -> dict[str, float]:
@@ -275,9 +276,7 @@ class _Trainer:
         for layer, x, delta in zip(range(len(self.layers)), inputs, deltas, strict=False):
             kernel, bias = self.layers[layer]
             update = partial(self._update, layer, x, delta, scale)
-            n = _CORES if kernel.size > _SMALL else 1
-            shares = [slice(len(kernel) * i // n, len(kernel) * (i + 1) // n) for i in range(n)]
-            list(self.pool.map(update, shares) if n > 1 else map(update, shares))
+            _divided(update, len(kernel), kernel.size)
             _, m, _, v = self.moments[layer]
             _move(bias, delta.sum(axis=0), m, v, scale)
 
@@ -285,9 +284,12 @@ class _Trainer:
         """A step for some rows of a kernel."""
         kernel = self.layers[layer][0][rows]
         m, _, v, _ = self.moments[layer]
-        gradient = x[:, rows].T @ delta
+        # Into memory that is there: fresh memory of this size costs as much as the multiplication.
+        gradient, penalty = (array[rows] for array in self.scratch[layer])
+        np.matmul(x[:, rows].T, delta, out=gradient)
         if self.pull:
-            gradient += self.pull * kernel
+            np.multiply(kernel, self.pull, out=penalty)
+            gradient += penalty
         _move(kernel, gradient, m[rows], v[rows], scale)
 
 
@@ -310,6 +312,19 @@ def _move(weight: Array, gradient: Array, m: Array, v: Array, scale: np.float32)
     weight -= gradient
 
 
+def _divided(work: Callable[[slice], object], length: int, size: int) -> None:
+    """Do work on all of a length, each core on a share of it when there are many weights."""
+    n = _CORES if size > _SMALL else 1
+    shares = [slice(length * i // n, length * (i + 1) // n) for i in range(n)]
+    list(_POOL.map(work, shares) if n > 1 else map(work, shares))
+
+
+def _product(x: Array, kernel: Array) -> Array:
+    result = np.empty((len(x), kernel.shape[1]), np.float32)
+    _divided(lambda columns: np.matmul(x, kernel[:, columns], out=result[:, columns]), kernel.shape[1], kernel.size)
+    return result
+
+
 def _glorot(rng: np.random.Generator, inputs: int, outputs: int) -> tuple[Array, Array]:
     bound = np.sqrt(6 / (inputs + outputs))
     kernel = rng.uniform(-bound, bound, (inputs, outputs)).astype(np.float32)
@@ -320,7 +335,7 @@ def _forward(layers: Sequence[tuple[Array, Array]], x: Array) -> list[Array]:
     """The input of each layer, then the logits."""
     values: list[Any] = [x]
     for i, (kernel, bias) in enumerate(layers):
-        y = values[-1] @ kernel + bias
+        y = _product(values[-1], kernel) + bias
         values.append(y if i == len(layers) - 1 else np.maximum(y, 0))
     return values
 

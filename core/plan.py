@@ -113,9 +113,10 @@ def _check(setting: Field[Any], value: Any) -> None:
 
 PRESETS: Mapping[str, Plan] = {
     "linear": Plan(),
-    "mlp": Plan(hidden_units=256, dropout=0.3),
+    # Larger batches pass over the many weights of a hidden layer half as often, at the same val accuracy.
+    "mlp": Plan(hidden_units=256, dropout=0.3, batch_size=64),
     # VGG16, Flatten, Dense(1024, relu), softmax: the recipe of most textbooks.
-    "textbook": Plan(backbone="VGG16", pooling="flatten", hidden_units=1024, epochs=20),
+    "textbook": Plan(backbone="VGG16", pooling="flatten", hidden_units=1024, epochs=20, batch_size=64),
 }
 
 DIALS = ("fast", "balanced", "best")

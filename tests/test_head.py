@@ -176,7 +176,7 @@ def test_every_epoch_is_reported_with_the_scores_of_the_history() -> None:
 def gradients(monkeypatch: pytest.MonkeyPatch) -> list[NDArray[np.float32]]:
     """The gradients of the last steps, kernel and bias of each layer; no step is taken."""
     kept: list[NDArray[np.float32]] = []
-    monkeypatch.setattr(head, "_move", lambda weight, gradient, *rest: kept.append(gradient))
+    monkeypatch.setattr(head, "_move", lambda weight, gradient, *rest: kept.append(gradient.copy()))
     return kept
 
 
