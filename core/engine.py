@@ -35,11 +35,13 @@ _WORTH_A_TRIAL = 5_000
 
 
 class Engine:
-    """A loaded network for square pictures of `size` px. Pictures are divided among streams that work side by side."""
+    """A loaded network for square pictures of `size` px. Pictures are divided among streams that work side by side;
+    `batch` is how many to give at once when there are many."""
 
-    def __init__(self, name: str, size: int, streams: Sequence[Stream]) -> None:
+    def __init__(self, name: str, size: int, streams: Sequence[Stream], batch: int = 16) -> None:
         self.name = name
         self.size = size
+        self.batch = batch
         self._streams = streams
         self._pool = ThreadPoolExecutor(len(streams))
 

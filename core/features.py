@@ -31,8 +31,7 @@ from core.settings import LIMITS
 Array = NDArray[np.float32]
 
 SHARD_ROWS = 256
-# Pictures given to the engine at once, and decoded meanwhile.
-_BATCH = 16
+# Pictures that are decoded while the engine works.
 _AHEAD = 64
 # Pictures in one question to a child.
 _ASKED = 8
@@ -212,8 +211,8 @@ def extract(cache: Cache, engine: Engine, pictures: shelf.Shelf, views: Sequence
         for start in range(0, len(missing), SHARD_ROWS):
             shard = missing[start : start + SHARD_ROWS]
             values = []
-            for first in range(0, len(shard), _BATCH):
-                pixels = list(itertools.islice(decoded, min(_BATCH, len(shard) - first)))
+            for first in range(0, len(shard), engine.batch):
+                pixels = list(itertools.islice(decoded, min(engine.batch, len(shard) - first)))
                 values.append(engine.run(np.stack(pixels)))
                 progress.tick(len(pixels))
             cache.add(shard, np.concatenate(values))

@@ -10,7 +10,7 @@ import math
 import shutil
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from core.backbones import Block
 from core.boundary import Computed
 from core.child import Children
 from core.dataset import PARTS, Dataset
+from core.engine import Engine
 from core.errors import HeadstartError
 from core.evaluation import Evaluation
 from core.features import Cache, Recipe, View, decode, extract
@@ -37,6 +38,8 @@ TOLERANCE = 1e-3
 _CHECKED = 64
 # Fewer pictures take so little time that starting up counts.
 _MEASURABLE = 50
+# Where Linux shows the first NVIDIA GPU.
+_GPU = Path("/dev/nvidia0")
 _PHASES = ("features", "head", "fine_tune", "evaluate")
 
 
@@ -120,18 +123,18 @@ class Training:
         caches: dict[str, Cache] = {}
         for recipe, names in parts.items():
             views = [view for part in names for view in self._views(part)]
-            caches |= dict.fromkeys(names, self._extract("features", recipe, views, self._converted))
+            caches |= dict.fromkeys(names, self._extract("features", recipe, views))
         return caches
 
-    def _extract(self, stage: str, recipe: Recipe, views: list[View], network: Callable[[Recipe], Path]) -> Cache:
+    def _extract(self, stage: str, recipe: Recipe, views: list[View], after: str | None = None) -> Cache:
         cache = Cache(self.store.home / "features", recipe)
         missing = len(cache.missing(views))
         if missing:
-            path = network(recipe)
+            loaded = self._engine(recipe, after, missing)
             self.ticket.stage(stage, len(views))
             self.ticket.tick(len(views) - missing)
             started = time.monotonic()
-            extract(cache, engine.load(path, recipe.computed_in, missing), self.store.pictures, views, self.ticket)
+            extract(cache, loaded, self.store.pictures, views, self.ticket)
             if stage == "features":
                 self._measured(missing, time.monotonic() - started)
         return cache
@@ -148,19 +151,32 @@ class Training:
     def _speed_path(self) -> Path:
         return self.store.home / "networks" / f"{self._recipe('train').key}.json"
 
+    def _engine(self, recipe: Recipe, after: str | None, n_pictures: int) -> Engine:
+        """What computes a recipe: Keras on a GPU, elsewhere the converted network."""
+        if _GPU.exists():  # only then is it worth to import TensorFlow for this
+            from core.neural import inference
+
+            if inference.has_gpu():
+                return inference.engine(self._network.input, self._output(after))
+        return engine.load(self._converted(recipe, after), recipe.computed_in, n_pictures)
+
     def _converted(self, recipe: Recipe, after: str | None = None) -> Path:
         """The network that answers a recipe, converted once for all runs."""
         path = self.store.home / "networks" / f"{recipe.network}.tflite"
         if not path.is_file():
             self.ticket.stage("convert", 0)
-            from core.neural import export, networks
+            from core.neural import export
 
-            if after is None:
-                output = networks.pool(self._network.output, self.plan.pooling)
-            else:
-                output = self._network.get_layer(after).output
-            shelf.write(path, export.to_tflite(self._network.input, output))
+            shelf.write(path, export.to_tflite(self._network.input, self._output(after)))
         return path
+
+    def _output(self, after: str | None) -> Any:
+        """What the frozen network answers: the features, or the activations behind a layer."""
+        from core.neural import networks
+
+        if after is None:
+            return networks.pool(self._network.output, self.plan.pooling)
+        return self._network.get_layer(after).output
 
     @cached_property
     def _network(self) -> Any:
@@ -211,10 +227,10 @@ class Training:
         needed = row_bytes * len(Cache(self.store.home / "features", recipe).missing(train + val))
         room = boundary.room_bytes(self.store.home)
         if needed <= room:
-            cache = self._extract("boundary", recipe, train + val, lambda r: self._converted(r, after))
+            cache = self._extract("boundary", recipe, train + val, after)
             return self._labelled(cache, "train"), self._labelled(cache, "val")
         self._say("boundary_computed", needed_gb=needed / 1e9, room_gb=room / 1e9)
-        loaded = engine.load(self._converted(recipe, after), n_pictures=needed // row_bytes)
+        loaded = self._engine(recipe, after, needed // row_bytes)
         # They answer row numbers as an array does, and the tuner asks for no more.
         rows: list[Any] = [Computed(loaded, self.store.pictures, views, children) for views in (train, val)]
         return Labelled(rows[0], self._targets("train")), Labelled(rows[1], self._targets("val"))

@@ -3,7 +3,9 @@
     python -m tests.bench_accuracy DATA [--seeds 5] [--json]
 
 DATA holds the sets hymenoptera and sign-language-digits; MobileNetV2 is measured where KERAS_HOME has its weights.
-Each seed divides the pictures anew and trains through the command line, with everything else left alone.
+Each seed divides the pictures anew and trains through the command line, with everything else left alone. Beside that
+stand other settings, on the same parts: altered copies of each training picture, and training features in bfloat16
+(null where the machine has none); these heads are scored on float32 features, as the saved Keras model computes them.
 """
 
 import argparse
@@ -12,16 +14,20 @@ import io
 import json
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from core import backbones
+from core import backbones, engine, head
 from core.__main__ import main as command
-from core.dataset import Dataset
-from core.features import Cache, Recipe, View
+from core.dataset import PARTS, Dataset
+from core.features import Cache, Recipe, View, extract
+from core.head import Labelled
+from core.plan import Plan
+from core.progress import Silent
 from core.shelf import sha256
 from core.store import Store
 
@@ -52,6 +58,27 @@ def regression(folder: Path, backbone: str, store: Store) -> float:
     return float(model.fit(x["train"], y["train"]).score(x["test"], y["test"]))
 
 
+def variant(folder: Path, backbone: str, store: Store, **changes: Any) -> float:
+    """The test accuracy with other settings, on the parts of a run."""
+    entry, plan = backbones.find(backbone), Plan(backbone=backbone, **changes)
+    data = Dataset.from_bytes((folder / "dataset.json").read_bytes())
+    parts = {}
+    for part in PARTS:
+        precision, copies = (plan.precision, plan.augment) if part == "train" else ("float32", 0)
+        weights = sha256(backbones.weights_path(entry))
+        recipe = Recipe(weights, "average", entry.size, computed_in=precision)
+        cache = Cache(store.home / "features", recipe)
+        pictures = data.part(part).pictures
+        views = [View(p.id, number) for number in range(copies + 1) for p in pictures]
+        loaded = engine.load(store.home / "networks" / f"{recipe.network}.tflite", precision, len(views))
+        extract(cache, loaded, store.pictures, views, Silent())
+        targets = np.array([data.classes.index(p.label) for p in pictures])
+        parts[part] = Labelled(cache.read(views), np.tile(targets, copies + 1))
+    fitted = head.fit(parts["train"], parts["val"], len(data.classes), plan, Silent()).head
+    predicted = fitted.probabilities(parts["test"].features).argmax(axis=1)
+    return float((predicted == parts["test"].targets).mean())
+
+
 def measure(root: Path, seeds: int) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -63,6 +90,11 @@ def measure(root: Path, seeds: int) -> list[dict[str, object]]:
                 runs = [headstart(root / name, backbone, seed, store.home) for seed in range(seeds)]
                 rivals = [regression(path, backbone, store) for _, path in runs]
                 scores = [score for score, _ in runs]
+
+                def others(backbone: str = backbone, runs: Any = runs, **changes: Any) -> float:
+                    found = [variant(path, backbone, store, **changes) for _, path in runs]
+                    return round(float(np.mean(found)), 4)
+
                 rows.append(
                     {
                         "data": name,
@@ -71,6 +103,9 @@ def measure(root: Path, seeds: int) -> list[dict[str, object]]:
                         "mean": round(float(np.mean(scores)), 4),
                         "lowest": round(min(scores), 4),
                         "logistic_regression": round(float(np.mean(rivals)), 4),
+                        "augment_1": others(augment=1),
+                        "augment_3": others(augment=3),
+                        "bfloat16": others(precision="bfloat16") if engine.has_bfloat16() else None,
                     }
                 )
     return rows

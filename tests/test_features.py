@@ -27,7 +27,7 @@ RECIPE = Recipe("0" * 64, "average", 16)
 class MeanColor:
     """A network whose features are the mean red, green and blue; it counts the pictures it is shown."""
 
-    size = 16
+    size, batch = 16, 4
 
     def __init__(self) -> None:
         self.seen = 0
@@ -41,7 +41,6 @@ class MeanColor:
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(features, "SHARD_ROWS", 5)
-    monkeypatch.setattr(features, "_BATCH", 4)
 
 
 @pytest.fixture
