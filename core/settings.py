@@ -41,7 +41,7 @@ class Limits:
         default=20 << 30, metadata={"help": "Most bytes of cached features; those used longest ago go first."}
     )
     matrix_bytes: int = field(
-        default=256 << 20,
+        default=64 << 20,
         metadata={"help": "Larger tables of features are read from disk by rows, not held in memory."},
     )
     refit_pictures: int = field(default=20_000, metadata={"help": "Most pictures that are refitted while one waits."})

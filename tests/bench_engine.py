@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -68,12 +68,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="without 100,000 pictures, fewer turns: under 3 minutes")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--scale", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--alone", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.scale:
-        print(json.dumps(scale(options.scale)))
-        return 0
     notes: list[str] = []
+    if options.alone:
+        name, *arguments = options.alone
+        print(json.dumps([ALONE[name](*arguments, notes), notes]))
+        return 0
     with tempfile.TemporaryDirectory() as folder:
         numbers = measure(Path(folder), options.quick, notes)
     if options.json:
@@ -92,23 +93,25 @@ def measure(folder: Path, quick: bool, notes: list[str]) -> Numbers:
     """All numbers of ROWS; `notes` gets what a reader should know besides."""
     turns = 2 if quick else 4
     path = convert(folder)
-    photographs = draw_photographs(folder, 200 if quick else 400)
-    numbers: Numbers = {}
-    for part in (
-        lambda: throughput(path, turns, notes),
-        lambda: files(folder, path, photographs, turns, notes),
-        lambda: add_ten(folder, path),
-        lambda: heads(notes),
-        lambda: {"slider_refit_seconds": slider(folder)},
-        lambda: tuning(quick, notes),
-        lambda: predict(folder, path, photographs, notes),
-    ):
-        numbers |= part()
+    numbers = throughput(path, turns, notes) | heads(notes) | tuning(quick, notes)
+    numbers |= alone(notes, "files", str(path), str(turns))
+    numbers |= alone(notes, "add_ten", str(path))
+    numbers |= alone(notes, "slider")
+    numbers |= alone(notes, "predict", str(path))
     for name, n in (("1k", 1_000), ("10k", 10_000), ("100k", 100_000)):
-        found = {"rss_mb": None, "seconds_per_1k": None} if quick and n > 10_000 else in_a_process(n)
+        left_out = quick and n > 10_000
+        found: Numbers = {"rss_mb": None, "seconds_per_1k": None} if left_out else alone(notes, "scale", str(n))
         numbers[f"rss_mb_{name}"] = found["rss_mb"]
         numbers[f"seconds_per_1k_pictures_{name}"] = found["seconds_per_1k"]
     return numbers
+
+
+def alone(notes: list[str], *command: str) -> Numbers:
+    """A part in a process of its own, without TensorFlow, as workers and predictors are."""
+    call = [sys.executable, "-m", "tests.bench_engine", "--alone", *command]
+    numbers, said = json.loads(subprocess.run(call, stdout=subprocess.PIPE, text=True, check=True).stdout)
+    notes.extend(said)
+    return dict(numbers)
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -180,12 +183,28 @@ def throughput(path: Path, turns: int, notes: list[str]) -> Numbers:
     if "bfloat16" in rivals:
         notes.append(f"Cosine of bfloat16 features, lowest: {lowest(coarse, pixels, expected):.4f}.")
     notes.append("Pictures per second: " + ", ".join(f"{k} {len(pixels) / s:.0f}" for k, s in times.items()) + ".")
+    notes.append(
+        f"Ours computes {_GFLOP * len(pixels) / times['ours']:.0f} GFLOP/s; multiplying large matrices, which is what a "
+        f"processor does fastest, reaches {matrix_gflops():.0f} here."
+    )
     raw = min(value for name, value in times.items() if name.startswith("raw"))
     return {
         "features_vs_keras_predict": times["keras"] / times["ours"],
         "features_bf16_vs_keras_predict": times["keras"] / times["bfloat16"] if "bfloat16" in times else None,
         "features_vs_raw_engine": raw / times["ours"],
     }
+
+
+# Two for each of the 300 million multiplications and additions, https://arxiv.org/abs/1801.04381, table 4.
+_GFLOP = 0.6
+
+
+def matrix_gflops(n: int = 3_072) -> float:
+    """By TensorFlow, on all cores."""
+    import tensorflow as tf
+
+    a = tf.random.normal((n, n))
+    return 2e-9 * n**3 / fastest({"product": lambda: tf.matmul(a, a).numpy()}, 3)["product"]
 
 
 def lowest(loaded: Engine, pixels: NDArray[np.uint8], expected: NDArray[np.float32]) -> float:
@@ -215,9 +234,21 @@ def raw_engines(path: Path) -> dict[str, Callable[[NDArray[np.uint8]], object]]:
     return {f"raw LiteRT, batch {batch}": alone(batch) for batch in (1, 4, 8, 32)}
 
 
-def files(folder: Path, path: Path, views: Sequence[View], turns: int, notes: list[str]) -> Numbers:
+def in_a_folder(work: Callable[..., Numbers]) -> Callable[..., Numbers]:
+    """A part that gets a folder of its own first."""
+
+    def run(*arguments: Any) -> Numbers:
+        with tempfile.TemporaryDirectory() as folder:
+            return work(Path(folder), *arguments)
+
+    return run
+
+
+@in_a_folder
+def files(folder: Path, path: str, turns: str, notes: list[str]) -> Numbers:
     """From files to features, beside decoding alone and the engine alone, each with all cores."""
-    pictures, loaded = Shelf(folder / "pictures"), engine.load(path, n_pictures=len(views))
+    views = draw_photographs(folder, 400)
+    pictures, loaded = Shelf(folder / "pictures"), engine.load(Path(path), n_pictures=len(views))
     turn = 0
 
     def whole() -> None:
@@ -235,7 +266,7 @@ def files(folder: Path, path: Path, views: Sequence[View], turns: int, notes: li
                 "engine": lambda: loaded.run(pixels),
                 "whole": whole,
             },
-            turns,
+            int(turns),
         )
     n, bound = len(views), times["decoding"] + times["engine"]
     rates = ", ".join(f"{name} {n / value:.0f}" for name, value in times.items())
@@ -246,7 +277,8 @@ def files(folder: Path, path: Path, views: Sequence[View], turns: int, notes: li
     return {"files_vs_limit": max(times["decoding"], times["engine"]) / times["whole"]}
 
 
-def add_ten(folder: Path, path: Path) -> Numbers:
+@in_a_folder
+def add_ten(folder: Path, path: str, notes: list[str]) -> Numbers:
     """The first thousand, then ten more, each as a training does it: open the cache, load the engine, extract."""
     views = draw_photographs(folder, 1_010)
     pictures = Shelf(folder / "pictures")
@@ -254,7 +286,7 @@ def add_ten(folder: Path, path: Path) -> Numbers:
     def work(n: int) -> None:
         cache = Cache(folder / "ten", RECIPE)
         missing = cache.missing(views[:n])
-        features.extract(cache, engine.load(path, n_pictures=len(missing)), pictures, views[:n], Silent())
+        features.extract(cache, engine.load(Path(path), n_pictures=len(missing)), pictures, views[:n], Silent())
 
     first = seconds(lambda: work(1_000))
     return {"add_ten_fraction": seconds(lambda: work(1_010)) / first}
@@ -288,7 +320,7 @@ def heads(notes: list[str]) -> Numbers:
             return float(fitted.history[fitted.best_epoch - 1]["val_accuracy"])
 
         scores = {"keras": plain(), "ours": ours()}
-        times = fastest({"keras": plain, "ours": ours}, 1)
+        times = fastest({"keras": plain, "ours": ours}, 2)
         numbers[name] = times["keras"] / times["ours"]
         notes.append(
             f"Head with {units} neurons: ours {times['ours']:.2f} s, val accuracy {scores['ours']:.3f}; Keras "
@@ -297,7 +329,8 @@ def heads(notes: list[str]) -> Numbers:
     return numbers
 
 
-def slider(folder: Path) -> float:
+@in_a_folder
+def slider(folder: Path, notes: list[str]) -> Numbers:
     """The slower of two moves, regularization and balance, of a process that is warm. 2,000 train and val pictures."""
     store = Store(folder / "home")
     project = store.add_project("bench")
@@ -320,7 +353,7 @@ def slider(folder: Path) -> float:
     moves = (Plan(regularization=20.0), Plan(regularization=20.0, balance=1.0))
     slowest = max(seconds(lambda plan=plan: refit.fit(project.id, plan)) for plan in moves)
     refit.close()
-    return slowest
+    return {"slider_refit_seconds": slowest}
 
 
 def tuning(quick: bool, notes: list[str]) -> Numbers:
@@ -331,16 +364,17 @@ def tuning(quick: bool, notes: list[str]) -> Numbers:
     return {"fine_tune_vs_keras": min(found["times_faster"], found["times_faster_median"])}
 
 
-def predict(folder: Path, path: Path, views: Sequence[View], notes: list[str]) -> Numbers:
+@in_a_folder
+def predict(folder: Path, path: str, notes: list[str]) -> Numbers:
     """One photograph after the other in a warm process."""
     model = folder / "model"
     model.mkdir()
     rng = np.random.default_rng(4)
     layer = (rng.normal(size=(1280, 10)).astype(np.float32), np.zeros(10, np.float32))
-    (model / "model.tflite").write_bytes(path.read_bytes())
+    (model / "model.tflite").write_bytes(Path(path).read_bytes())
     (model / "head.npz").write_bytes(head.Head((layer,)).to_bytes())
     (model / "model.json").write_text(json.dumps({"classes": [str(i) for i in range(10)]}))
-    pictures = [Shelf(folder / "pictures").path(view.picture_id).read_bytes() for view in views[:200]]
+    pictures = [Shelf(folder / "pictures").path(view.picture_id).read_bytes() for view in draw_photographs(folder, 200)]
     with Predictor(model) as predictor:
         for data in pictures[:5]:
             predictor.predict(data)
@@ -351,30 +385,19 @@ def predict(folder: Path, path: Path, views: Sequence[View], notes: list[str]) -
     return {"predict_ms_p50": float(np.percentile(times, 50)), "predict_ms_p95": float(np.percentile(times, 95))}
 
 
-def in_a_process(n: int) -> dict[str, float]:
-    command = [sys.executable, "-m", "tests.bench_engine", "--scale", str(n)]
-    found: dict[str, float] = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    return found
-
-
-def scale(n: int) -> dict[str, float]:
-    """Extraction of n small pictures and a head on them, with a network of 32 px: time for 1,000 and highest memory."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        subprocess.run(
-            [sys.executable, "-c", _TINY, str(folder / "tiny.tflite")], check=True, stderr=subprocess.DEVNULL
-        )
-        pictures, views = Shelf(folder / "pictures"), draw_small(folder / "pictures", n)
-        cache = Cache(folder / "features", Recipe("tiny", "average", 32))
-        loaded = engine.load(folder / "tiny.tflite", n_pictures=2)
-        took = seconds(lambda: features.extract(cache, loaded, pictures, views, Silent()))
-        data = Labelled(cache.read(views), np.arange(n) % 10)
-        few = Labelled(cache.read(views[:500]), np.arange(500) % 10)
-        head.fit(data, few, 10, Plan(epochs=2), Silent())
-        return {
-            "rss_mb": highest_mb(),
-            "seconds_per_1k": took / n * 1_000,
-        }
+@in_a_folder
+def scale(folder: Path, count: str, notes: list[str]) -> Numbers:
+    """Extraction of small pictures and a head on them, with a network of 32 px: time for 1,000 and highest memory."""
+    n = int(count)
+    subprocess.run([sys.executable, "-c", _TINY, str(folder / "tiny.tflite")], check=True, stderr=subprocess.DEVNULL)
+    pictures, views = Shelf(folder / "pictures"), draw_small(folder / "pictures", n)
+    cache = Cache(folder / "features", Recipe("tiny", "average", 32))
+    loaded = engine.load(folder / "tiny.tflite", n_pictures=2)
+    took = seconds(lambda: features.extract(cache, loaded, pictures, views, Silent()))
+    data = Labelled(cache.read(views), np.arange(n) % 10)
+    few = Labelled(cache.read(views[:500]), np.arange(500) % 10)
+    head.fit(data, few, 10, Plan(epochs=2), Silent())
+    return {"rss_mb": highest_mb(), "seconds_per_1k": took / n * 1_000}
 
 
 def highest_mb() -> float:
@@ -409,6 +432,9 @@ def draw_small(root: Path, n: int) -> list[View]:
         path.rename(target)
         views.append(View(key))
     return views
+
+
+ALONE = {"files": files, "add_ten": add_ten, "slider": slider, "predict": predict, "scale": scale}
 
 
 if __name__ == "__main__":
