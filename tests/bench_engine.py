@@ -184,8 +184,8 @@ def throughput(path: Path, turns: int, notes: list[str]) -> Numbers:
         notes.append(f"Cosine of bfloat16 features, lowest: {lowest(coarse, pixels, expected):.4f}.")
     notes.append("Pictures per second: " + ", ".join(f"{k} {len(pixels) / s:.0f}" for k, s in times.items()) + ".")
     notes.append(
-        f"Ours computes {_GFLOP * len(pixels) / times['ours']:.0f} GFLOP/s; multiplying large matrices, which is what a "
-        f"processor does fastest, reaches {matrix_gflops():.0f} here."
+        f"Ours computes {_GFLOP * len(pixels) / times['ours']:.0f} GFLOP/s in float32; the product of large matrices, "
+        f"which is what a processor does fastest, reaches {matrix_gflops():.0f} here."
     )
     raw = min(value for name, value in times.items() if name.startswith("raw"))
     return {
