@@ -192,9 +192,9 @@ def _open(path: Path) -> tuple[NDArray[Any], list[bytes]]:
 
 
 def trim(root: Path, quota: int) -> None:
-    """Remove the shards that were used longest ago until all below `root` fit into `quota` bytes. Those used within the
-    last hour stay."""
-    shards = [(path.stat(), path) for path in root.glob("*/*.npy")]
+    """Remove the shards that were used longest ago (and what an older Headstart left) until all below `root` fit into
+    `quota` bytes. Those used within the last hour stay."""
+    shards = [(path.stat(), path) for path in root.glob("*/*") if path.is_file()]
     excess = sum(facts.st_size for facts, _ in shards) - quota
     for facts, path in sorted(shards, key=lambda pair: pair[0].st_mtime):
         if excess <= 0 or time.time() - facts.st_mtime < _IN_USE_S:
@@ -221,15 +221,19 @@ def extract(cache: Cache, engine: Engine, pictures: shelf.Shelf, views: Sequence
 def decode(children: Children, pictures: shelf.Shelf, views: Sequence[View], size: int) -> Iterator[images.Pixels]:
     """Each view as (size, size, 3), in order, some of the next being decoded meanwhile."""
 
-    def load(part: Sequence[View]) -> images.Pixels:
+    def ask(part: Sequence[View]) -> images.Pixels:
         question = {"squares": [[str(pictures.path(view.picture_id)), view.number] for view in part], "size": size}
+        _, data = children.ask(question)
+        return np.frombuffer(data, np.uint8).reshape(len(part), size, size, 3)
+
+    def load(part: Sequence[View]) -> images.Pixels:
         try:
-            _, data = children.ask(question)
+            return ask(part)
         except HeadstartError as error:
             if error.code != "child_died":
                 raise
-            _, data = children.ask(question)  # they were read once before: the machine was busy, try again
-        return np.frombuffer(data, np.uint8).reshape(len(part), size, size, 3)
+            # Each was read once before: together they were too much, or the machine was busy.
+            return np.concatenate([ask([view]) for view in part])
 
     parts = (views[start : start + _ASKED] for start in range(0, len(views), _ASKED))
     return itertools.chain.from_iterable(children.map(load, parts, ahead=_AHEAD // _ASKED))

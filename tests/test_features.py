@@ -8,6 +8,7 @@ import os
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from core import features
+from core.child import Children
 from core.dataset import Dataset, Picture
+from core.errors import HeadstartError
 from core.features import Cache, Recipe, Rows, View, extract, trim
 from core.progress import Cancelled, Recorder, Silent
 from core.settings import LIMITS
@@ -258,3 +261,23 @@ def test_reading_counts_as_use(tmp_path: Path) -> None:
     os.utime(path, (1, 1))
     cache.read([View("0" * 64)])
     assert time.time() - path.stat().st_mtime < 60
+
+
+def test_pictures_that_are_too_much_together_are_decoded_one_by_one(
+    tmp_path: Path, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    views = add_pictures(shelf, range(6))
+    asked: list[int] = []
+    ask = Children.ask
+
+    def limited(self: Children, question: dict[str, Any], body: bytes = b"") -> tuple[dict[str, Any], bytes]:
+        asked.append(len(question["squares"]))
+        if asked[-1] > 1:
+            raise HeadstartError("child_died")
+        return ask(self, question, body)
+
+    monkeypatch.setattr(Children, "ask", limited)
+    cache = Cache(tmp_path / "features", RECIPE)
+    extract(cache, MeanColor(), shelf, views, Silent())
+    assert asked == [6, 1, 1, 1, 1, 1, 1]
+    assert rows_of(cache, views) == [list(color(i)) for i in range(6)]
