@@ -67,7 +67,7 @@ def test_a_comparison_shows_where_it_is_and_then_a_leaderboard(idle: tuple[Store
         ticket.stage("features", 36)
         said = train_page(store, project)
         assert "**VGG16** (2 of 2)" in said["markdown"] and "Cancel" in said["button"]
-        assert any(text.startswith(":material/check: Starter: 100 %") for text in said["caption"])
+        assert any(text.startswith(":material/check: Starter: 100\u00a0%") for text in said["caption"])
         ticket.found("run", job.params["runs"][1], {"code": "memory_full", "values": {}})
         ticket.succeed({}, {})
     said = train_page(store, project)
@@ -86,7 +86,7 @@ def test_a_stopped_comparison_can_go_on_and_shows_what_it_has(idle: tuple[Store,
 
 def test_a_search_says_whether_its_best_is_better_than_chance(idle: tuple[Store, Project]) -> None:
     (close,) = search_says(*idle, mine=90, best=93)
-    assert close.startswith("The best has **93 % (86\u201197)**") and "within the noise" in close
+    assert close.startswith("The best has **93\u00a0% (86\u201197)**") and "within the noise" in close
     (clear,) = search_says(*idle, mine=60, best=93)
     assert clear.endswith("better by more than chance.")
     (same,) = search_says(*idle, mine=93, best=90)
