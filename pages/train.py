@@ -77,13 +77,14 @@ def _form() -> Plan | None:
     """Everything to choose; answers what is chosen, if it is a plan."""
     suggested = plan.suggest(dial, sum(row.n for row in rows))
     base = suggested.with_(backbone=_backbones(suggested))
-    summary = st.container()
+    summary, offers = st.container(), st.container()  # above the drawer: what they lead to is shown beside them
     try:
         chosen = base.with_(**drawer.settings(base, _key))
     except HeadstartError as error:
         shell.show(error)
         return None
-    search.choices(found, chosen, sum(row.n for row in rows), busy)
+    with offers:
+        search.choices(found, chosen, sum(row.n for row in rows), busy)
     with summary:
         _consequences(chosen, sum(row.n for row in rows))
         label = say("train_again") if shell.finished(found) else say("start")
