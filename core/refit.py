@@ -100,8 +100,12 @@ def _load(home: Path, rows: tuple[tuple[str, str, str], ...], source: tuple[str,
     backbone = backbones.find(name)
     if not changed:
         raise HeadstartError("refit_untrained", n=len(rows))
-    recipe = Recipe(shelf.sha256(backbones.weights_path(backbone)), pooling, backbone.size, computed_in=precision)
-    cache = Cache(home / "features", recipe)
+    weights = shelf.sha256(backbones.weights_path(backbone))
+    # As in a training: only what is learned from may be coarser than float32.
+    caches = {
+        part: Cache(home / "features", Recipe(weights, pooling, backbone.size, computed_in=computed_in))
+        for part, computed_in in (("train", precision), ("val", "float32"))
+    }
     classes = tuple(sorted({label for _, label, _ in rows}))
     parts = {part: [row for row in rows if row[2] == part] for part in ("train", "val")}
     views = {
@@ -110,7 +114,7 @@ def _load(home: Path, rows: tuple[tuple[str, str, str], ...], source: tuple[str,
     }
     if not views["val"]:
         raise HeadstartError("no_val_part")
-    missing = cache.missing(views["train"] + views["val"])
+    missing = [view for part in views for view in caches[part].missing(views[part])]
     if missing:
         raise HeadstartError("refit_untrained", n=len({view.picture_id for view in missing}))
     index = {label: i for i, label in enumerate(classes)}
@@ -118,6 +122,6 @@ def _load(home: Path, rows: tuple[tuple[str, str, str], ...], source: tuple[str,
     return _Data(
         classes,
         tuple(view.picture_id for view in views["val"]),
-        Labelled(cache.read(views["train"]), np.tile(targets["train"], copies + 1)),
-        Labelled(cache.read(views["val"]), targets["val"]),
+        Labelled(caches["train"].read(views["train"]), np.tile(targets["train"], copies + 1)),
+        Labelled(caches["val"].read(views["val"]), targets["val"]),
     )

@@ -104,6 +104,8 @@ def _live(chosen: Plan | None) -> None:
         st.success(
             f"{done} ({percent(result.get('test_accuracy'))}, {result.get('backbone')})", icon=":material/check_circle:"
         )
+        if shell.is_stale(shell.store().run(job.run_id)):
+            st.info(say("stale"), icon=":material/update:")
         if st.button(say("see_results"), type="primary", key="see", width="stretch"):
             shell.go("results", found)
     live.panel(found, job)

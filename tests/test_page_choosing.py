@@ -86,8 +86,8 @@ def test_a_stopped_comparison_can_go_on_and_shows_what_it_has(idle: tuple[Store,
 
 def test_a_search_says_whether_its_best_is_better_than_chance(idle: tuple[Store, Project]) -> None:
     (close,) = search_says(*idle, mine=90, best=93)
-    assert close.startswith("The best has **93\u00a0% (86\u201197)**") and "within the noise" in close
+    assert close.startswith("On Starter, the best has **93\u00a0% (86\u201197)**") and "within the noise" in close
     (clear,) = search_says(*idle, mine=60, best=93)
     assert clear.endswith("better by more than chance.")
     (same,) = search_says(*idle, mine=93, best=90)
-    assert same.startswith("Your present settings are the best of 2")
+    assert same.startswith("On Starter, the settings you had are the best of 2")

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core import album, head, jobs
+from core import album, engine, head, jobs
 from core.errors import HeadstartError
 from core.plan import Plan
 from core.refit import Refit
@@ -84,3 +84,16 @@ def test_the_test_part_is_never_read(store: Store, project: str, refit: Refit, m
     module.answer(question, b"")
     data = store.dataset(project)
     assert asked == [len(data.part("train").pictures)] and len(data.part("test").pictures) > 0
+
+
+@pytest.mark.skipif(not engine.has_bfloat16(), reason="this machine does not compute in bfloat16")
+def test_after_a_training_in_bfloat16_it_answers_on_float32_val_features(
+    store: Store, project: str, refit: Refit
+) -> None:
+    with pytest.raises(HeadstartError, match="24 pictures"):  # the train part alone is missing
+        refit.fit(project, Plan(precision="bfloat16"))
+    _, job = jobs.train(store, project, Plan(epochs=3, precision="bfloat16"))
+    assert job is not None and wait(store, job).state == "succeeded"
+    coarse, fine = (refit.fit(project, Plan(precision=precision)).val for precision in ("bfloat16", "float32"))
+    assert coarse.ids == fine.ids
+    np.testing.assert_allclose(coarse.probabilities, fine.probabilities, atol=0.05)

@@ -62,4 +62,6 @@ def _slider(name: str, base: Plan, key: str) -> Any:
     )
     if default not in options:
         options = sorted([*options, default])
+    if key in st.session_state:  # chosen or taken over; a default beside it is a warning of Streamlit's
+        return st.select_slider(_TITLES[name], options, **common)
     return st.select_slider(_TITLES[name], options, default, **common)

@@ -46,17 +46,11 @@ def _answer(found: Project, chosen: Plan) -> Answer:
 def _show(answer: Answer, chosen: Plan) -> None:
     val = answer.val
     low, high = val.interval or (0.0, 1.0)
-    st.markdown(
-        say(
-            "refit_score", score=percent(val.accuracy), correct=val.correct, n=val.n, low=round(low * 100),
-            high=percent(high),
-        )
-    )  # fmt: skip
-    st.caption(
-        say("refit_linear")
-        if chosen.hidden_units or chosen.fine_tune_blocks
-        else say("refit_time", seconds=f"{answer.seconds:.1f}")
-    )
+    more = bool(chosen.hidden_units or chosen.fine_tune_blocks)
+    numbers = {"score": percent(val.accuracy), "correct": val.correct, "n": val.n, "low": round(low * 100)}
+    st.markdown(say("refit_linear_score" if more else "refit_score", high=percent(high), **numbers))
+    facts = say("refit_facts", **{name: getattr(chosen, name) for name in SETTINGS}, loss=val.log_loss)
+    st.caption(f"{facts} {say('refit_linear')}" if more else facts)
     colors = charts.DARK if shell.dark() else charts.LIGHT
     figure = charts.confusion(val, colors, {"actual": say("actual"), "predicted": say("predicted")})
     st.plotly_chart(figure, key="refit-matrix", theme=None, config={"displayModeBar": False}, alt=say("refit"))

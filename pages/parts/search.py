@@ -121,7 +121,8 @@ def _leaderboard(job: Job) -> Plan | None:
     }
     st.dataframe(pd.DataFrame(table), hide_index=True, width="stretch", column_config=columns)
     if len(runs) > 1:
-        key = "compare_clear" if _is_clear(best, runs[1]) else "compare_close"
+        tied = _counts(best) == _counts(runs[1])
+        key = "compare_tied" if tied else "compare_clear" if _is_clear(best, runs[1]) else "compare_close"
         st.markdown(say(key, best=best.plan["backbone"], second=runs[1].plan["backbone"]))
     for run_id, error in _failures(job).items():
         name = shell.store().run(run_id).plan["backbone"]
@@ -135,9 +136,15 @@ def _tries(job: Job) -> Plan | None:
     if not told:
         return None
     ranked = tuple(Scored.from_dict(values) for values in told[0]["tries"])
-    best, mine = ranked[0], search.own(ranked, Plan.from_dict(shell.store().run(job.params["run"]).plan))
+    asked = Plan.from_dict(shell.store().run(job.params["run"]).plan)
+    best, mine = ranked[0], search.own(ranked, asked)
     st.markdown(f"**{say('tries')}**", help=say("tries_help"))
-    words = {"best": _right(best), "mine": _right(mine) if mine else "-", "tries": len(ranked)}
+    words = {
+        "backbone": asked.backbone,
+        "best": _right(best),
+        "mine": _right(mine) if mine else "-",
+        "tries": len(ranked),
+    }
     if mine is None or mine == best:
         key = "search_same" if mine else "search_only"
     else:

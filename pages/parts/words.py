@@ -136,9 +136,13 @@ WORDS = {
         "The linear head with these settings, solved exactly on the features that are here already. Move "
         "*Regularization* or *Balance* in *All settings* and see what it does; it is measured on the val pictures."
     ),
+    "refit_linear_score": (
+        "A linear head on the frozen backbone would be right on {correct} of {n} val pictures: **{score}**, likely "
+        "between {low} and {high}."
+    ),
     "refit_score": "Right on {correct} of {n} val pictures: **{score}**, likely between {low} and {high}.",
-    "refit_time": "Solved exactly in {seconds}\u00a0s.",
-    "refit_linear": "Shown for a linear head on frozen features; hidden neurons and fine-tuning need a training.",
+    "refit_facts": "Regularization {regularization:g}, balance {balance:g}: val loss {loss:.3f}.",
+    "refit_linear": "Hidden units and fine-tuning need a training.",
     "choose": "Let Headstart choose",
     "choose_help": (
         "The backbone stays frozen in both. Val pictures decide; test pictures are never looked at for it. What is "
@@ -171,23 +175,30 @@ WORDS = {
     "compare_close": (
         "**{best}** is ahead, but {second} is within the noise: with so few val pictures either may be the better one."
     ),
+    "compare_tied": "**{best}** and {second} are equally good on the val pictures.",
     "use_best": "Use {backbone}",
-    "tries": "Head settings tried",
+    "tries": "Head settings tried: the best five",
     "tries_help": (
         "The best five. All had a short training, the best of them a full one. The best of many looks a little better "
         "than it is; the score on test pictures is the honest one."
     ),
-    "neurons": "Neurons",
+    "neurons": "Hidden units",
     "none": "none",
     "dropout": "Dropout",
     "regularization": "Regularization",
-    "rate": "Rate",
-    "search_same": "Your present settings are the best of {tries}: **{best}** of the val pictures right.",
-    "search_only": "The best of {tries} settings has **{best}** of the val pictures right; yours could not be trained.",
-    "search_clear": "The best has **{best}** of the val pictures right, yours {mine}: better by more than chance.",
+    "rate": "Learning rate",
+    "search_same": "On {backbone}, the settings you had are the best of {tries}: **{best}** of the val pictures right.",
+    "search_only": (
+        "On {backbone}, the best of {tries} settings has **{best}** of the val pictures right; those you had could not "
+        "be trained."
+    ),
+    "search_clear": (
+        "On {backbone}, the best has **{best}** of the val pictures right, the settings you had {mine}: better by more "
+        "than chance."
+    ),
     "search_close": (
-        "The best has **{best}** of the val pictures right, yours {mine}. That is within the noise: yours may be as "
-        "good."
+        "On {backbone}, the best has **{best}** of the val pictures right, the settings you had {mine}. That is within "
+        "the noise: they may be as good."
     ),
     "search_run": "The best was trained as a run: right on {score} of {n} test pictures. It is in *Results*.",
     "search_run_no_test": "The best was trained as a run. It is in *Results*.",
