@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, TypeVar
 
 from core.errors import HeadstartError
+from core.settings import cores
 
 Handler = Callable[[dict[str, Any], bytes], tuple[dict[str, Any], bytes]]
 T = TypeVar("T")
@@ -110,10 +111,10 @@ class Child:
 
 
 class Children:
-    """As many children as cores (at most 4) behind one `ask`; use it in a `with`."""
+    """As many children as cores (at most 32) behind one `ask`; use it in a `with`."""
 
     def __init__(self, target: str, bounds: Bounds) -> None:
-        n = max(1, min(4, os.cpu_count() or 1))
+        n = min(cores(), 32)
         self._all = [Child(target, bounds) for _ in range(n)]
         self._free: queue.SimpleQueue[Child] = queue.SimpleQueue()
         for child in self._all:

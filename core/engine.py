@@ -6,11 +6,11 @@ same numbers: those of the Keras network within float32 rounding, unless bfloat1
 """
 
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,14 @@ from numpy.typing import NDArray
 from core import shelf
 from core.errors import HeadstartError
 from core.images import Pixels
+from core.settings import cores
 
 # (n, size, size, 3) uint8 -> (n, ...) float32, for one thread at a time.
 Stream = Callable[[Pixels], NDArray[np.float32]]
 
 # A stream holds the weights once more; networks above this get one stream with all threads instead of one a core.
 _STREAM_BYTES = 32 << 20
+_STREAMS = 32
 # How much faster OpenVINO must be to take over, and for how long each is tried.
 _FASTER = 1.1
 _TRIAL_S = 0.4
@@ -38,10 +40,10 @@ class Engine:
     """A loaded network for square pictures of `size` px. Pictures are divided among streams that work side by side;
     `batch` is how many to give at once when there are many."""
 
-    def __init__(self, name: str, size: int, streams: Sequence[Stream], batch: int = 16) -> None:
+    def __init__(self, name: str, size: int, streams: Sequence[Stream], batch: int = 0) -> None:
         self.name = name
         self.size = size
-        self.batch = batch
+        self.batch = batch or 8 * len(streams)
         self._streams = streams
         self._pool = ThreadPoolExecutor(len(streams))
 
@@ -78,13 +80,13 @@ def _apply(stream: Stream, pixels: Pixels) -> NDArray[np.float32]:
 def _n_streams(path: Path) -> int:
     # Measured for MobileNetV2 on 2 cores, pictures per second: two streams of one thread 273 at one picture a time,
     # 219 at eight (they fall out of the processor's cache); one stream of two threads 262 and 209.
-    return (os.cpu_count() or 1) if path.stat().st_size <= _STREAM_BYTES else 1
+    return min(cores(), _STREAMS) if path.stat().st_size <= _STREAM_BYTES else 1
 
 
 def _litert(path: Path, n: int) -> Engine:
     from ai_edge_litert.interpreter import Interpreter  # pages ask this module what the machine can do, and no more
 
-    threads = max(1, (os.cpu_count() or 1) // n)
+    threads = max(1, cores() // n)
     interpreters = [Interpreter(str(path), num_threads=threads) for _ in range(n)]
     size = int(interpreters[0].get_input_details()[0]["shape"][1])
     return Engine("LiteRT", size, [_litert_stream(interpreter) for interpreter in interpreters])
@@ -122,7 +124,7 @@ def _openvino(path: Path, precision: str, n: int) -> Engine:
     settings = {
         "INFERENCE_PRECISION_HINT": precision,
         "NUM_STREAMS": n,
-        "INFERENCE_NUM_THREADS": os.cpu_count() or 1,
+        "INFERENCE_NUM_THREADS": cores(),
     }
     compiled = core.compile_model(model, "CPU", settings)
     return Engine("OpenVINO", size, [_openvino_stream(compiled.create_infer_request()) for _ in range(n)])
@@ -169,6 +171,7 @@ def _rate(engine: Engine) -> float:
     return n / (time.perf_counter() - started)
 
 
+@lru_cache(maxsize=1)  # pages ask at each turn
 def _processor() -> str:
     """What Linux says of the processor; nothing elsewhere."""
     try:

@@ -6,12 +6,13 @@ are complete or absent, so work that was cut off goes on at the last finished sh
 number of pictures: shards are memory-mapped, and what is too large to be held is read by rows.
 """
 
+import contextlib
+import fcntl
 import hashlib
 import io
 import itertools
+import math
 import os
-import tempfile
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,10 +36,12 @@ SHARD_ROWS = 256
 _AHEAD = 64
 # Pictures in one question to a child.
 _ASKED = 8
-# What reading a damaged shard may raise.
-_DAMAGED = (OSError, EOFError, ValueError)
-# Shards that somebody used so lately may be in use: they are kept even over the quota.
-_IN_USE_S = 3600.0
+# The file by which a folder says that it is in use.
+_LEASE = ".lease"
+# Rows of one shard from which on it is mapped.
+_WORTH_MAPPING = 8
+# Shards between two looks at the quota; a look reads the size of every shard there is.
+_TRIM_EVERY = 32
 
 
 @dataclass(frozen=True)
@@ -76,32 +79,49 @@ class View:
 
 
 class Rows:
-    """A matrix (n, ...) in a nameless file, read by rows as float32; it is gone with the object."""
+    """A matrix (n, ...) that stays in the shards of a cache and is read by rows as float32.
 
-    def __init__(self, folder: Path, shape: tuple[int, ...], kind: "np.dtype[Any]") -> None:
-        self.shape = shape
-        self._kind = kind
-        with tempfile.TemporaryFile(dir=folder) as file:
-            self._file = os.dup(file.fileno())
-        self._bytes = kind.itemsize * int(np.prod(shape[1:]))
+    A shard is mapped only while it is read: pages that stayed would count as memory of this process. For the few rows
+    of a batch, which are all over the shards, plain reads are six times as fast as mapping.
+    """
 
-    def __del__(self) -> None:
-        os.close(self._file)
+    def __init__(self, cache: "Cache", places: Sequence[tuple[int, int]]) -> None:
+        self._cache = cache  # its lease keeps the shards
+        self._places = np.array(places, np.int32)
+        sample, _ = _open(cache.shard(places[0][0]))
+        self._n = len(places)
+        self._row: tuple[int, ...] = sample.shape[1:]
+        self._kind = sample.dtype
+        self._offset = sample.offset  # the same in all shards: their headers differ in the number of rows alone
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self._n, *self._row)
 
     def __len__(self) -> int:
-        return self.shape[0]
+        return self._n
 
     def __getitem__(self, rows: "slice | NDArray[np.int64]") -> Array:
-        numbers = np.arange(len(self))[rows]
-        values = np.empty((len(numbers), *self.shape[1:]), self._kind)
-        for target, number in zip(values, numbers.tolist(), strict=True):
-            os.preadv(self._file, [target.data], number * self._bytes)
+        places = self._places[rows].tolist()
+        values = np.empty((len(places), *self._row), self._kind)
+        done = 0
+        for shard, group in itertools.groupby(places, key=lambda place: int(place[0])):
+            numbers = [row for _, row in group]
+            self._fill(values[done : done + len(numbers)], self._cache.shard(shard), numbers)
+            done += len(numbers)
         return values.astype(np.float32, copy=False)
 
-    def put(self, numbers: Iterable[int], values: NDArray[Any]) -> None:
-        """Write the rows with these numbers."""
-        for number, value in zip(numbers, values, strict=True):
-            os.pwrite(self._file, value.tobytes(), number * self._bytes)
+    def _fill(self, values: NDArray[Any], path: Path, numbers: list[int]) -> None:
+        if len(numbers) >= _WORTH_MAPPING:
+            mapped = np.memmap(path, self._kind, "r", self._offset, (max(numbers) + 1, *self._row))
+            values[:] = mapped[numbers]
+            return
+        size = values[:1].nbytes
+        with path.open("rb", buffering=0) as file:
+            for value, number in zip(values, numbers, strict=True):
+                file.seek(self._offset + number * size)
+                if file.readinto(value.data.cast("B")) != size:
+                    raise EOFError(path)
 
 
 class Cache:
@@ -109,18 +129,37 @@ class Cache:
 
     def __init__(self, root: Path, recipe: Recipe) -> None:
         self.recipe = recipe
-        self.root = root
         self.folder = root / recipe.key
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._lease = (self.folder / _LEASE).open("ab")
+        fcntl.flock(self._lease, fcntl.LOCK_SH)  # as long as this cache lives, `trim` leaves its folder alone
         self._shards: list[Path] = []
         self._where: dict[bytes, tuple[int, int]] = {}  # key of a view -> number of its shard, row there
         self._sound: set[int] = set()
         for path in sorted(self.folder.glob("*.npy")):
             try:
                 keys = _open(path)[1]
-            except _DAMAGED:
+            except FileNotFoundError:
+                continue  # found to be damaged by another process
+            except (EOFError, ValueError):
                 path.unlink(missing_ok=True)  # compute its rows again
                 continue
             self._list(path, keys)
+
+    def __del__(self) -> None:
+        self._lease.close()
+
+    def shard(self, number: int) -> Path:
+        """The file that a place names."""
+        return self._shards[number]
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one row in float32; 0 while there is none."""
+        if not self._shards:
+            return 0
+        values, _ = _open(self._shards[-1])
+        return 4 * int(math.prod(values.shape[1:]))
 
     def missing(self, views: Iterable[View]) -> list[View]:
         """Those without a sound row, each once."""
@@ -129,7 +168,7 @@ class Cache:
         return [view for view in wanted if view.key not in self._where]
 
     def add(self, views: Sequence[View], values: Array) -> None:
-        """Keep one shard durably, and forget what nobody used for longest if there is too much."""
+        """Keep one shard durably."""
         keys = [view.key for view in views]
         out = io.BytesIO()
         np.save(out, values.astype(self.recipe.precision))  # first, so that plain numpy can map it
@@ -138,32 +177,18 @@ class Cache:
         path = self.folder / f"{hashlib.sha256(data).hexdigest()}.npy"
         shelf.write(path, data)
         self._sound.add(self._list(path, keys))
-        trim(self.root, LIMITS.feature_bytes)
 
     def read(self, views: Sequence[View]) -> Matrix:
         """The rows of these views, (n, ...) float32. Every one must be there. More than fits into memory comfortably
         is answered as `Rows`."""
-        by_shard: dict[int, list[tuple[int, int]]] = {}
-        for position, view in enumerate(views):
-            shard, row = self._where[view.key]
-            by_shard.setdefault(shard, []).append((position, row))
-        result: Array | Rows = np.empty((0,), np.float32)
-        for done, (shard, pairs) in enumerate(by_shard.items()):
-            values, _ = _open(self._shards[shard])
-            os.utime(self._shards[shard])
-            if not done:
-                result = self._room((len(views), *values.shape[1:]), values.dtype)
-            positions, rows = np.array(pairs).T
-            if isinstance(result, Rows):
-                result.put(positions.tolist(), values[rows])
-            else:
-                result[positions] = values[rows]
-        return result
-
-    def _room(self, shape: tuple[int, ...], kind: "np.dtype[Any]") -> "Array | Rows":
-        if int(np.prod(shape)) * 4 > LIMITS.matrix_bytes:
-            return Rows(self.folder, shape, kind)
-        return np.empty(shape, np.float32)
+        if not views:
+            return np.empty((0,), np.float32)
+        places = [self._where[view.key] for view in views]
+        for shard in {shard for shard, _ in places}:
+            os.utime(self._shards[shard])  # used now: what was not goes first
+        if len(views) * self.row_bytes > LIMITS.matrix_bytes:
+            return Rows(self, places)
+        return Rows(self, places)[:]
 
     def _list(self, path: Path, keys: Iterable[bytes]) -> int:
         self._shards.append(path)
@@ -182,9 +207,9 @@ class Cache:
             self._where = {key: place for key, place in self._where.items() if place[0] != shard}
 
 
-def _open(path: Path) -> tuple[NDArray[Any], list[bytes]]:
+def _open(path: Path) -> "tuple[np.memmap[Any, Any], list[bytes]]":
     """The values of a shard, memory-mapped, and its keys."""
-    values = np.load(path, mmap_mode="r", allow_pickle=False)
+    values: np.memmap[Any, Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     with path.open("rb") as file:
         file.seek(values.offset + values.nbytes)
         keys = np.load(file, allow_pickle=False)
@@ -193,18 +218,27 @@ def _open(path: Path) -> tuple[NDArray[Any], list[bytes]]:
 
 def trim(root: Path, quota: int) -> None:
     """Remove the shards that were used longest ago (and what an older Headstart left) until all below `root` fit into
-    `quota` bytes. Those used within the last hour stay."""
-    shards = [(path.stat(), path) for path in root.glob("*/*") if path.is_file()]
-    excess = sum(facts.st_size for facts, _ in shards) - quota
-    for facts, path in sorted(shards, key=lambda pair: pair[0].st_mtime):
-        if excess <= 0 or time.time() - facts.st_mtime < _IN_USE_S:
+    `quota` bytes. Folders that a `Cache` is open on, in any process, are left alone."""
+    shards = []
+    for path in root.glob("*/[!.]*"):
+        with contextlib.suppress(FileNotFoundError):  # removed meanwhile
+            facts = path.stat()
+            shards.append((facts.st_mtime, facts.st_size, path))
+    excess = sum(size for _, size, _ in shards) - quota
+    for _, size, path in sorted(shards):
+        if excess <= 0:
             return
-        path.unlink(missing_ok=True)
-        excess -= facts.st_size
+        with (path.parent / _LEASE).open("ab") as lease, contextlib.suppress(BlockingIOError):
+            fcntl.flock(lease, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink(missing_ok=True)
+            excess -= size
 
 
 def extract(cache: Cache, engine: Engine, pictures: shelf.Shelf, views: Sequence[View], progress: Progress) -> None:
-    """Compute the rows of `views` that the cache lacks; pictures come from the shelf. Ticks once a picture."""
+    """Compute the rows of `views` that the cache lacks; pictures come from the shelf. Ticks once a picture.
+
+    Raises HeadstartError("features_too_large") when they would be more than all cached features may be.
+    """
     missing = cache.missing(views)
     with Children("core.images:answer", images.DECODING) as children:
         decoded = decode(children, pictures, missing, engine.size)
@@ -216,6 +250,15 @@ def extract(cache: Cache, engine: Engine, pictures: shelf.Shelf, views: Sequence
                 values.append(engine.run(np.stack(pixels)))
                 progress.tick(len(pixels))
             cache.add(shard, np.concatenate(values))
+            if not start:
+                _check_room(len(missing) * cache.row_bytes)
+            if start % (_TRIM_EVERY * SHARD_ROWS) == 0:
+                trim(cache.folder.parent, LIMITS.feature_bytes)
+
+
+def _check_room(needed: int) -> None:
+    if needed > LIMITS.feature_bytes:
+        raise HeadstartError("features_too_large", needed_gb=needed / 1e9, limit_gb=LIMITS.feature_bytes / 1e9)
 
 
 def decode(children: Children, pictures: shelf.Shelf, views: Sequence[View], size: int) -> Iterator[images.Pixels]:

@@ -121,7 +121,10 @@ def compare(store: Store, project_id: str, plans: Sequence[Plan]) -> Job:
 def search(store: Store, project_id: str, plan: Plan) -> Job:
     """Look for better settings of the head than the plan's, and train a run by the best. The job's params hold the
     `run` of the plan, which keeps the pictures as they are now and is not trained."""
-    run = prepare(store, project_id, plan, _dataset(store, project_id))
+    dataset = _dataset(store, project_id)
+    if not dataset.part("val").pictures:
+        raise HeadstartError("search_blind")
+    run = prepare(store, project_id, plan, dataset)
     return start(store, project_id, "search", {"run": run.id})
 
 

@@ -60,12 +60,16 @@ ERRORS: Mapping[str, tuple[str, str]] = {
         "Add pictures of '{label}', or leave the class out.",
     ),
     "class_unnamed": ("The name of the class is empty.", "Give it a name."),
+    "features_too_large": (
+        "The features of these pictures would take {needed_gb:.0f} GB; {limit_gb:.0f} GB is the most that is kept.",
+        "Choose average pooling, or fewer altered copies.",
+    ),
     "refit_untrained": (
         "The features of {n} pictures are not computed yet with these settings.",
         "Start a training once; after that these sliders answer at once.",
     ),
     "refit_too_many": (
-        "There are {n} pictures; these sliders answer at once for up to {limit}.",
+        "The features of {n} pictures are too much to be solved while you wait.",
         "Start a training to see the effect of a setting.",
     ),
     "no_val_part": (

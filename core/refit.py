@@ -87,7 +87,7 @@ def _newest(store: Store, project_id: str, plan: Plan) -> _Data:
         )
     )
     if len(rows) > LIMITS.refit_pictures:
-        raise HeadstartError("refit_too_many", n=len(rows), limit=LIMITS.refit_pictures)
+        raise HeadstartError("refit_too_many", n=len(rows))
     path = backbones.weights_path(backbones.find(plan.backbone))
     changed = path.stat().st_mtime_ns if path.is_file() else 0
     return _load(store.home, rows, (plan.backbone, plan.pooling, plan.precision, plan.augment), changed)
@@ -117,6 +117,8 @@ def _load(home: Path, rows: tuple[tuple[str, str, str], ...], source: tuple[str,
     missing = [view for part in views for view in caches[part].missing(views[part])]
     if missing:
         raise HeadstartError("refit_untrained", n=len({view.picture_id for view in missing}))
+    if len(views["train"]) * caches["train"].row_bytes > LIMITS.refit_bytes:
+        raise HeadstartError("refit_too_many", n=len(rows))
     index = {label: i for i, label in enumerate(classes)}
     targets = {part: np.array([index[label] for _, label, _ in parts[part]], np.int64) for part in parts}
     return _Data(

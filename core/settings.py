@@ -14,6 +14,11 @@ def home() -> Path:
     return Path(os.environ.get("HEADSTART_HOME") or Path.home() / ".headstart").expanduser().absolute()
 
 
+def cores() -> int:
+    """How many cores this process may use, which in a container can be fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 @dataclass(frozen=True)
 class Limits:
     """Bounds on what a user's files may cost. Sizes in bytes unless the name says otherwise."""
@@ -45,9 +50,10 @@ class Limits:
         metadata={"help": "Larger tables of features are read from disk by rows, not held in memory."},
     )
     refit_pictures: int = field(default=20_000, metadata={"help": "Most pictures that are refitted while one waits."})
-    refit_memory_mb: int = field(
-        default=6_144, metadata={"help": "Address space of a process that refits; 20,000 pictures need 2 GB."}
+    refit_bytes: int = field(
+        default=512 << 20, metadata={"help": "Most bytes of features that are refitted; solving needs four times that."}
     )
+    refit_memory_mb: int = field(default=6_144, metadata={"help": "Address space of a process that refits."})
     predict_memory_mb: int = field(
         default=6_144, metadata={"help": "Address space of a process that predicts; VGG16 needs 2 GB."}
     )

@@ -79,8 +79,9 @@ class Training:
                 final, tflite = tuned.head, self._write_tuned_tflite()
                 features = self._extract_tuned(tflite)
                 after = {part: self._evaluate(final, features, part) for part in ("val", "test")}
-            measured = [after["test"], after["val"], self._evaluate(fitted.head, frozen["train"], "train")]
-            checked = next(scores for scores in measured if scores.n)
+            checked = after["test"] if after["test"].n else after["val"]
+            if not checked.n:
+                checked = self._evaluate(fitted.head, frozen["train"], "train")
             artifacts = self._save(final, tflite, after, checked)
         self._remember(fitted, tuned, before, after)
         album.lock_test(self.store, self.ticket.job.project_id, after["test"].ids)
@@ -136,20 +137,21 @@ class Training:
             started = time.monotonic()
             extract(cache, loaded, self.store.pictures, views, self.ticket)
             if stage == "features":
-                self._measured(missing, time.monotonic() - started)
+                self._measured(recipe, missing, time.monotonic() - started)
         return cache
 
-    def _measured(self, n: int, seconds: float) -> None:
-        """Keep how long extraction took, and beside the network how fast it is here: later runs find all in the
+    def _measured(self, recipe: Recipe, n: int, seconds: float) -> None:
+        """Add to what extraction took, and keep beside the network how fast it is here: later runs find all in the
         cache."""
-        self.extracted |= {"n": n, "seconds": round(seconds, 3)}
+        before = self.extracted
+        self.extracted = {"n": before["n"] + n, "seconds": round(before["seconds"] + seconds, 3)}
         self._keep("extracted.json", self.extracted)
-        if n >= _MEASURABLE or not self._speed_path.is_file():
-            shelf.write(self._speed_path, json.dumps(1000 * seconds / n).encode())
+        path = self._speed_path(recipe)
+        if n >= _MEASURABLE or not path.is_file():
+            shelf.write(path, json.dumps(1000 * seconds / n).encode())
 
-    @property
-    def _speed_path(self) -> Path:
-        return self.store.home / "networks" / f"{self._recipe('train').key}.json"
+    def _speed_path(self, recipe: Recipe) -> Path:
+        return self.store.home / "networks" / f"{recipe.key}.json"
 
     def _engine(self, recipe: Recipe, after: str | None, n_pictures: int) -> Engine:
         """What computes a recipe: Keras on a GPU, elsewhere the converted network."""
@@ -347,14 +349,14 @@ class Training:
 
     def _milliseconds(self) -> float | None:
         """How long a picture takes from its file to its features on this machine, as measured when it was last done."""
-        path = self._speed_path
+        path = self._speed_path(self._recipe("train"))
         return round(float(json.loads(path.read_bytes())), 2) if path.is_file() else None
 
     # -- the folder of the run
 
     def _clean(self) -> None:
         """Remove what only the training itself needed."""
-        for name in ("checkpoint.npz", "tuned.tflite"):
+        for name in ("checkpoint.npz", "tuned.tflite", "tuned.speed.json"):
             (self.folder / name).unlink(missing_ok=True)
         shutil.rmtree(self.folder / "features", ignore_errors=True)
 

@@ -52,8 +52,9 @@ def _card(entry: Backbone, chosen: bool) -> None:
 
 
 def _use(values: Mapping[str, Any]) -> None:
+    if values["backbone"] != st.session_state.get(_key("backbone")):
+        st.session_state.pop(_key("fine_tune_blocks"), None)  # another one has other blocks
     st.session_state.update({_key(name): value for name, value in values.items()})
-    st.session_state.pop(_key("fine_tune_blocks"), None)
 
 
 def _fetch(entry: Backbone) -> None:
@@ -132,4 +133,4 @@ else:
     with right:
         _live(settings)
         if settings is not None and not busy and shell.finished(found):
-            refit.panel(found, settings)
+            refit.panel(found, settings, sum(row.n for row in rows))

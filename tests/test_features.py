@@ -5,6 +5,8 @@ The network is a stand-in that answers with the mean color, so every row can be 
 
 import io
 import os
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -213,7 +215,7 @@ def test_a_shard_is_a_plain_numpy_file_named_by_its_checksum(tmp_path: Path) -> 
     values = np.arange(15, dtype=np.float32).reshape(5, 3)
     cache = Cache(tmp_path, RECIPE)
     cache.add([View(f"{i:064}") for i in range(5)], values)
-    path = next(cache.folder.iterdir())
+    path = next(cache.folder.glob("*.npy"))
     assert sha256(path) == path.stem
     mapped = np.load(path, mmap_mode="r")
     assert isinstance(mapped, np.memmap)
@@ -237,27 +239,64 @@ def test_what_is_too_large_for_memory_is_read_by_rows(tmp_path: Path, monkeypatc
         assert rows[asked].dtype == np.float32
 
 
-def test_over_the_quota_the_shards_unused_for_longest_go_but_none_of_the_last_hour(tmp_path: Path) -> None:
-    cache = Cache(tmp_path / "a", RECIPE)
-    now = time.time()
-    paths = []
-    for i, age_s in enumerate((9_000, 7_200, 5_400, 60)):
+def aged_shards(root: Path, recipe: Recipe, ages_s: tuple[int, ...]) -> list[Path]:
+    """Shards of one row each, last used so long ago; their cache is closed."""
+    cache, paths = Cache(root, recipe), []
+    for i, age_s in enumerate(ages_s):
+        before = set(cache.folder.iterdir())
         cache.add([View(f"{i:064}")], np.full((1, 1000), i, np.float32))
-        paths.append(cache.folder / max(cache.folder.iterdir(), key=lambda path: path.stat().st_mtime))
-        os.utime(paths[-1], (now - age_s, now - age_s))
-    size = paths[0].stat().st_size
-    trim(tmp_path / "a", 2 * size)
-    assert [path.exists() for path in paths] == [False, False, True, True]
-    trim(tmp_path / "a", 0)
-    assert [path.exists() for path in paths] == [False, False, False, True]
-    left = Cache(tmp_path / "a", RECIPE)
-    assert left.missing([View(f"{i:064}") for i in range(4)]) == [View(f"{i:064}") for i in range(3)]
+        (path,) = set(cache.folder.iterdir()) - before
+        os.utime(path, (time.time() - age_s, time.time() - age_s))
+        paths.append(path)
+    return paths
+
+
+def test_over_the_quota_the_shards_unused_for_longest_go(tmp_path: Path) -> None:
+    paths = aged_shards(tmp_path, RECIPE, (9_000, 5_400, 7_200, 60))
+    trim(tmp_path, 2 * paths[0].stat().st_size)
+    assert [path.exists() for path in paths] == [False, True, False, True]
+    left = Cache(tmp_path, RECIPE)
+    assert left.missing([View(f"{i:064}") for i in range(4)]) == [View(f"{i:064}") for i in (0, 2)]
+    del left
+    trim(tmp_path, 0)
+    assert not any(path.exists() for path in paths)
+
+
+def test_what_a_cache_is_open_on_is_never_removed_in_any_process(tmp_path: Path) -> None:
+    used, idle = RECIPE, Recipe("1" * 64, "average", 16)
+    mine, other = aged_shards(tmp_path, used, (9_000,)), aged_shards(tmp_path, idle, (60,))
+    cache = Cache(tmp_path, used)
+    script = "import sys; from pathlib import Path; from core.features import trim; trim(Path(sys.argv[1]), 0)"
+    subprocess.run([sys.executable, "-c", script, str(tmp_path)], cwd=Path(__file__).parent.parent, check=True)
+    assert mine[0].exists() and not other[0].exists()
+    assert len(cache.read([View("0" * 64)])) == 1
+
+
+def test_rows_on_disk_hold_their_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = aged_shards(tmp_path, RECIPE, (9_000, 9_000))
+    monkeypatch.setattr(features, "LIMITS", replace(LIMITS, matrix_bytes=100))
+    rows = Cache(tmp_path, RECIPE).read([View("0" * 64), View(f"{1:064}")])
+    trim(tmp_path, 0)
+    assert isinstance(rows, Rows) and rows[np.array([1, 0])][:, 0].tolist() == [1, 0]
+    del rows
+    trim(tmp_path, 0)
+    assert not any(path.exists() for path in paths)
+
+
+def test_more_than_all_features_may_be_is_refused_after_the_first_shard(
+    tmp_path: Path, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(features, "LIMITS", replace(LIMITS, feature_bytes=100))
+    engine = MeanColor()
+    with pytest.raises(HeadstartError) as caught:
+        extract(Cache(tmp_path / "features", RECIPE), engine, shelf, add_pictures(shelf, range(12)), Silent())
+    assert caught.value.code == "features_too_large" and engine.seen == 5
 
 
 def test_reading_counts_as_use(tmp_path: Path) -> None:
     cache = Cache(tmp_path, RECIPE)
     cache.add([View("0" * 64)], np.ones((1, 3), np.float32))
-    path = next(cache.folder.iterdir())
+    path = next(cache.folder.glob("*.npy"))
     os.utime(path, (1, 1))
     cache.read([View("0" * 64)])
     assert time.time() - path.stat().st_mtime < 60

@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from core import head
-from core.features import Rows
+from core.features import Cache, Recipe, Rows, View
 from core.head import Head, Labelled, Standard
 from core.plan import Plan
 from core.progress import Cancelled, Recorder, Silent
@@ -267,14 +267,24 @@ def test_a_matrix_on_disk_trains_the_same_head_as_one_in_memory(tmp_path: Path) 
     rng = np.random.default_rng(7)
     values = rng.normal(2, 3, size=(90, 20)).astype(np.float32)
     targets = rng.integers(0, 3, 90)
-    on_disk = Rows(tmp_path, values.shape, values.dtype)
-    on_disk.put(range(90), values)
+    cache, views = Cache(tmp_path, Recipe("0" * 64, "average", 16)), [View(f"{i:064}") for i in range(90)]
+    for start in range(0, 90, 25):
+        cache.add(views[start : start + 25], values[start : start + 25])
+    on_disk = Rows(cache, [(i // 25, i % 25) for i in range(90)])
     plan = Plan(epochs=4)
     held = head.fit(Labelled(values, targets), Labelled(values, targets), 3, plan, Silent())
     read = head.fit(Labelled(on_disk, targets), Labelled(on_disk, targets), 3, plan, Silent())
     assert read.history == held.history
     np.testing.assert_array_equal(read.head.layers[0][0], held.head.layers[0][0])
     np.testing.assert_array_equal(read.head.probabilities(on_disk), held.head.probabilities(values))
+
+
+def test_without_regularization_the_answer_does_not_depend_on_what_was_asked_before() -> None:
+    rng = np.random.default_rng(9)
+    data = Labelled(rng.normal(size=(60, 100)).astype(np.float32), rng.integers(0, 3, 60))
+    plan = Plan(regularization=0.0)
+    cold, after = head.solve(data, 3, plan), head.solve(data, 3, plan, head.solve(data, 3, Plan()))
+    np.testing.assert_array_equal(after.layers[0][0], cold.layers[0][0])
 
 
 def uneven(n: int = 400) -> Labelled:

@@ -21,8 +21,6 @@ def has_gpu() -> bool:
 
 def engine(inputs: Any, outputs: Any) -> Engine:
     """What lies between two tensors of a Keras network, run by Keras in float32."""
-    # Ten bits of precision by default: features would not be those that the saved model computes on a processor.
-    tf.config.experimental.enable_tensor_float_32_execution(False)
     model = keras.Model(inputs, outputs)
 
     def run(pixels: Pixels) -> NDArray[np.float32]:

@@ -10,10 +10,13 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from core.backbones import Backbone, Block
 from core.errors import HeadstartError
 
+# Else a GPU computes with ten bits of precision: neither features nor a saved model would be those of a processor.
+tf.config.experimental.enable_tensor_float_32_execution(False)
 # The mean of ImageNet in blue, green, red, as subtracted by the original VGG networks.
 _CAFFE_MEAN = (103.939, 116.779, 123.68)
 

@@ -9,6 +9,7 @@ from core import charts
 from core.errors import HeadstartError
 from core.plan import Plan
 from core.refit import SETTINGS, Answer, Refit
+from core.settings import LIMITS
 from core.store import Project
 from pages.parts import shell
 from pages.parts.words import percent, say
@@ -19,26 +20,35 @@ def _refit() -> Refit:
     return Refit(shell.store().home)
 
 
-def panel(found: Project, chosen: Plan) -> None:
+def panel(found: Project, chosen: Plan, n_pictures: int) -> None:
     """Val accuracy and confusion of the chosen settings, or why there are none."""
     with st.container(border=True, key="refit"):
         st.markdown(f"**{say('refit')}**", help=say("refit_help"))
         try:
-            answer = _answer(found, chosen)
+            answer = _answer(found, chosen, n_pictures)
         except HeadstartError as error:
             shell.quiet(error)
             return
         _show(answer, chosen)
 
 
-def _answer(found: Project, chosen: Plan) -> Answer:
+def _answer(found: Project, chosen: Plan, n_pictures: int) -> Answer:
+    if n_pictures > LIMITS.refit_pictures:  # before all of them are read to see whether one has changed
+        raise HeadstartError("refit_too_many", n=n_pictures)
     dataset = shell.store().dataset(found.id).fingerprint
     # The settings that an exact linear head on frozen features does not know must not ask for it again.
     known = (*SETTINGS, "backbone", "pooling", "precision", "augment")
-    key = (dataset, *(getattr(chosen, name) for name in known))
+    # A training may have computed what was missing.
+    key = (dataset, len(shell.finished(found)), *(getattr(chosen, name) for name in known))
     kept = st.session_state.get("refit")
     if kept is None or kept[0] != key:
-        st.session_state["refit"] = kept = (key, _refit().fit(found.id, chosen))
+        try:
+            kept = (key, _refit().fit(found.id, chosen))
+        except HeadstartError as error:
+            kept = (key, error)
+        st.session_state["refit"] = kept
+    if isinstance(kept[1], HeadstartError):
+        raise kept[1]
     answer: Answer = kept[1]
     return answer
 
