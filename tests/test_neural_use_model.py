@@ -4,10 +4,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import pytest
+from PIL import ExifTags, Image, ImageCms
+
+from core import images
 from core.neural import __file__ as neural
+from core.neural import use_model
 from core.predictor import Predictor
 from core.store import Store
 from tests import pictures
+from tests.bad_files import encoded, noise
 
 
 def test_the_exported_script_answers_like_the_demo_with_nothing_of_headstart_around(
@@ -29,3 +36,33 @@ def test_the_exported_script_answers_like_the_demo_with_nothing_of_headstart_aro
         answers = [predictor.predict((tmp_path / name).read_bytes()) for name in names]
     expected = [f"{name}: {a.label} ({a.probability:.1%})" for name, a in zip(names, answers, strict=True)]
     assert done.stdout.splitlines() == expected
+
+
+def turned() -> bytes:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    return encoded(noise(60, 40), "JPEG", quality=95, exif=exif)
+
+
+WIDE = ImageCms.ImageCmsProfile(ImageCms.createProfile("XYZ")).tobytes()
+GRAY = np.random.default_rng(3).integers(0, 65536, (40, 50)).astype(np.uint16)
+ODD = {
+    "large JPEG": encoded(noise(400, 300), "JPEG", quality=90),
+    "turned": turned(),
+    "16 bits": encoded(Image.fromarray(GRAY), "PNG"),
+    "float": encoded(Image.fromarray(GRAY.astype(np.float32) / 7), "TIFF"),
+    "transparent": encoded(noise(40, 30).convert("RGBA").rotate(30), "PNG"),
+    "palette": encoded(noise(40, 30).convert("P"), "PNG"),
+    "CMYK": encoded(noise(40, 30).convert("CMYK"), "JPEG", quality=95),
+    "gray": encoded(noise(40, 30).convert("L"), "PNG"),
+    "broken profile": encoded(noise(40, 30), "PNG", icc_profile=b"nothing of a profile"),
+    "other profile": encoded(noise(40, 30), "PNG", icc_profile=WIDE),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_the_script_sees_the_pixels_of_the_training(name: str, tmp_path: Path) -> None:
+    (tmp_path / "picture").write_bytes(ODD[name])
+    ours = use_model.prepare(str(tmp_path / "picture"), 24).astype(int)
+    # A profile that changes colors by one step of 255 is skipped in training.
+    assert np.abs(ours - images.square(ODD[name], 24)).max() <= 1

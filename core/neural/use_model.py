@@ -17,19 +17,51 @@ def prepare(path: str, size: int) -> np.ndarray:
     """Decode a picture upright, on white, as 8-bit sRGB; reduce its central square to size x size."""
     image: Image.Image = Image.open(path)
     image.draft(None, (2 * size, 2 * size))  # large JPEGs are read at a reduced size, as in training
-    image = ImageOps.exif_transpose(image)
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
-    profile = image.info.get("icc_profile")
-    image = image.convert("RGB")
-    if profile and b"RGB " in profile[:20]:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        image = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB")) or image
+    image.load()
+    image = rgb(upright(image))
     side = min(image.size)
     left, top = (image.width - side) / 2, (image.height - side) / 2
     box = (left, top, left + side, top + side)
     return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR, box=box))
+
+
+def upright(image: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # noqa: BLE001 - a damaged entry of the camera must not cost the answer
+        return image
+
+
+def rgb(image: Image.Image) -> Image.Image:
+    """8-bit sRGB on white."""
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        return eight_bits(image).convert("RGB")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+    elif image.mode == "P":
+        image = image.convert("RGB")
+    profile = image.info.get("icc_profile")
+    if profile and image.mode in ("RGB", "RGBA", "CMYK", "L"):
+        try:
+            source, mode = ImageCms.ImageCmsProfile(io.BytesIO(profile)), image.mode if image.mode == "RGBA" else "RGB"
+            image = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode=mode) or image
+        except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+            pass  # a damaged profile: the colors are read as sRGB
+    if image.mode == "RGBA":
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert("RGB")
+
+
+def eight_bits(image: Image.Image) -> Image.Image:
+    """Gray values of 16 or 32 bits as 8."""
+    values = np.asarray(image, dtype=np.float32)
+    if image.mode == "I" and 0 <= values.min() and values.max() <= 255:
+        return Image.fromarray(values.astype(np.uint8))
+    if image.mode.startswith("I;16") or (image.mode == "I" and 0 <= values.min() and values.max() <= 65535):
+        return Image.fromarray((values / 256).astype(np.uint8))
+    values = np.nan_to_num(values, posinf=0, neginf=0)
+    low, high = float(values.min()), float(values.max())
+    return Image.fromarray(((values - low) * (255 / max(high - low, 1e-9))).astype(np.uint8))
 
 
 def main(model_path: str, *picture_paths: str) -> None:
