@@ -25,7 +25,7 @@ from core import images, shelf
 from core.child import Children
 from core.engine import Engine
 from core.errors import HeadstartError
-from core.head import Matrix
+from core.matrix import Matrix
 from core.progress import Progress
 from core.settings import LIMITS
 

@@ -7,18 +7,18 @@ standardization into the first layer.
 
 import io
 import itertools
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core import curves
 from core.errors import HeadstartError
+from core.matrix import Matrix, Standard, parts
 from core.plan import Plan
 from core.progress import Progress
 from core.settings import cores
@@ -27,8 +27,6 @@ Array = NDArray[np.float32]
 
 # Keras' defaults for Adam, https://keras.io/api/optimizers/adam/.
 _BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-7
-# A channel that never varies carries nothing; without a floor it would be blown up to noise.
-_SMALLEST_DEVIATION = 1e-3
 # Large layers are divided among all cores; workers keep BLAS itself to one thread, since several wait for each other
 # when the machine does anything else. For fewer weights threads cost more than they bring.
 _CORES = cores()
@@ -36,19 +34,6 @@ _POOL = ThreadPoolExecutor(_CORES)
 _SMALL = 100_000
 # Measured: from here on two starts end within 5e-4 of each other; at 0 probabilities differed by up to 0.07.
 _UNIQUE = 5.0
-# What is looked at at once when it does not matter how many rows it is.
-_PART_BYTES = 20 << 20
-
-
-class Matrix(Protocol):
-    """Numbers (n, ...) in float32, as an array or on disk, that are read by rows."""
-
-    @property
-    def shape(self) -> tuple[int, ...]: ...
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, rows: Any, /) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -57,7 +42,7 @@ class Head:
 
     layers: tuple[tuple[Array, Array], ...]
 
-    def probabilities(self, features: "Matrix") -> Array:
+    def probabilities(self, features: Matrix) -> Array:
         """(n, inputs) -> (n, classes), rows add up to 1."""
         return _in_parts(self.layers, features)
 
@@ -91,71 +76,6 @@ class Fitted:
     head: Head
     history: tuple[dict[str, float], ...]
     best_epoch: int
-
-
-@dataclass(frozen=True)
-class Standard:
-    """The mean and deviation of each feature over the training pictures, (width,) each."""
-
-    mean: Array
-    deviation: Array
-
-    @staticmethod
-    def of(features: Matrix) -> "Standard":
-        n, total, squares = len(features), np.zeros(features.shape[1]), np.zeros(features.shape[1])
-        for part in _parts(features):
-            total = total + part.sum(axis=0, dtype=np.float64)
-        mean = total / n
-        for part in _parts(features):
-            squares = squares + ((part - mean) ** 2).sum(axis=0)
-        deviation = np.sqrt(squares / n)
-        return Standard(mean.astype(np.float32), np.maximum(deviation, _SMALLEST_DEVIATION).astype(np.float32))
-
-    def apply(self, features: Matrix) -> Matrix:
-        """Standardized features; those that are on disk stay there."""
-        if not len(features):
-            return features  # no rows may have no width either
-        if isinstance(features, np.ndarray):
-            return (features - self.mean) / self.deviation
-        return _Standardized(self, features)
-
-    def fold(self, layers: Sequence[tuple[Array, Array]]) -> tuple[tuple[Array, Array], ...]:
-        """Layers for raw features from layers for standardized ones."""
-        (kernel, bias), *rest = layers
-        folded = kernel.astype(np.float64) / self.deviation[:, None]
-        shifted = bias - self.mean.astype(np.float64) @ folded
-        return ((folded.astype(np.float32), shifted.astype(np.float32)), *rest)
-
-    def unfold(self, layers: Sequence[tuple[Array, Array]]) -> tuple[tuple[Array, Array], ...]:
-        """The inverse of `fold`."""
-        (kernel, bias), *rest = layers
-        shifted = bias + self.mean.astype(np.float64) @ kernel.astype(np.float64)
-        return ((kernel * self.deviation[:, None], shifted.astype(np.float32)), *rest)
-
-
-@dataclass(frozen=True)
-class _Standardized:
-    """A matrix on disk whose rows are standardized when they are read."""
-
-    standard: Standard
-    features: Matrix
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.features.shape
-
-    def __len__(self) -> int:
-        return len(self.features)
-
-    def __getitem__(self, rows: Any) -> Array:
-        result: Array = (self.features[rows] - self.standard.mean) / self.standard.deviation
-        return result
-
-
-def _parts(features: Matrix) -> Iterator[Array]:
-    n = max(1, _PART_BYTES // (4 * math.prod(features.shape[1:]))) if len(features) else 1
-    for start in range(0, len(features), n):
-        yield features[start : start + n]
 
 
 def class_weights(targets: NDArray[np.int64], n_classes: int, balance: float) -> Array:
@@ -365,5 +285,5 @@ def _scores(
 
 
 def _in_parts(layers: Sequence[tuple[Array, Array]], x: Matrix) -> Array:
-    parts = [_softmax(_forward(layers, part)[-1]) for part in _parts(x)]
-    return np.concatenate(parts) if parts else np.empty((0, len(layers[-1][1])), np.float32)
+    answers = [_softmax(_forward(layers, part)[-1]) for part in parts(x)]
+    return np.concatenate(answers) if answers else np.empty((0, len(layers[-1][1])), np.float32)

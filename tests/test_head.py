@@ -12,7 +12,8 @@ from sklearn.preprocessing import StandardScaler
 
 from core import head
 from core.features import Cache, Recipe, Rows, View
-from core.head import Head, Labelled, Standard
+from core.head import Head, Labelled
+from core.matrix import Standard
 from core.plan import Plan
 from core.progress import Cancelled, Recorder, Silent
 
@@ -319,7 +320,7 @@ def test_balance_finds_more_of_a_rare_class(exact: bool) -> None:
 def test_solve_is_the_logistic_regression_of_scikit_learn(regularization: float, balance: float) -> None:
     data = uneven()
     ours = head.solve(data, 3, Plan(regularization=regularization, balance=balance))
-    standard = head.Standard.of(data.features)
+    standard = Standard.of(data.features)
     weights = head.class_weights(data.targets, 3, balance)[data.targets]
     reference = LogisticRegression(C=1 / regularization, tol=1e-8, max_iter=5000)
     reference.fit(standard.apply(data.features), data.targets, sample_weight=weights)

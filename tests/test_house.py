@@ -23,7 +23,7 @@ LAYERS = (
     ("errors", "messages", "settings", "progress", "shelf", "child"),
     (
         "archive", "audit", "backbones", "boundary", "curves", "dataset", "engine", "evaluation", "features", "head",
-        "images", "intake", "plan", "sample", "search",
+        "images", "intake", "matrix", "plan", "sample", "search",
     ),
     ("store", "album", "jobs", "predictor", "refit", "charts", "report", "serving"),
     ("training", "worker", "__main__"),

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from core import backbones, head
 from core.head import Head, Labelled
+from core.matrix import Standard
 from core.neural import networks, tuning
 from core.neural.tuning import Checkpoints, Tuned, fine_tune
 from core.plan import Plan
@@ -228,7 +229,7 @@ def plain_epoch(upper: keras.Model, knows: Head, data: Labelled, plan: Plan) -> 
     for layer in upper.layers:
         layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
     pooled = keras.Model(upper.input, networks.pool(upper.output, "average"))
-    standard = head.Standard.of(np.asarray(pooled(data.features, training=False)))
+    standard = Standard.of(np.asarray(pooled(data.features, training=False)))
     scaled = keras.layers.Normalization(mean=standard.mean, variance=standard.deviation**2)(pooled.output)
     dense = keras.layers.Dense(len(knows.layers[0][1]))
     model = keras.Model(upper.input, dense(scaled))

@@ -18,7 +18,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from core.errors import HeadstartError
-from core.head import Head, Labelled, Standard
+from core.head import Head, Labelled
+from core.matrix import Standard
 from core.neural import networks
 from core.neural.folding import fold
 from core.plan import Plan
