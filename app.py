@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from core import serving, settings
+from core import jobs, serving, settings
 from core.store import Store
 
 store = Store(settings.home())
@@ -21,6 +21,7 @@ store = Store(settings.home())
 
 @asynccontextmanager
 async def lifespan(_: st.App) -> AsyncIterator[None]:
+    jobs.revive(store)
     serving.clean_inbox(store)
     serving.answer_at_once()
     yield

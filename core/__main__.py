@@ -163,7 +163,7 @@ def _wait(store: Store, job: Job) -> None:
     """Show progress until the job ends. Raises the job's error; Ctrl-C cancels the job."""
     bar = _Bar()
     try:
-        while (job := jobs.get(store, job.id)).active:
+        while (job := jobs.get(store, job.id)).active or job.state == "paused":  # by a page, which can resume it
             bar.show(job)
             time.sleep(_POLL_S)
     except KeyboardInterrupt:

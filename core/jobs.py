@@ -1,14 +1,15 @@
 """Long work as processes that outlive whoever asked for them.
 
-A job is a row; its worker is a process (`python -m core.worker`) that holds a kernel lock for its life, so whether it
-lives is never a guess. States: queued -> running -> succeeded | failed | cancelled, with cancelling on the way to the
-last. Each start gives the job a new token; a worker whose token is no longer the job's can change nothing.
+A job is a row; its worker is a process that holds a kernel lock for its life, so whether it lives is never a guess.
+States: queued -> running -> succeeded | failed | cancelled | paused, with cancelling and pausing on the way to the last
+two. Jobs of one line work one after the other, in the order they came (`core.turn`): all that compute are one line.
+Each start gives the job a new token; a worker whose token is no longer the job's can change nothing.
 """
 
 import contextlib
-import fcntl
 import json
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -20,23 +21,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core import album, shelf
+from core import album, shelf, turn
 from core.dataset import Dataset
 from core.errors import HeadstartError
 from core.plan import Plan
-from core.progress import Cancelled
 from core.store import Run, Store
+from core.ticket import STOPPING, Ticket
 
-ACTIVE = ("queued", "running", "cancelling")
+ACTIVE = ("queued", "running", "cancelling", "pausing")
+# What can be started again, and goes on from its finished work.
+RESUMABLE = ("paused", "failed", "cancelled")
+COMPUTE = "compute"
 # Never `multiprocessing`: a Streamlit page has a fake __main__ that a spawned child would run again.
-WORKER = [sys.executable, "-m", "core.worker"]
+WORKER = [sys.executable, "-m", "core.turn"]
 # Several threads of OpenBLAS are slower than one on the small matrices of a head, and wait for each other where others
 # work too: a search on 2,000 pictures took 73 s on two busy cores, and 6 s with one thread.
 _ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONUNBUFFERED": "1", "OPENBLAS_NUM_THREADS": "1"}
-# Ticks and looks at the row cost a transaction each; twice a second is live enough for a reader.
-_EVERY_S = 0.4
-# How long a new process may take to lock, before its absence means that it died.
-_GRACE_S = 10.0
+# A worker that was asked to stop does so at its next report. One that says nothing for so long is in a call that cannot
+# be interrupted, and is killed: what it had finished is on the disk, as after a crash.
+_PATIENCE_S = 1.0
+# How often a waiting process that died is replaced, before that is taken for the job's own fault.
+_SPAWNS = 3
 
 
 @dataclass(frozen=True)
@@ -80,24 +85,31 @@ class Event:
 
 
 def start(store: Store, project_id: str, kind: str, params: Mapping[str, Any], run_id: str | None = None) -> Job:
-    """Start a job. The same one started twice is one job (a double click); while another one of the project is active,
-    raises HeadstartError("job_busy")."""
-    key = uuid.uuid4().hex
+    """Start a job, or put it at the end of its line. The same one started twice is one job (a double click), and one
+    that was paused goes on."""
+    key, now = uuid.uuid4().hex, time.time()
     with store.write() as db:
-        row = db.execute(
-            "SELECT * FROM job WHERE project_id = ? AND state IN ('queued', 'running', 'cancelling')", (project_id,)
-        ).fetchone()
-        if row is not None:
-            active = _job(row)
-            if (active.kind, active.run_id, active.params) == (kind, run_id, dict(params)):
-                return active
-            raise HeadstartError("job_busy", kind=active.kind)
-        db.execute(
-            "INSERT INTO job(id, project_id, run_id, kind, params, state, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (key, project_id, run_id, kind, json.dumps(dict(params)), "queued", time.time()),
-        )
+        rows = db.execute(
+            "SELECT * FROM job WHERE project_id = ? AND kind = ? AND run_id IS ? "
+            "AND state IN ('queued', 'running', 'cancelling', 'pausing', 'paused')",
+            (project_id, kind, run_id),
+        ).fetchall()
+        same = next((job for job in map(_job, rows) if job.params == dict(params)), None)
+        if same is None:
+            db.execute(
+                "INSERT INTO job(id, project_id, run_id, kind, params, state, line, created_at, spawned_at) "
+                "VALUES (?, ?, ?, ?, ?, 'queued', ?, ?, ?)",
+                (key, project_id, run_id, kind, json.dumps(dict(params)), _line(kind, project_id), now, now),
+            )
+    if same is not None:
+        return resume(store, same.id) if same.state == "paused" else same
     _spawn(store, key)
     return get(store, key)
+
+
+def _line(kind: str, project_id: str) -> str:
+    """Reading pictures and downloading go on beside a training."""
+    return {"intake": f"intake {project_id}", "download": "download"}.get(kind, COMPUTE)
 
 
 def train(store: Store, project_id: str, plan: Plan) -> tuple[Run, Job | None]:
@@ -106,7 +118,7 @@ def train(store: Store, project_id: str, plan: Plan) -> tuple[Run, Job | None]:
     run = prepare(store, project_id, plan, _dataset(store, project_id))
     if is_finished(store, run):
         return run, None
-    row = store.row("SELECT id FROM job WHERE run_id = ? AND state IN ('failed', 'cancelled')", run.id)
+    row = store.row("SELECT id FROM job WHERE run_id = ? AND state IN ('paused', 'failed', 'cancelled')", run.id)
     return run, resume(store, row["id"]) if row else start(store, project_id, "train", {}, run.id)
 
 
@@ -148,41 +160,65 @@ def _dataset(store: Store, project_id: str) -> Dataset:
 
 
 def resume(store: Store, job_id: str) -> Job:
-    """Start a stopped job again; it goes on from its finished work. Raises HeadstartError("job_busy")."""
+    """Put a stopped job at the end of its line; it goes on from its finished work. Raises HeadstartError("job_busy")
+    when another job does the same run."""
+    now = time.time()
     try:
         with store.write() as db:
             changed = db.execute(
-                "UPDATE job SET state = 'queued', error = NULL, ended_at = NULL, created_at = ? "
-                "WHERE id = ? AND state IN ('failed', 'cancelled')",
-                (time.time(), job_id),
+                "UPDATE job SET state = 'queued', error = NULL, ended_at = NULL, created_at = ?, spawned_at = ?, "
+                "spawns = 0 WHERE id = ? AND state IN ('paused', 'failed', 'cancelled')",
+                (now, now, job_id),
             ).rowcount
     except sqlite3.IntegrityError:
-        raise HeadstartError("job_busy", kind=get(store, job_id).kind) from None
+        raise HeadstartError("job_busy") from None
     if changed:
         _spawn(store, job_id)
     return get(store, job_id)
 
 
 def cancel(store: Store, job_id: str) -> None:
-    """Ask a job to stop; it does at its next report."""
+    """Ask a job to stop for good; it does at its next report."""
+    _ask(store, job_id, "cancelling", ("queued", "paused"))
+
+
+def pause(store: Store, job_id: str) -> None:
+    """Ask a job to stop until it is resumed; it does at its next report, and holds nobody up meanwhile."""
+    _ask(store, job_id, "pausing", ("queued",))
+
+
+def _ask(store: Store, job_id: str, state: str, idle: Sequence[str]) -> None:
+    """A job that no worker works on is stopped at once."""
+    now, marks = time.time(), ", ".join("?" * len(idle))
     with store.write() as db:
         db.execute(
-            "UPDATE job SET state = 'cancelled', ended_at = ? WHERE id = ? AND state = 'queued'", (time.time(), job_id)
+            f"UPDATE job SET state = ?, ended_at = ? WHERE id = ? AND state IN ({marks})",
+            (STOPPING[state], now, job_id, *idle),
         )
-        db.execute("UPDATE job SET state = 'cancelling' WHERE id = ? AND state = 'running'", (job_id,))
+        db.execute(
+            "UPDATE job SET state = ?, asked_at = ? WHERE id = ? AND state IN ('running', 'pausing')",
+            (state, now, job_id),
+        )
 
 
 def get(store: Store, job_id: str) -> Job:
-    """The job as it is. A job whose worker is gone is found out here, and is failed from then on."""
+    """The job as it is. A job whose worker is gone is found out here, and is failed from then on; one that waited gets
+    a new process instead, and one that was asked to stop and does not is made to."""
     row = store.row("SELECT * FROM job WHERE id = ?", job_id)
     if row is None:
         raise HeadstartError("job_missing", id=job_id)
     job = _job(row)
-    young = job.state == "queued" and time.time() - job.created_at < _GRACE_S
-    if not job.active or young or _alive(store, job_id):
+    if not job.active:
         return job
-    ended = "cancelled" if job.state == "cancelling" else "failed"
-    error = None if ended == "cancelled" else json.dumps({"code": "worker_died", "values": {"stage": job.stage}})
+    if turn.is_held(store.home, job_id):
+        if job.state in STOPPING and time.time() - (row["asked_at"] or 0) > _PATIENCE_S:
+            _kill(store, job_id)
+        return job
+    if job.state == "queued":
+        if time.time() - (row["spawned_at"] or 0) < turn.GRACE_S or _spawned_again(store, row):
+            return job
+    ended = STOPPING.get(job.state, "failed")
+    error = None if job.state in STOPPING else json.dumps({"code": "worker_died", "values": {"stage": job.stage}})
     with store.write() as db:
         # The token says that nobody has started it again since we looked.
         db.execute(
@@ -191,6 +227,62 @@ def get(store: Store, job_id: str) -> Job:
         )
     row = store.row("SELECT * FROM job WHERE id = ?", job_id)
     return _job(row) if row is not None else job
+
+
+def _kill(store: Store, job_id: str) -> None:
+    pid = turn.holder(store.home, job_id)
+    if pid is not None and pid != os.getpid():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _spawned_again(store: Store, row: sqlite3.Row) -> bool:
+    """Give a job that waits without a process a new one, unless that was done too often."""
+    if row["spawns"] >= _SPAWNS:
+        return False
+    with store.write() as db:
+        changed = db.execute(
+            "UPDATE job SET spawned_at = ?, spawns = spawns + 1 WHERE id = ? AND state = 'queued' AND spawns = ?",
+            (time.time(), row["id"], row["spawns"]),
+        ).rowcount
+    if changed:  # else someone else was faster
+        _spawn(store, row["id"])
+    return True
+
+
+def revive(store: Store) -> None:
+    """Look after the jobs that wait: after a start of the machine they have no process any more."""
+    for row in store.read("SELECT id FROM job WHERE state = 'queued' ORDER BY created_at, rowid"):
+        with contextlib.suppress(HeadstartError):  # gone with its project meanwhile
+            get(store, row["id"])
+
+
+def line(store: Store) -> list[Job]:
+    """The jobs of this machine that compute: the one at work, then those that wait, in their order."""
+    rows = store.read(
+        "SELECT id FROM job WHERE line = ? AND state IN ('queued', 'running', 'cancelling', 'pausing') "
+        "ORDER BY state = 'queued', created_at, rowid",
+        COMPUTE,
+    )
+    return [job for job in (get(store, row["id"]) for row in rows) if job.active]
+
+
+def paused(store: Store) -> list[Job]:
+    """The jobs that wait to be resumed, in the order they were paused."""
+    return [_job(row) for row in store.read("SELECT * FROM job WHERE state = 'paused' ORDER BY ended_at, rowid")]
+
+
+def current(store: Store, project_id: str, *kinds: str) -> Job | None:
+    """The job of a project (of these kinds) to look at: the one at work, else the next in line, else the newest."""
+    marks = ", ".join("?" * len(kinds))
+    row = store.row(
+        f"SELECT id FROM job WHERE project_id = ? AND ({'kind IN (' + marks + ')' if kinds else '1'}) ORDER BY CASE "
+        "WHEN state IN ('running', 'cancelling', 'pausing') THEN 0 WHEN state = 'queued' THEN 1 ELSE 2 END, "
+        "CASE WHEN state = 'queued' THEN created_at ELSE -created_at END, rowid DESC LIMIT 1",
+        project_id,
+        *kinds,
+    )
+    return get(store, row["id"]) if row else None
 
 
 def latest(store: Store, project_id: str, kind: str | None = None) -> Job | None:
@@ -207,120 +299,23 @@ def events(store: Store, job_id: str, after: int = 0) -> list[Event]:
 
 
 @contextlib.contextmanager
-def claim(store: Store, job_id: str) -> Iterator["Ticket"]:
-    """For the worker: hold the job's lock and run it. Raises HeadstartError when someone else does."""
-    path = _lock_path(store, job_id)
-    path.parent.mkdir(exist_ok=True)
-    with path.open("a") as lock:
-        for _ in range(20):  # a reader that looks whether we live holds the lock for an instant
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                time.sleep(0.05)
-        else:
-            raise HeadstartError("job_taken", id=job_id)
-        token = uuid.uuid4().hex
-        with store.write() as db:
+def claim(store: Store, job_id: str) -> Iterator[Ticket]:
+    """For the worker: hold the job's locks and run it, once it is its turn. Raises HeadstartError when it is not queued
+    any more."""
+    token = uuid.uuid4().hex
+    with turn.hold(store.home, job_id) as held, contextlib.ExitStack() as stack:
+        row = None
+        if held:
+            db = stack.enter_context(store.write())
             row = db.execute(
                 "UPDATE job SET state = 'running', token = ?, attempt = attempt + 1, stage = '', done = 0, total = 0 "
                 "WHERE id = ? AND state = 'queued' RETURNING *",
                 (token, job_id),
             ).fetchone()
+            stack.close()
         if row is None:
             raise HeadstartError("job_taken", id=job_id)
         yield Ticket(store, _job(row), token)
-
-
-class Ticket:
-    """The right to work on a job, and the `Progress` of that work."""
-
-    def __init__(self, store: Store, job: Job, token: str) -> None:
-        self.store = store
-        self.job = job
-        self._token = token
-        self._stage = ""
-        self._done = 0
-        self._reported = 0.0
-
-    def stage(self, name: str, total: int) -> None:
-        self._stage, self._done = name, 0
-        with self._guarded() as db:
-            db.execute(
-                "UPDATE job SET stage = ?, done = 0, total = ?, stage_at = ? WHERE id = ?",
-                (name, total, time.time(), self.job.id),
-            )
-            self._record(db, "stage", name, {"total": total})
-
-    def tick(self, n: int = 1) -> None:
-        self._done += n
-        if time.monotonic() - self._reported >= _EVERY_S:
-            with self._guarded() as db:
-                db.execute("UPDATE job SET done = ? WHERE id = ?", (self._done, self.job.id))
-
-    def epoch(self, index: int, scores: Mapping[str, float]) -> None:
-        with self._guarded() as db:
-            facts = {"stage": self._stage, "epoch": index, **scores}
-            self._record(db, "epoch", f"{self._stage} {index}", facts)
-
-    def note(self, code: str, **values: Any) -> None:
-        with self._guarded() as db:
-            self._record(db, "note", code, {"code": code, "values": values})
-
-    def succeed(self, result: Mapping[str, Any], artifacts: Mapping[str, str]) -> None:
-        """The files are in place: record them, the result and the end, all or nothing."""
-        with self._guarded() as db:
-            if self.job.run_id is not None:
-                _publish(db, self.job.run_id, result, artifacts)
-            self._end(db, "succeeded")
-
-    def finish(self, run_id: str, result: Mapping[str, Any], artifacts: Mapping[str, str]) -> None:
-        """One run of several is done, its files are in place: record them and the result. The job goes on."""
-        with self._guarded() as db:
-            _publish(db, run_id, result, artifacts)
-
-    def found(self, kind: str, key: str, facts: Mapping[str, Any]) -> None:
-        """A lasting fact that only this kind of job has: an event of that kind."""
-        with self._guarded() as db:
-            self._record(db, kind, key, facts)
-
-    def fail(self, code: str, values: Mapping[str, Any]) -> None:
-        with contextlib.suppress(Cancelled), self._guarded(cancellable=False) as db:
-            self._end(db, "failed", json.dumps({"code": code, "values": dict(values)}, default=str))
-
-    def stop(self) -> None:
-        """Cancelled as asked."""
-        with contextlib.suppress(Cancelled), self._guarded(cancellable=False) as db:
-            self._end(db, "cancelled")
-
-    @contextlib.contextmanager
-    def _guarded(self, cancellable: bool = True) -> Iterator[sqlite3.Connection]:
-        """A transaction that happens only if the job is still ours and nobody asked to stop."""
-        self._reported = time.monotonic()
-        with self.store.write() as db:
-            row = db.execute("SELECT state, token FROM job WHERE id = ?", (self.job.id,)).fetchone()
-            if row is None or row["token"] != self._token or (cancellable and row["state"] == "cancelling"):
-                raise Cancelled
-            yield db
-
-    def _record(self, db: sqlite3.Connection, kind: str, key: str, facts: Mapping[str, Any]) -> None:
-        # A job that goes on after a crash says some things twice: the newer one counts.
-        db.execute(
-            "INSERT OR REPLACE INTO event(job_id, kind, key, facts, at) VALUES (?, ?, ?, ?, ?)",
-            (self.job.id, kind, key, json.dumps(dict(facts)), time.time()),
-        )
-
-    def _end(self, db: sqlite3.Connection, state: str, error: str | None = None) -> None:
-        db.execute(
-            "UPDATE job SET state = ?, error = ?, ended_at = ?, token = NULL WHERE id = ?",
-            (state, error, time.time(), self.job.id),
-        )
-
-
-def _publish(db: sqlite3.Connection, run_id: str, result: Mapping[str, Any], artifacts: Mapping[str, str]) -> None:
-    db.execute("UPDATE run SET result = ? WHERE id = ?", (json.dumps(dict(result)), run_id))
-    db.execute("DELETE FROM artifact WHERE run_id = ?", (run_id,))
-    db.executemany("INSERT INTO artifact VALUES (?, ?, ?)", [(run_id, name, sha) for name, sha in artifacts.items()])
 
 
 def log_path(store: Store, job_id: str) -> Path:
@@ -341,28 +336,8 @@ def _spawn(store: Store, job_id: str) -> None:
             cwd=Path(__file__).parent.parent,
             env=os.environ | _ENVIRONMENT,
         )
-    _reap(process)
-
-
-def _reap(process: "subprocess.Popen[bytes]") -> None:
-    """Wait for the worker in a thread, so that it does not stay behind as a zombie."""
+    # Waited for in a thread, so that it does not stay behind as a zombie.
     threading.Thread(target=process.wait, daemon=True).start()
-
-
-def _lock_path(store: Store, job_id: str) -> Path:
-    return store.home / "locks" / job_id
-
-
-def _alive(store: Store, job_id: str) -> bool:
-    """Whether a worker holds the job's lock; the kernel frees it the moment that process is gone."""
-    try:
-        with _lock_path(store, job_id).open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except FileNotFoundError:
-        return False
-    return False
 
 
 def _job(row: sqlite3.Row) -> Job:

@@ -131,7 +131,7 @@ ERRORS: Mapping[str, tuple[str, str]] = {
         "Start it again. If it happens again, the log has the details.",
     ),
     "job_busy": (
-        "Another job of this project is at work.",
+        "Another job is at work on this run.",
         "Wait until it is done, or cancel it, then try again.",
     ),
     "job_cancelled": ("The job was cancelled.", "Start it again: it goes on from the work that was finished."),

@@ -81,7 +81,7 @@ def routes(store: Store) -> list[Route]:
 
 def clean_inbox(store: Store) -> None:
     """Remove deliveries that nobody has touched for INBOX_HOURS and no job is reading."""
-    rows = store.read("SELECT params FROM job WHERE state IN ('queued', 'running', 'cancelling')")
+    rows = store.read("SELECT params FROM job WHERE state IN ('queued', 'running', 'cancelling', 'pausing', 'paused')")
     read = {json.loads(row["params"]).get("path") for row in rows}
     oldest = time.time() - INBOX_HOURS * 3600
     for batch in (store.home / "inbox").glob("*"):

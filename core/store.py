@@ -21,9 +21,9 @@ from core.errors import HeadstartError
 from core.intake import Facts, Received
 from core.shelf import Shelf, sha256
 
-VERSION = 1
-
-_SCHEMA = """
+# Each script leads from one version of the schema to the next; a new home walks through all of them.
+_SCHEMAS = (
+    """
 CREATE TABLE project (
     id TEXT PRIMARY KEY, name TEXT NOT NULL, source TEXT UNIQUE, created_at REAL NOT NULL,
     split_seed INTEGER NOT NULL DEFAULT 0, val REAL NOT NULL DEFAULT 0.15, test REAL NOT NULL DEFAULT 0.15);
@@ -56,7 +56,22 @@ CREATE UNIQUE INDEX job_active ON job(project_id) WHERE state IN ('queued', 'run
 CREATE TABLE event (
     number INTEGER PRIMARY KEY AUTOINCREMENT, job_id TEXT NOT NULL REFERENCES job(id) ON DELETE CASCADE,
     kind TEXT NOT NULL, key TEXT NOT NULL, facts TEXT NOT NULL, at REAL NOT NULL, UNIQUE (job_id, kind, key));
-"""
+""",
+    """
+-- Jobs of one line work one after the other. A process waits for each since `spawned_at`, the `spawns`-th anew.
+ALTER TABLE job ADD COLUMN line TEXT NOT NULL DEFAULT 'compute';
+ALTER TABLE job ADD COLUMN spawned_at REAL;
+ALTER TABLE job ADD COLUMN spawns INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE job ADD COLUMN asked_at REAL;
+ALTER TABLE job ADD COLUMN forecast TEXT;
+UPDATE job SET line = 'intake ' || project_id WHERE kind = 'intake';
+UPDATE job SET line = 'download' WHERE kind = 'download';
+DROP INDEX job_active;
+CREATE UNIQUE INDEX job_active ON job(run_id) WHERE state IN ('queued', 'running', 'cancelling', 'pausing', 'paused');
+CREATE INDEX job_line ON job(line, created_at) WHERE state = 'queued';
+""",
+)
+VERSION = len(_SCHEMAS)
 
 
 @dataclass(frozen=True)
@@ -317,10 +332,10 @@ class Store:
             found = db.execute("PRAGMA user_version").fetchone()[0]
             if found > VERSION:
                 raise HeadstartError("store_newer", found=found, known=VERSION, home=str(self.home))
-            if found == 0:
-                for statement in _statements(_SCHEMA):
+            for script in _SCHEMAS[found:]:
+                for statement in _statements(script):
                     db.execute(statement)
-                db.execute(f"PRAGMA user_version={VERSION}")
+            db.execute(f"PRAGMA user_version={VERSION}")
 
 
 def _statements(script: str) -> Sequence[str]:

@@ -29,8 +29,8 @@ from core.evaluation import Evaluation
 from core.features import Cache, Recipe, View, decode, extract
 from core.head import Fitted, Head, Labelled
 from core.images import Pixels
-from core.jobs import Ticket
 from core.plan import Plan
+from core.ticket import Ticket
 
 # What the saved model and the one that predicts may differ by, in probabilities.
 TOLERANCE = 1e-3

@@ -19,10 +19,10 @@ from core.archive import Entry
 from core.dataset import File
 from core.errors import HeadstartError
 from core.intake import Place, Received
-from core.jobs import Ticket
 from core.messages import REASONS
 from core.progress import Cancelled
 from core.store import Store
+from core.ticket import Ticket
 from core.training import Training
 
 _BATCH_FILES = 64  # files answered for in one transaction
@@ -41,6 +41,8 @@ def main(home: Path, job_id: str) -> int:
     except HeadstartError as error:  # taken by another worker, or gone
         logging.info("%s", error)
         return 0
+    finally:
+        jobs.revive(store)  # those that wait, if their processes were killed
 
 
 def _guarded(ticket: Ticket) -> int:

@@ -117,7 +117,7 @@ def workers(home: Path, job_id: str = "") -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter(["cmdline"]):
         words = process.info["cmdline"] or []
-        if "core.worker" in words and str(home) in words and (not job_id or job_id in words):
+        if {"core.turn", "core.worker"} & set(words) and str(home) in words and (not job_id or job_id in words):
             found.append(process)
     return found
 

@@ -97,12 +97,16 @@ def test_a_worker_that_lost_its_job_changes_nothing(idle: tuple[Store, str]) -> 
         assert jobs.get(store, job.id).state == "running"
 
 
-def test_a_queued_job_that_never_got_a_worker_is_failed_after_a_while(idle: tuple[Store, str]) -> None:
+def test_a_queued_job_that_never_gets_a_process_is_failed_after_some_tries(idle: tuple[Store, str]) -> None:
     store, project = idle
     job = jobs.start(store, project, "train", {})
+    for _ in range(3):
+        assert jobs.get(store, job.id).state == "queued"
+        with store.write() as db:
+            db.execute("UPDATE job SET spawned_at = spawned_at - 60")
     assert jobs.get(store, job.id).state == "queued"
     with store.write() as db:
-        db.execute("UPDATE job SET created_at = created_at - 60")
+        db.execute("UPDATE job SET spawned_at = spawned_at - 60")
     assert jobs.get(store, job.id).state == "failed"
 
 

@@ -8,7 +8,7 @@ from core import album
 from core.dataset import Dataset, File, Picture
 from core.errors import HeadstartError
 from core.intake import Facts, Received
-from core.store import Store, _journal
+from core.store import _SCHEMAS, Store, _journal
 
 
 def received(number: int, label: str, key: str, pixels: str | None = None) -> Received:
@@ -88,6 +88,19 @@ def test_a_database_of_a_newer_version_is_refused_and_left_unchanged(tmp_path: P
         Store(tmp_path)
     assert error.value.code == "store_newer" and "version 99" in error.value.message
     assert (tmp_path / "headstart.db").read_bytes() == before
+
+
+def test_a_home_of_the_first_version_is_brought_up_to_date_with_all_it_holds(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "headstart.db") as db:
+        db.executescript(_SCHEMAS[0] + "PRAGMA user_version=1;")
+        db.execute("INSERT INTO project(id, name, created_at) VALUES ('p', 'p', 1)")
+        job = "INSERT INTO job(id, project_id, kind, params, state, created_at) VALUES (?, 'p', ?, '{}', ?, 1)"
+        db.executemany(job, [("a", "intake", "failed"), ("b", "train", "cancelled")])
+    db.close()
+    store = Store(tmp_path)
+    rows = store.read("SELECT id, line, spawns FROM job ORDER BY id")
+    assert [tuple(row) for row in rows] == [("a", "intake p", 0), ("b", "compute", 0)]
+    assert store.row("PRAGMA user_version")[0] == len(_SCHEMAS)
 
 
 @pytest.mark.parametrize(

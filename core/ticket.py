@@ -1,0 +1,115 @@
+"""What a worker holds while it works on a job: the right to change the job's row, and the `Progress` of that work.
+
+Every report is a transaction that happens only while the job is still this worker's and nobody asked it to stop; else
+it raises `Cancelled`.
+"""
+
+import contextlib
+import json
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from core.progress import Cancelled
+from core.store import Store
+
+if TYPE_CHECKING:
+    from core.jobs import Job
+
+# Ticks and looks at the row cost a transaction each; twice a second is live enough for a reader.
+_EVERY_S = 0.4
+# What a job becomes that was asked to stop.
+STOPPING: Mapping[str, str] = {"cancelling": "cancelled", "pausing": "paused"}
+
+
+class Ticket:
+    """The right to work on a job, and the `Progress` of that work."""
+
+    def __init__(self, store: Store, job: "Job", token: str) -> None:
+        self.store = store
+        self.job = job
+        self._token = token
+        self._stage = ""
+        self._done = 0
+        self._reported = 0.0
+
+    def stage(self, name: str, total: int) -> None:
+        self._stage, self._done = name, 0
+        with self._guarded() as db:
+            db.execute(
+                "UPDATE job SET stage = ?, done = 0, total = ?, stage_at = ? WHERE id = ?",
+                (name, total, time.time(), self.job.id),
+            )
+            self._record(db, "stage", name, {"total": total})
+
+    def tick(self, n: int = 1) -> None:
+        self._done += n
+        if time.monotonic() - self._reported >= _EVERY_S:
+            with self._guarded() as db:
+                db.execute("UPDATE job SET done = ? WHERE id = ?", (self._done, self.job.id))
+
+    def epoch(self, index: int, scores: Mapping[str, float]) -> None:
+        with self._guarded() as db:
+            facts = {"stage": self._stage, "epoch": index, **scores}
+            self._record(db, "epoch", f"{self._stage} {index}", facts)
+
+    def note(self, code: str, **values: Any) -> None:
+        with self._guarded() as db:
+            self._record(db, "note", code, {"code": code, "values": values})
+
+    def succeed(self, result: Mapping[str, Any], artifacts: Mapping[str, str]) -> None:
+        """The files are in place: record them, the result and the end, all or nothing."""
+        with self._guarded() as db:
+            if self.job.run_id is not None:
+                _publish(db, self.job.run_id, result, artifacts)
+            self._end(db, "succeeded")
+
+    def finish(self, run_id: str, result: Mapping[str, Any], artifacts: Mapping[str, str]) -> None:
+        """One run of several is done, its files are in place: record them and the result. The job goes on."""
+        with self._guarded() as db:
+            _publish(db, run_id, result, artifacts)
+
+    def found(self, kind: str, key: str, facts: Mapping[str, Any]) -> None:
+        """A lasting fact that only this kind of job has: an event of that kind."""
+        with self._guarded() as db:
+            self._record(db, kind, key, facts)
+
+    def fail(self, code: str, values: Mapping[str, Any]) -> None:
+        with contextlib.suppress(Cancelled), self._guarded(cancellable=False) as db:
+            self._end(db, "failed", json.dumps({"code": code, "values": dict(values)}, default=str))
+
+    def stop(self) -> None:
+        """Stopped as asked: for now, or for good."""
+        with contextlib.suppress(Cancelled), self._guarded(cancellable=False) as db:
+            row = db.execute("SELECT state FROM job WHERE id = ?", (self.job.id,)).fetchone()
+            self._end(db, STOPPING.get(row["state"], "cancelled"))
+
+    @contextlib.contextmanager
+    def _guarded(self, cancellable: bool = True) -> Iterator[sqlite3.Connection]:
+        """A transaction that happens only if the job is still ours and nobody asked to stop."""
+        self._reported = time.monotonic()
+        with self.store.write() as db:
+            row = db.execute("SELECT state, token FROM job WHERE id = ?", (self.job.id,)).fetchone()
+            if row is None or row["token"] != self._token or (cancellable and row["state"] in STOPPING):
+                raise Cancelled
+            yield db
+
+    def _record(self, db: sqlite3.Connection, kind: str, key: str, facts: Mapping[str, Any]) -> None:
+        # A job that goes on after a crash says some things twice: the newer one counts.
+        db.execute(
+            "INSERT OR REPLACE INTO event(job_id, kind, key, facts, at) VALUES (?, ?, ?, ?, ?)",
+            (self.job.id, kind, key, json.dumps(dict(facts)), time.time()),
+        )
+
+    def _end(self, db: sqlite3.Connection, state: str, error: str | None = None) -> None:
+        db.execute(
+            "UPDATE job SET state = ?, error = ?, ended_at = ?, token = NULL WHERE id = ?",
+            (state, error, time.time(), self.job.id),
+        )
+
+
+def _publish(db: sqlite3.Connection, run_id: str, result: Mapping[str, Any], artifacts: Mapping[str, str]) -> None:
+    db.execute("UPDATE run SET result = ? WHERE id = ?", (json.dumps(dict(result)), run_id))
+    db.execute("DELETE FROM artifact WHERE run_id = ?", (run_id,))
+    db.executemany("INSERT INTO artifact VALUES (?, ?, ?)", [(run_id, name, sha) for name, sha in artifacts.items()])
