@@ -68,14 +68,21 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One picture as it is fed in: as it is (`number` 0) or as its n-th augmented copy."""
+    """One picture as it is fed in: as it is (`number` 0) or as its n-th copy (up to 15), altered in `images.KINDS`."""
 
     picture_id: str
     number: int = 0
+    kinds: tuple[str, ...] = ()
 
     @property
     def key(self) -> bytes:
-        return bytes.fromhex(self.picture_id) + bytes([self.number])
+        altered = sum(1 << i for i, kind in enumerate(images.KINDS) if kind in self.kinds)
+        return bytes.fromhex(self.picture_id) + bytes([self.number | altered << 4])
+
+
+def views(ids: Sequence[str], copies: int = 0, kinds: tuple[str, ...] = ()) -> list[View]:
+    """All pictures as they are, then all of them as their first altered copy, and so on."""
+    return [View(key, number, kinds if number else ()) for number in range(copies + 1) for key in ids]
 
 
 class Rows:
@@ -265,7 +272,8 @@ def decode(children: Children, pictures: shelf.Shelf, views: Sequence[View], siz
     """Each view as (size, size, 3), in order, some of the next being decoded meanwhile."""
 
     def ask(part: Sequence[View]) -> images.Pixels:
-        question = {"squares": [[str(pictures.path(view.picture_id)), view.number] for view in part], "size": size}
+        squares = [[str(pictures.path(view.picture_id)), view.number, view.kinds] for view in part]
+        question = {"squares": squares, "size": size}
         _, data = children.ask(question)
         return np.frombuffer(data, np.uint8).reshape(len(part), size, size, 3)
 

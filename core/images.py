@@ -8,8 +8,10 @@ child process (`core.child`); nothing else should decode bytes that Headstart ha
 
 import hashlib
 import io
+import math
 import struct
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -29,6 +31,10 @@ VERSION = "square-2"
 # Never EPS (starts Ghostscript), PDF or the other forty plugins: https://pillow.readthedocs.io/en/latest/handbook/security.html
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 THUMBNAIL_PX = 256
+# What an altered copy of a picture may differ in; names are part of cache keys, so their order stays.
+KINDS = ("crop", "flip", "light", "turn")
+# Half a tilt of a camera held by hand; the largest square inside a picture turned so far is 84 % as wide.
+_TURN_DEGREES = 12.0
 DECODING = Bounds(LIMITS.decode_memory_mb, LIMITS.decode_cpu_s, LIMITS.decode_wall_s)
 # Pillow's own limit is wider than that of `_check_size`, and would refuse without saying how large a picture is.
 Image.MAX_IMAGE_PIXELS = None
@@ -67,13 +73,13 @@ def decode(data: bytes) -> Decoded:
     return Decoded(np.asarray(image), tuple(notes))
 
 
-def square(data: bytes, size: int, view: int = 0) -> Pixels:
-    """Decode one picture as a network sees it: (size, size, 3). `view` over 0 is an altered copy of that number, always
-    the same one for the same bytes. Large JPEGs are read at a reduced size. Raises HeadstartError like `decode`."""
+def square(data: bytes, size: int, number: int = 0, kinds: Sequence[str] = ()) -> Pixels:
+    """Decode one picture as a network sees it: (size, size, 3). `number` over 0 is its altered copy of that number in
+    these `KINDS`, always the same one for the same bytes. Large JPEGs are read at a reduced size. Raises HeadstartError
+    like `decode`."""
     image = _decode(data, [], _ENOUGH * size)
-    if view:
-        rng = np.random.default_rng([view, *hashlib.sha256(data).digest()[:8]])
-        image = Image.fromarray(augment(np.asarray(image), rng))
+    if number and kinds:
+        image = Image.fromarray(augment(np.asarray(image), number, kinds, hashlib.sha256(data).digest()))
     return _resize(image, size)
 
 
@@ -119,18 +125,35 @@ def _resize(image: Image.Image, size: int) -> Pixels:
     return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR, box=box))
 
 
-def augment(pixels: Pixels, rng: np.random.Generator) -> Pixels:
-    """An altered copy: a random crop of 70 to 100 % of the central square, mirrored half of the time, other light."""
-    height, width = pixels.shape[:2]
-    square = min(height, width)
-    side = max(LIMITS.smallest_side_px, int(square * rng.uniform(0.84, 1.0)))  # 0.84 squared is 70 % of the area
-    top = (height - square) // 2 + int(rng.integers(0, square - side + 1))
-    left = (width - square) // 2 + int(rng.integers(0, square - side + 1))
-    crop = pixels[top : top + side, left : left + side]
-    if rng.random() < 0.5:
-        crop = crop[:, ::-1]
-    values = (crop.astype(np.float32) - 128) * rng.uniform(0.8, 1.2) + 128 + rng.uniform(-25, 25)
-    return np.ascontiguousarray(np.clip(values, 0, 255).astype(np.uint8))
+def augment(pixels: Pixels, number: int, kinds: Sequence[str], seed: bytes) -> Pixels:
+    """An altered copy of the central square: turned by up to 12 degrees, cropped to 70 to 100 % of its area, mirrored
+    (every copy of an odd number is, so that one copy shows each picture both ways), in other light. What is drawn for
+    one kind does not depend on the others."""
+    rng = np.random.default_rng([number, *seed[:8]])
+    scale, down, right, contrast, brightness, turn = rng.random(6)
+    side = min(pixels.shape[:2])
+    image = _center(Image.fromarray(pixels), side)
+    if "turn" in kinds:
+        degrees = _TURN_DEGREES * (2 * turn - 1)
+        angle = abs(math.radians(degrees))
+        side = max(LIMITS.smallest_side_px, int(side / (math.cos(angle) + math.sin(angle))))
+        image = _center(image.rotate(degrees, Image.Resampling.BILINEAR), side)
+    if "crop" in kinds:
+        smaller = max(LIMITS.smallest_side_px, int(side * (0.84 + 0.16 * scale)))  # 0.84 squared is 70 % of the area
+        left, top = (int(share * (side - smaller + 1)) for share in (right, down))
+        image = image.crop((left, top, left + smaller, top + smaller))
+    if "flip" in kinds and number % 2:
+        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    if "light" not in kinds:
+        return np.asarray(image)
+    values = (np.asarray(image, np.float32) - 128) * (0.8 + 0.4 * contrast) + 128 + 25 * (2 * brightness - 1)
+    altered: Pixels = np.clip(values, 0, 255).astype(np.uint8)
+    return altered
+
+
+def _center(image: Image.Image, side: int) -> Image.Image:
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    return image.crop((left, top, left + side, top + side))
 
 
 def thumbnail(pixels: Pixels, px: int = THUMBNAIL_PX) -> bytes:
@@ -144,9 +167,10 @@ def thumbnail(pixels: Pixels, px: int = THUMBNAIL_PX) -> bytes:
 
 def answer(question: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes]:
     """In a child: `{"path"}` or a body of bytes -> facts and a thumbnail; with `{"show"}` -> a JPEG of at most so many
-    px a side. `{"squares": [[path, view], ...], "size"}` -> the squares of files, one behind the other."""
+    px a side. `{"squares": [[path, number, kinds], ...], "size"}` -> the squares of files, one behind the other."""
     if "squares" in question:
-        pixels = [square(Path(path).read_bytes(), question["size"], view) for path, view in question["squares"]]
+        size = question["size"]
+        pixels = [square(Path(path).read_bytes(), size, number, kinds) for path, number, kinds in question["squares"]]
         return {}, np.stack(pixels).tobytes()
     if "path" in question:
         body = Path(question["path"]).read_bytes()

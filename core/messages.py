@@ -105,6 +105,10 @@ ERRORS: Mapping[str, tuple[str, str]] = {
         "The rate of fine-tuning is {rate}; at most a tenth of the head's ({limit}) is safe.",
         "Lower it: large steps destroy what the backbone has learned.",
     ),
+    "augment_kinds_none": (
+        "{n} altered copies of each picture are asked for, but nothing in which they may differ.",
+        "Choose crop, flip, light or turn, or no copies.",
+    ),
     "diverged": (
         "The training went astray in epoch {epoch}: its loss is no longer a number.",
         "Lower the learning rate and train again.",

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import Field, asdict, dataclass, field, fields, replace
 from typing import Any
 
-from core import backbones
+from core import backbones, images
 from core.errors import HeadstartError
 
 POOLINGS = ("average", "flatten")
@@ -35,7 +35,13 @@ class Plan:
         0.0, "Share of the head's inputs that is ignored at random, to stop it from memorizing.", low=0.0, high=0.9
     )
     augment: int = _setting(
-        0, "Altered copies (crop, flip, light) of each training picture; each costs one more extraction.", low=0, high=8
+        0, "Altered copies of each training picture to learn from too; each costs one more extraction.", low=0, high=8
+    )
+    augment_kinds: str = _setting(
+        "crop flip light",
+        "What altered copies differ in: crop (70 to 100 % of the picture), flip (every second one is mirrored), light "
+        "(brightness and contrast), turn (by up to 12 degrees).",
+        words=images.KINDS,
     )
     epochs: int = _setting(40, "How often the head sees all training pictures.", low=1, high=500)
     learning_rate: float = _setting(1e-3, "How far each step moves the head's weights.", low=1e-6, high=1e-1)
@@ -72,6 +78,9 @@ class Plan:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "backbone", backbones.find(str(self.backbone)).name)
+        words = str(self.augment_kinds).split()
+        known = [kind for kind in images.KINDS if kind in words]  # in one order: it is a part of what is compared
+        object.__setattr__(self, "augment_kinds", " ".join([*known, *(word for word in words if word not in known)]))
         for setting in fields(self):
             _check(setting, getattr(self, setting.name))
         blocks = backbones.find(self.backbone).blocks
@@ -79,6 +88,13 @@ class Plan:
             raise HeadstartError("too_many_blocks", n=self.fine_tune_blocks, backbone=self.backbone, limit=len(blocks))
         if self.fine_tune_blocks and self.fine_tune_rate > self.learning_rate / 10 * (1 + 1e-9):
             raise HeadstartError("fine_tune_rate", rate=self.fine_tune_rate, limit=self.learning_rate / 10)
+        if self.augment and not self.kinds:
+            raise HeadstartError("augment_kinds_none", n=self.augment)
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """`augment_kinds`, each by itself."""
+        return tuple(self.augment_kinds.split())
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -101,6 +117,9 @@ def _check(setting: Field[Any], value: Any) -> None:
     name, rule = setting.name, setting.metadata
     if "choices" in rule and value not in rule["choices"]:
         raise HeadstartError("setting_choice", setting=name, value=value, choices=", ".join(rule["choices"]))
+    for word in value.split() if "words" in rule else ():
+        if word not in rule["words"]:
+            raise HeadstartError("setting_choice", setting=name, value=word, choices=", ".join(rule["words"]))
     if "low" not in rule:
         return
     whole = isinstance(setting.default, int)

@@ -17,7 +17,7 @@ from core import backbones, head, shelf
 from core.child import Bounds, Child
 from core.errors import HeadstartError
 from core.evaluation import Evaluation
-from core.features import Cache, Recipe, View
+from core.features import Cache, Recipe, views
 from core.head import Head, Labelled
 from core.plan import Plan
 from core.settings import LIMITS
@@ -25,6 +25,8 @@ from core.store import Store
 
 # The settings that are refitted; the others change the features or how the head is trained.
 SETTINGS = ("regularization", "balance")
+# Backbone, pooling, precision, copies and what they differ in: whatever else decides the features.
+_Source = tuple[str, str, str, int, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -90,13 +92,13 @@ def _newest(store: Store, project_id: str, plan: Plan) -> _Data:
         raise HeadstartError("refit_too_many", n=len(rows))
     path = backbones.weights_path(backbones.find(plan.backbone))
     changed = path.stat().st_mtime_ns if path.is_file() else 0
-    return _load(store.home, rows, (plan.backbone, plan.pooling, plan.precision, plan.augment), changed)
+    return _load(store.home, rows, (plan.backbone, plan.pooling, plan.precision, plan.augment, plan.kinds), changed)
 
 
 @lru_cache(maxsize=1)
-def _load(home: Path, rows: tuple[tuple[str, str, str], ...], source: tuple[str, str, str, int], changed: int) -> _Data:
+def _load(home: Path, rows: tuple[tuple[str, str, str], ...], source: _Source, changed: int) -> _Data:
     """The features of these pictures; `changed` is when the weights were, so that new ones are noticed."""
-    name, pooling, precision, copies = source
+    name, pooling, precision, copies, kinds = source
     backbone = backbones.find(name)
     if not changed:
         raise HeadstartError("refit_untrained", n=len(rows))
@@ -108,22 +110,22 @@ def _load(home: Path, rows: tuple[tuple[str, str, str], ...], source: tuple[str,
     }
     classes = tuple(sorted({label for _, label, _ in rows}))
     parts = {part: [row for row in rows if row[2] == part] for part in ("train", "val")}
-    views = {
-        "train": [View(key, number) for number in range(copies + 1) for key, _, _ in parts["train"]],
-        "val": [View(key) for key, _, _ in parts["val"]],
+    seen = {
+        "train": views([key for key, _, _ in parts["train"]], copies, kinds),
+        "val": views([key for key, _, _ in parts["val"]]),
     }
-    if not views["val"]:
+    if not seen["val"]:
         raise HeadstartError("no_val_part")
-    missing = [view for part in views for view in caches[part].missing(views[part])]
+    missing = [view for part in seen for view in caches[part].missing(seen[part])]
     if missing:
         raise HeadstartError("refit_untrained", n=len({view.picture_id for view in missing}))
-    if len(views["train"]) * caches["train"].row_bytes > LIMITS.refit_bytes:
+    if len(seen["train"]) * caches["train"].row_bytes > LIMITS.refit_bytes:
         raise HeadstartError("refit_too_many", n=len(rows))
     index = {label: i for i, label in enumerate(classes)}
     targets = {part: np.array([index[label] for _, label, _ in parts[part]], np.int64) for part in parts}
     return _Data(
         classes,
-        tuple(view.picture_id for view in views["val"]),
-        Labelled(caches["train"].read(views["train"]), np.tile(targets["train"], copies + 1)),
-        Labelled(caches["val"].read(views["val"]), targets["val"]),
+        tuple(view.picture_id for view in seen["val"]),
+        Labelled(caches["train"].read(seen["train"]), np.tile(targets["train"], copies + 1)),
+        Labelled(caches["val"].read(seen["val"]), targets["val"]),
     )

@@ -26,7 +26,7 @@ from core.dataset import PARTS, Dataset
 from core.engine import Engine
 from core.errors import HeadstartError
 from core.evaluation import Evaluation
-from core.features import Cache, Recipe, View, decode, extract
+from core.features import Cache, Recipe, View, decode, extract, views
 from core.head import Fitted, Head, Labelled
 from core.images import Pixels
 from core.plan import Plan
@@ -108,8 +108,7 @@ class Training:
 
     def _views(self, part: str) -> list[View]:
         ids = [p.id for p in self.data.part(part).pictures]
-        copies = range(self.plan.augment + 1 if part == "train" else 1)
-        return [View(key, number) for number in copies for key in ids]
+        return views(ids, self.plan.augment, self.plan.kinds) if part == "train" else views(ids)
 
     def _targets(self, part: str) -> NDArray[np.int64]:
         index = {label: i for i, label in enumerate(self.data.classes)}

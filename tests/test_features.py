@@ -21,7 +21,7 @@ from core import features
 from core.child import Children
 from core.dataset import Dataset, Picture
 from core.errors import HeadstartError
-from core.features import Cache, Recipe, Rows, View, extract, trim
+from core.features import Cache, Recipe, Rows, View, extract, trim, views
 from core.progress import Cancelled, Recorder, Silent
 from core.settings import LIMITS
 from core.shelf import Shelf, sha256
@@ -131,14 +131,26 @@ def test_augmented_views_are_rows_of_their_own_and_always_the_same(tmp_path: Pat
     out = io.BytesIO()
     Image.fromarray(rng.integers(0, 256, (40, 40, 3), dtype=np.uint8)).save(out, "PNG")
     key = shelf.keep([out.getvalue()])
-    views = [View(key, number) for number in range(4)]
+    asked = views([key], 3, ("crop", "flip", "light"))
     tables = []
     for name in ("a", "b"):
         cache = Cache(tmp_path / name, RECIPE)
-        extract(cache, MeanColor(), shelf, views, Silent())
-        tables.append(cache.read(views))
+        extract(cache, MeanColor(), shelf, asked, Silent())
+        tables.append(cache.read(asked))
     assert len(np.unique(tables[0].round(3), axis=0)) == 4
     np.testing.assert_array_equal(tables[0], tables[1])
+
+
+def test_copies_altered_in_other_kinds_share_no_rows_but_the_picture_as_it_is_does(
+    tmp_path: Path, shelf: Shelf
+) -> None:
+    (picture,) = add_pictures(shelf, range(1))
+    cache = Cache(tmp_path / "features", RECIPE)
+    extract(cache, MeanColor(), shelf, views([picture.picture_id], 1, ("crop", "flip")), Silent())
+    for kinds in (("crop",), ("flip",), ("crop", "flip", "light"), ("crop", "flip", "turn")):
+        wanted = views([picture.picture_id], 1, kinds)
+        assert cache.missing(wanted) == [View(picture.picture_id, 1, kinds)]
+    assert cache.missing(views([picture.picture_id], 0, ("light",))) == []
 
 
 @pytest.mark.parametrize("what", ["weights", "output", "size", "precision", "computed_in"])

@@ -483,19 +483,28 @@ def test_resize_keeps_an_even_slope() -> None:
     assert np.abs(reduced[1:-1] - (np.arange(1, 49) * 4 + 1)).max() <= 1
 
 
-def test_augmenting_with_one_seed_gives_one_picture_and_with_another_another() -> None:
+USUAL = ("crop", "flip", "light")
+
+
+def altered(pixels: NDArray[np.uint8], seed: int, *kinds: str, number: int = 1) -> NDArray[np.uint8]:
+    """The copy of a picture whose bytes have a hash that begins with `seed`."""
+    return images.augment(pixels, number, kinds, bytes([seed, *range(31)]))
+
+
+def test_one_picture_has_one_copy_of_a_number_and_another_picture_another() -> None:
     pixels = np.asarray(noise(60, 40))
-    views = [images.augment(pixels, np.random.default_rng(seed)) for seed in (1, 1, 2)]
+    views = [altered(pixels, seed, *images.KINDS) for seed in (1, 1, 2)]
     assert np.array_equal(views[0], views[1])
     assert not np.array_equal(views[0], views[2])
 
 
-def test_augmenting_stays_in_the_central_square_and_keeps_at_least_seventy_percent() -> None:
+@pytest.mark.parametrize("kinds", [("crop",), USUAL])
+def test_a_crop_stays_in_the_central_square_and_keeps_at_least_seventy_percent(kinds: tuple[str, ...]) -> None:
     pixels = np.full((100, 300, 3), BLUE, np.uint8)
     pixels[:, 100:200] = GREEN
     sides = set()
     for seed in range(100):
-        view = images.augment(pixels, np.random.default_rng(seed))
+        view = altered(pixels, seed, *kinds)
         assert view.shape[0] == view.shape[1]
         assert np.ptp(view, axis=(0, 1)).max() == 0  # one color: nothing of the blue
         assert view[0, 0, 1] > view[0, 0, 2]
@@ -504,16 +513,49 @@ def test_augmenting_stays_in_the_central_square_and_keeps_at_least_seventy_perce
     assert 98 <= max(sides) <= 100
 
 
-def test_augmenting_mirrors_about_half_of_the_views() -> None:
-    pixels = np.full((40, 40, 3), 60, np.uint8)
-    pixels[:, 20:] = 190
-    views = [images.augment(pixels, np.random.default_rng(seed)) for seed in range(200)]
-    mirrored = sum(bool(view[:, 0].mean() > view[:, -1].mean()) for view in views)
-    assert 75 <= mirrored <= 125
+def test_every_second_copy_is_mirrored_and_by_a_flip_alone_nothing_else_changes() -> None:
+    pixels = np.asarray(noise(40, 40))
+    for number in (1, 3):
+        assert np.array_equal(altered(pixels, 0, "flip", number=number), pixels[:, ::-1])
+    assert np.array_equal(altered(pixels, 0, "flip", number=2), pixels)
+
+
+def test_light_changes_brightness_and_contrast_and_moves_nothing() -> None:
+    pixels = np.full((40, 40, 3), 100, np.uint8)
+    pixels[10:20, 10:20] = 150
+    views = [altered(pixels, seed, "light").astype(int) for seed in range(100)]
+    steps = [int(view[10, 10, 0] - view[0, 0, 0]) for view in views]
+    assert min(steps) in (40, 41) and max(steps) in (59, 60)  # the difference of 50, times 0.8 to 1.2
+    means = [int(view[0, 0, 0]) for view in views]
+    assert 69 <= min(means) <= 80 and 120 <= max(means) <= 131
+    assert all(np.array_equal(view > view[0, 0, 0], pixels > 100) for view in views)
+
+
+def test_a_turned_copy_shows_nothing_from_beyond_the_picture() -> None:
+    pixels = np.full((100, 100, 3), 255, np.uint8)
+    for seed in range(60):
+        view = altered(pixels, seed, "turn")
+        assert view.min() == 255  # no black corner
+        assert 84 <= view.shape[0] == view.shape[1] <= 100
+
+
+def test_a_turn_is_by_at_most_twelve_degrees_to_either_side() -> None:
+    pixels = np.zeros((200, 200, 3), np.uint8)
+    pixels[100:] = 255
+    slopes = []
+    for seed in range(60):
+        edge = (altered(pixels, seed, "turn")[..., 0] < 128).sum(axis=0).astype(float)
+        slopes.append(np.degrees(np.arctan(np.polyfit(np.arange(len(edge)), edge, 1)[0])))
+    assert -12.5 <= min(slopes) < -9 and 9 < max(slopes) <= 12.5
+
+
+def test_what_a_copy_is_cropped_to_does_not_depend_on_the_other_kinds() -> None:
+    pixels = np.asarray(noise(60, 60))
+    assert np.array_equal(altered(pixels, 5, "crop", "flip"), altered(pixels, 5, "crop")[:, ::-1])
 
 
 def test_the_smallest_picture_can_be_augmented() -> None:
-    assert images.augment(np.asarray(noise(8, 8)), np.random.default_rng(0)).shape == (8, 8, 3)
+    assert altered(np.asarray(noise(8, 8)), 0, *images.KINDS).shape == (8, 8, 3)
 
 
 @pytest.mark.parametrize(("size", "small"), [((1000, 500), (256, 128)), ((50, 40), (50, 40)), ((10, 1000), (3, 256))])
@@ -569,11 +611,11 @@ def test_the_hash_of_pixels_is_that_of_any_lossless_format_and_differs_with_the_
 
 def squares(folder: Path, size: int, *asked: tuple[bytes, int]) -> list[NDArray[np.uint8]]:
     """What a child answers for files with these bytes, each as a view of it."""
-    pairs = []
-    for number, (data, view) in enumerate(asked):
-        (folder / str(number)).write_bytes(data)
-        pairs.append([str(folder / str(number)), view])
-    answer, body = images.answer({"squares": pairs, "size": size}, b"")
+    wanted = []
+    for i, (data, number) in enumerate(asked):
+        (folder / str(i)).write_bytes(data)
+        wanted.append([str(folder / str(i)), number, USUAL])
+    answer, body = images.answer({"squares": wanted, "size": size}, b"")
     assert answer == {}
     return list(np.frombuffer(body, np.uint8).reshape(-1, size, size, 3))
 

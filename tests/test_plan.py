@@ -68,6 +68,18 @@ def test_a_pooling_that_does_not_exist_is_refused_with_the_choices() -> None:
     assert "pooling is max" in error.message and "average, flatten" in error.message
 
 
+def test_kinds_of_altered_copies_have_one_order_and_an_unknown_one_is_refused() -> None:
+    assert Plan(augment_kinds="light  crop") == Plan(augment_kinds="crop light")
+    assert Plan(augment_kinds="turn flip").kinds == ("flip", "turn")
+    error = refused(augment_kinds="crop blur")
+    assert error.code == "setting_choice" and error.values["value"] == "blur" and "turn" in error.message
+
+
+def test_copies_that_differ_in_nothing_are_refused() -> None:
+    assert Plan(augment_kinds="").kinds == ()
+    assert refused(augment=2, augment_kinds="").code == "augment_kinds_none"
+
+
 def test_the_name_of_a_backbone_may_be_in_any_case() -> None:
     assert Plan(backbone="mobilenetv2").backbone == "MobileNetV2"
     assert Plan(backbone="STARTER") == Plan()

@@ -37,7 +37,7 @@ def _answer(found: Project, chosen: Plan, n_pictures: int) -> Answer:
         raise HeadstartError("refit_too_many", n=n_pictures)
     dataset = shell.store().dataset(found.id).fingerprint
     # The settings that an exact linear head on frozen features does not know must not ask for it again.
-    known = (*SETTINGS, "backbone", "pooling", "precision", "augment")
+    known = (*SETTINGS, "backbone", "pooling", "precision", "augment", "augment_kinds")
     # A training may have computed what was missing.
     key = (dataset, len(shell.finished(found)), *(getattr(chosen, name) for name in known))
     kept = st.session_state.get("refit")

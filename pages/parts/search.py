@@ -68,8 +68,8 @@ def _search(found: Project, frozen: Plan) -> None:
 def _search_s(found: Project, frozen: Plan, n_pictures: int) -> float:
     """With the time to look at the pictures, unless a run has done that before, and to train the best."""
     seconds = search.estimate_s(frozen, n_pictures * (1 + frozen.augment), backbones.find(frozen.backbone).width)
-    cost = ("backbone", "augment", "pooling")
-    looked = any(all(run.plan[name] == getattr(frozen, name) for name in cost) for run in shell.finished(found))
+    cost = ("backbone", "augment", "augment_kinds", "pooling")
+    looked = any(all(run.plan.get(name) == getattr(frozen, name) for name in cost) for run in shell.finished(found))
     return seconds + plan.estimate_s(frozen, 0 if looked else n_pictures)
 
 
