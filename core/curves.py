@@ -22,6 +22,11 @@ def best_epoch(history: History) -> int:
     return losses.index(min(losses)) + 1
 
 
+def is_over(history: History, patience: int) -> bool:
+    """Whether so many epochs brought no lower val loss that training is to stop; a patience of 0 never is."""
+    return bool(patience) and len(history) - best_epoch(history) >= patience
+
+
 def overfit_since(history: History) -> int | None:
     """The epoch from which on the val loss stayed above its lowest while the training loss went on falling.
 

@@ -59,9 +59,9 @@ class Standard:
     def fold(self, layers: Sequence[tuple[Array, Array]]) -> tuple[tuple[Array, Array], ...]:
         """Layers for raw features from layers for standardized ones."""
         (kernel, bias), *rest = layers
-        folded = kernel.astype(np.float64) / self.deviation[:, None]
-        shifted = bias - self.mean.astype(np.float64) @ folded
-        return ((folded.astype(np.float32), shifted.astype(np.float32)), *rest)
+        # In float64, but without a copy of a kernel that may be most of the memory.
+        shifted = bias - np.einsum("i,io->o", self.mean.astype(np.float64) / self.deviation, kernel)
+        return ((kernel / self.deviation[:, None], shifted.astype(np.float32)), *rest)
 
     def unfold(self, layers: Sequence[tuple[Array, Array]]) -> tuple[tuple[Array, Array], ...]:
         """The inverse of `fold`."""

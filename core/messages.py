@@ -64,6 +64,11 @@ ERRORS: Mapping[str, tuple[str, str]] = {
         "The features of these pictures would take {needed_gb:.0f} GB; {limit_gb:.0f} GB is the most that is kept.",
         "Choose average pooling, or fewer altered copies.",
     ),
+    "head_too_large": (
+        "A head of {millions} million weights needs about {needed_gb:.1f} GB of memory to train; {limit_gb:.1f} GB is "
+        "the most it may take, half of what this machine has.",
+        "Choose average pooling, or fewer hidden units.",
+    ),
     "refit_untrained": (
         "The features of {n} pictures are not computed yet with these settings.",
         "Start a training once; after that these sliders answer at once.",

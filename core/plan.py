@@ -10,7 +10,7 @@ from typing import Any
 from core import backbones, images
 from core.errors import HeadstartError
 
-POOLINGS = ("average", "flatten")
+POOLINGS = ("average", "max", "flatten")
 PRECISIONS = ("float32", "bfloat16")
 
 
@@ -25,11 +25,15 @@ class Plan:
     backbone: str = _setting("Starter", "The pretrained network whose features are used.")
     pooling: str = _setting(
         "average",
-        "How the last feature map becomes one row of numbers: its average, or all of it (flatten).",
+        "How the last feature map becomes one row of numbers: the average of each channel, its highest value (max), or "
+        "all of the map (flatten).",
         choices=POOLINGS,
     )
     hidden_units: int = _setting(
         0, "Neurons of a layer between the features and the classes; 0 is none.", low=0, high=4096
+    )
+    hidden_layers: int = _setting(
+        1, "How many such layers, one after the other; counts only when they have neurons.", low=1, high=3
     )
     dropout: float = _setting(
         0.0, "Share of the head's inputs that is ignored at random, to stop it from memorizing.", low=0.0, high=0.9
@@ -44,12 +48,25 @@ class Plan:
         words=images.KINDS,
     )
     epochs: int = _setting(40, "How often the head sees all training pictures.", low=1, high=500)
+    patience: int = _setting(
+        10,
+        "After how many epochs without a lower val loss the head stops before its last one; 0 is never. The best epoch "
+        "is kept in any case.",
+        low=0,
+        high=500,
+    )
     learning_rate: float = _setting(1e-3, "How far each step moves the head's weights.", low=1e-6, high=1e-1)
     batch_size: int = _setting(32, "Pictures per step.", low=1, high=512)
+    label_smoothing: float = _setting(
+        0.0,
+        "Share of each label that is spread over all classes, so that the head learns not to be too sure of it.",
+        low=0.0,
+        high=0.3,
+    )
     regularization: float = _setting(
         50.0,
-        "Pull of the head's weights toward zero, divided by the number of training pictures (1/C of a logistic "
-        "regression); a hidden layer gets a hundredth of it.",
+        "Weight decay (L2): pull of the head's weights toward zero, divided by the number of training pictures (1/C of "
+        "a logistic regression); a head with hidden layers gets a hundredth of it.",
         low=0.0,
         high=10_000.0,
     )
@@ -134,9 +151,26 @@ PRESETS: Mapping[str, Plan] = {
     "linear": Plan(),
     # Larger batches pass over the many weights of a hidden layer half as often, at the same val accuracy.
     "mlp": Plan(hidden_units=256, dropout=0.3, batch_size=64),
-    # VGG16, Flatten, Dense(1024, relu), softmax: the recipe of most textbooks.
-    "textbook": Plan(backbone="VGG16", pooling="flatten", hidden_units=1024, epochs=20, batch_size=64),
+    # VGG16, Flatten, Dense(1024, relu), softmax and nothing against memorizing: the recipe of most textbooks.
+    "textbook": Plan(
+        backbone="VGG16", pooling="flatten", hidden_units=1024, regularization=0.0, epochs=20, batch_size=64
+    ),
 }
+
+# What a preset says of the head and how it learns; the rest of a plan is not its business.
+_OF_THE_HEAD = (
+    "pooling", "hidden_units", "hidden_layers", "dropout", "regularization", "label_smoothing", "epochs",
+    "learning_rate", "batch_size",
+)  # fmt: skip
+
+
+def preset_settings(name: str, suggested: Plan) -> dict[str, Any]:
+    """The settings that make the head of a preset, on whatever backbone. The linear one is that of a suggested plan, if
+    that has one; the textbook's is trained on the pictures as they are and on a frozen backbone."""
+    source = suggested if name == "linear" and not suggested.hidden_units else PRESETS[name]
+    names = (*_OF_THE_HEAD, "augment", "fine_tune_blocks") if name == "textbook" else _OF_THE_HEAD
+    return {each: getattr(source, each) for each in names}
+
 
 DIALS = ("fast", "balanced", "best")
 

@@ -24,7 +24,7 @@ from core.settings import LIMITS
 from core.store import Store
 
 # The settings that are refitted; the others change the features or how the head is trained.
-SETTINGS = ("regularization", "balance")
+SETTINGS = ("regularization", "label_smoothing", "balance")
 # Backbone, pooling, precision, copies and what they differ in: whatever else decides the features.
 _Source = tuple[str, str, str, int, tuple[str, ...]]
 

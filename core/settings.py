@@ -19,6 +19,17 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def memory_bytes() -> int:
+    """How much memory this process may use, which in a container can be less than the machine has; 0 if unknown."""
+    names = getattr(os, "sysconf_names", {})
+    known = {"SC_PAGE_SIZE", "SC_PHYS_PAGES"} <= set(names)
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if known else 0
+    try:
+        return min(total, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    except (OSError, ValueError):  # not Linux, an older one, or "max"
+        return total
+
+
 @dataclass(frozen=True)
 class Limits:
     """Bounds on what a user's files may cost. Sizes in bytes unless the name says otherwise."""

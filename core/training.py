@@ -131,6 +131,10 @@ class Training:
         missing = len(cache.missing(views))
         if missing:
             loaded = self._engine(recipe, after, missing)
+            if stage == "features":
+                # A head that is too large is refused before all pictures are looked at.
+                row = loaded.run(np.zeros((1, loaded.size, loaded.size, 3), np.uint8))
+                head.require_memory(row.shape[1], len(self.data.classes), self.plan)
             self.ticket.stage(stage, len(views))
             self.ticket.tick(len(views) - missing)
             started = time.monotonic()

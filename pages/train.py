@@ -62,7 +62,8 @@ def _fetch(entry: Backbone) -> None:
 
 
 def _consequences(chosen: Plan, n: int) -> None:
-    head = say("head_hidden", n=chosen.hidden_units) if chosen.hidden_units else say("head_linear")
+    kind = "linear" if not chosen.hidden_units else "hidden" if chosen.hidden_layers == 1 else "deep"
+    head = say(f"head_{kind}", n=chosen.hidden_units, layers=chosen.hidden_layers)
     words = {"backbone": chosen.backbone, "head": head, "time": duration(plan.estimate_s(chosen, n))}
     key = "plan_tuned" if chosen.fine_tune_blocks else "plan_frozen"
     st.markdown(say(key, blocks=chosen.fine_tune_blocks, **words))

@@ -181,15 +181,19 @@ def gradients(monkeypatch: pytest.MonkeyPatch) -> list[NDArray[np.float32]]:
     return kept
 
 
-@pytest.mark.parametrize("hidden", [0, 5])
-def test_the_backward_pass_agrees_with_finite_differences(hidden: int, gradients: list[NDArray[np.float32]]) -> None:
+@pytest.mark.parametrize(("layers", "smoothing"), [(0, 0.0), (0, 0.2), (1, 0.0), (2, 0.1), (3, 0.0)])
+def test_the_backward_pass_agrees_with_finite_differences(
+    layers: int, smoothing: float, gradients: list[NDArray[np.float32]]
+) -> None:
     rng = np.random.default_rng(3)
     x, targets = rng.normal(size=(8, 6)).astype(np.float32), rng.integers(0, 3, 8)
-    plan = Plan(hidden_units=hidden, regularization=20.0)
+    hidden = {"hidden_units": 5, "hidden_layers": layers} if layers else {}
+    plan = Plan(**hidden, label_smoothing=smoothing, regularization=20.0)
     weights = np.array([0.5, 1.0, 2.0], np.float32)
     trainer = head._Trainer(6, weights, 8, plan)
-    trainer.layers = random_layers(rng, *([6, 5, 3] if hidden else [6, 3]))
-    pull = 20.0 / 8 * (0.01 if hidden else 1)
+    trainer.layers = random_layers(rng, *[6, *[5] * layers, 3])
+    pull = 20.0 / 8 * (0.01 if layers else 1)
+    aims = np.eye(3)[targets] * (1 - smoothing) + smoothing / 3
 
     def loss() -> float:
         value = x.astype(np.float64)
@@ -198,7 +202,7 @@ def test_the_backward_pass_agrees_with_finite_differences(hidden: int, gradients
             value = value if i == len(exact) - 1 else np.maximum(value, 0)
         log_sum = np.log(np.exp(value).sum(axis=1))
         penalty = sum((kernel**2).sum() for kernel, _ in exact)
-        losses = log_sum - value[np.arange(8), targets]
+        losses = log_sum - (aims * value).sum(axis=1)
         return float((weights[targets] * losses).mean() + pull / 2 * penalty)
 
     trainer._step(x, targets, rng)
@@ -214,6 +218,43 @@ def test_the_backward_pass_agrees_with_finite_differences(hidden: int, gradients
             values[index] = kept
         np.testing.assert_allclose(ours, numeric, atol=2e-5)
         assert np.abs(numeric).max() > 0.01
+
+
+@pytest.mark.parametrize("layers", [0, 1, 3])
+def test_gradients_and_shapes_are_those_of_keras_with_label_smoothing(
+    layers: int, gradients: list[NDArray[np.float32]]
+) -> None:
+    import keras
+    import tensorflow as tf
+
+    rng = np.random.default_rng(6)
+    x, targets = rng.normal(size=(8, 6)).astype(np.float32), rng.integers(0, 3, 8)
+    hidden = {"hidden_units": 5, "hidden_layers": layers} if layers else {}
+    trainer = head._Trainer(6, np.ones(3, np.float32), 8, Plan(**hidden, label_smoothing=0.3, regularization=0.0))
+    dense = [keras.layers.Dense(5, "relu") for _ in range(layers)]
+    model = keras.Sequential([keras.Input((6,)), *dense, keras.layers.Dense(3)])
+    assert [w.shape for w in model.get_weights()] == [a.shape for layer in trainer.layers for a in layer]
+    trainer.layers = random_layers(rng, *[6, *[5] * layers, 3])
+    model.set_weights([array for layer in trainer.layers for array in layer])
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.3)
+    with tf.GradientTape() as tape:
+        value = loss(keras.ops.one_hot(targets, 3), model(x))
+    expected = tape.gradient(value, [v.value for v in model.trainable_variables])
+    trainer._step(x, targets, rng)
+    for ours, theirs in zip(gradients, expected, strict=True):
+        np.testing.assert_allclose(ours, np.asarray(theirs), atol=1e-6)
+        assert np.abs(ours).max() > 0.01
+
+
+def test_label_smoothing_keeps_the_head_from_being_sure_and_is_not_in_the_losses() -> None:
+    data, plan = blobs(0, spread=0.5), Plan(epochs=200, learning_rate=1e-2, regularization=0.0)
+    sure = head.fit(data, NOTHING, CLASSES, plan, Silent())
+    smooth = head.fit(data, NOTHING, CLASSES, plan.with_(label_smoothing=0.3), Silent())
+    assert sure.head.probabilities(data.features).max(axis=1).mean() > 0.97
+    # The smoothed labels ask for 0.7 + 0.3 / 3.
+    assert smooth.head.probabilities(data.features).max(axis=1).mean() == pytest.approx(0.8, abs=0.03)
+    p = smooth.head.probabilities(data.features)[np.arange(len(data.targets)), data.targets]
+    assert smooth.history[-1]["loss"] == pytest.approx(-np.log(p).mean(), abs=0.01)
 
 
 def test_what_dropout_leaves_is_scaled_up_so_that_the_average_stays(gradients: list[NDArray[np.float32]]) -> None:
@@ -326,6 +367,25 @@ def test_solve_is_the_logistic_regression_of_scikit_learn(regularization: float,
     reference.fit(standard.apply(data.features), data.targets, sample_weight=weights)
     expected = reference.predict_proba(standard.apply(data.features))
     np.testing.assert_allclose(ours.probabilities(data.features), expected, atol=2e-3)
+
+
+def test_solve_finds_the_lowest_smoothed_loss() -> None:
+    data, plan = uneven(), Plan(regularization=20.0, label_smoothing=0.2)
+    standard = Standard.of(data.features)
+    x = np.asarray(standard.apply(data.features), np.float64)
+    aims = np.eye(3)[data.targets] * 0.8 + 0.2 / 3
+
+    def loss(model: Head, moved: tuple[int, int, float] = (0, 0, 0.0)) -> float:
+        kernel, bias = standard.unfold(model.layers)[0]
+        kernel = kernel.astype(np.float64)
+        kernel[moved[:2]] += moved[2]
+        logits = x @ kernel + bias
+        cross = np.log(np.exp(logits).sum(axis=1)) - (aims * logits).sum(axis=1)
+        return float(cross.mean() + 20.0 / len(x) / 2 * (kernel**2).sum())
+
+    ours = head.solve(data, 3, plan)
+    assert loss(ours) < loss(head.solve(data, 3, plan.with_(label_smoothing=0.0))) - 0.005
+    assert all(loss(ours, (i, c, step)) > loss(ours) for i in range(16) for c in range(3) for step in (-0.02, 0.02))
 
 
 def test_solve_finds_the_same_from_a_start_and_from_nothing() -> None:

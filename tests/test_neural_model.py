@@ -70,7 +70,14 @@ def test_dense_layers_of_keras_with_the_weights_of_a_head_give_its_probabilities
 
 
 @pytest.mark.parametrize(
-    ("pooling", "sizes"), [("average", (512, 3)), ("average", (512, 8, 3)), ("flatten", (2048, 8, 3))]
+    ("pooling", "sizes"),
+    [
+        ("average", (512, 3)),
+        ("average", (512, 8, 3)),
+        ("max", (512, 3)),
+        ("max", (512, 9, 8, 7, 3)),
+        ("flatten", (2048, 8, 3)),
+    ],
 )
 def test_the_assembled_model_equals_the_head_on_features(
     network: keras.Model, pooling: str, sizes: tuple[int, ...]

@@ -121,12 +121,14 @@ def test_the_upper_part_shares_its_layers_with_the_network(random: dict[str, ker
     assert layers and all(network.get_layer(layer.name) is layer for layer in layers)
 
 
-def test_pooling_is_the_average_or_all_of_the_map(random: dict[str, keras.Model]) -> None:
+def test_pooling_is_the_average_the_highest_or_all_of_the_map(random: dict[str, keras.Model]) -> None:
     network = random["Starter"]
     feature_map = answer(network, pictures())
     average = keras.Model(network.input, networks.pool(network.output, "average"))
+    highest = keras.Model(network.input, networks.pool(network.output, "max"))
     flat = keras.Model(network.input, networks.pool(network.output, "flatten"))
     np.testing.assert_allclose(answer(average, pictures()), feature_map.mean(axis=(1, 2)), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(answer(highest, pictures()), feature_map.max(axis=(1, 2)), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(answer(flat, pictures()), feature_map.reshape(3, -1), rtol=1e-4, atol=1e-5)
 
 

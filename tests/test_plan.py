@@ -51,7 +51,9 @@ def test_the_bounds_themselves_are_allowed(setting: Any) -> None:
         assert getattr(Plan(**{setting.name: value}), setting.name) == value
 
 
-@pytest.mark.parametrize("name", ["epochs", "hidden_units", "batch_size", "augment", "fine_tune_blocks", "seed"])
+@pytest.mark.parametrize(
+    "name", ["epochs", "hidden_units", "hidden_layers", "batch_size", "augment", "fine_tune_blocks", "seed"]
+)
 def test_half_an_epoch_or_neuron_is_refused(name: str) -> None:
     assert refused(**{name: 1.5}).values["setting"] == name
 
@@ -63,9 +65,9 @@ def test_a_value_that_is_no_number_is_refused_in_words(value: Any) -> None:
 
 
 def test_a_pooling_that_does_not_exist_is_refused_with_the_choices() -> None:
-    error = refused(pooling="max")
+    error = refused(pooling="median")
     assert error.code == "setting_choice"
-    assert "pooling is max" in error.message and "average, flatten" in error.message
+    assert "pooling is median" in error.message and "average, max, flatten" in error.message
 
 
 def test_kinds_of_altered_copies_have_one_order_and_an_unknown_one_is_refused() -> None:

@@ -62,9 +62,15 @@ def _plain(backbone: Backbone, scaled: Any, pixels: Any) -> keras.Model:
 
 
 def pool(feature_map: Any, pooling: str) -> Any:
-    """One row of features from the map: its average, or all of it."""
-    layer = keras.layers.Flatten if pooling == "flatten" else keras.layers.GlobalAveragePooling2D
-    return layer(name="features")(feature_map)
+    """One row of features from the map: the average or the highest value of each channel, or all of it."""
+    return _POOLINGS[pooling](name="features")(feature_map)
+
+
+_POOLINGS = {
+    "average": keras.layers.GlobalAveragePooling2D,
+    "max": keras.layers.GlobalMaxPooling2D,
+    "flatten": keras.layers.Flatten,
+}
 
 
 def upper(network: keras.Model, block: Block) -> keras.Model:

@@ -12,18 +12,24 @@ from core.refit import SETTINGS
 from pages.parts.words import say
 
 _GROUPS = {
-    "group_head": ("regularization", "balance", "epochs", "learning_rate", "batch_size", "hidden_units", "dropout"),
+    "group_head": (
+        "pooling", "hidden_units", "hidden_layers", "dropout", "regularization", "label_smoothing", "balance",
+    ),
+    "group_learning": ("epochs", "patience", "learning_rate", "batch_size"),
     "group_tune": ("fine_tune_blocks", "fine_tune_epochs", "fine_tune_rate"),
     "group_augment": ("augment",),
-    "group_advanced": ("pooling", "precision", "seed"),
-}
+    "group_advanced": ("precision", "seed"),
+}  # fmt: skip
 _RATES = [1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2]
 _OPTIONS: dict[str, list[Any]] = {
     "epochs": [5, 10, 20, 40, 60, 80, 120, 200],
+    "patience": [0, 5, 10, 20, 40],
     "learning_rate": _RATES[2:],
     "batch_size": [8, 16, 32, 64, 128],
     "hidden_units": [0, 64, 128, 256, 512, 1024],
+    "hidden_layers": [1, 2, 3],
     "dropout": [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6],
+    "label_smoothing": [0.0, 0.05, 0.1, 0.2, 0.3],
     "balance": [0.0, 0.25, 0.5, 0.75, 1.0],
     "regularization": [0.0, 5.0, 20.0, 50.0, 100.0, 200.0, 500.0],
     "fine_tune_epochs": [3, 5, 10, 20, 40],
@@ -43,6 +49,8 @@ def settings(base: Plan, key: Callable[[str], str]) -> dict[str, Any]:
     with st.expander(say("all_settings"), icon=":material/tune:"):
         for tab, names in zip(st.tabs([say(group) for group in _GROUPS]), _GROUPS.values(), strict=True):
             with tab:
+                if "pooling" in names:
+                    _presets(base, key)
                 if set(names) & set(SETTINGS):
                     st.caption(say("instant_note"))
                 for name in names:
@@ -50,6 +58,23 @@ def settings(base: Plan, key: Callable[[str], str]) -> dict[str, Any]:
                         continue  # nothing to choose on this machine
                     values[name] = _slider(name, base, key(name))
     return values
+
+
+def _presets(base: Plan, key: Callable[[str], str]) -> None:
+    """Whole heads to choose from; what is chosen moves the sliders, and moving one of them leaves the choice."""
+    sets = {name: plan.preset_settings(name, base) for name in plan.PRESETS}
+    now = {name: st.session_state.get(key(name), getattr(base, name)) for name in sets["textbook"]}
+    fitting = [name for name, values in sets.items() if values.items() <= now.items()]
+    chosen = key("preset")
+    st.session_state[chosen] = fitting[0] if fitting else None
+
+    def take() -> None:
+        st.session_state.update({key(name): value for name, value in sets.get(st.session_state[chosen], {}).items()})
+
+    st.segmented_control(
+        say("preset"), list(sets), format_func=lambda name: say(f"preset_{name}"), key=chosen, on_change=take,
+        help=say("preset_help"),
+    )  # fmt: skip
 
 
 def _slider(name: str, base: Plan, key: str) -> Any:

@@ -118,6 +118,7 @@ WORDS = {
     "plan_tuned": "{backbone}; a {head}, then its top {blocks} blocks are fine-tuned. About {time}.",
     "head_linear": "linear head",
     "head_hidden": "head with {n} neurons",
+    "head_deep": "head with {layers} layers of {n} neurons",
     "backbone": "Backbone",
     "backbone_help": "The pretrained network that looks at your pictures.",
     "card_size": "{mb} MB, {ms} ms a picture",
@@ -127,21 +128,35 @@ WORDS = {
     "used": "In use",
     "all_settings": "All settings",
     "group_head": "Head",
+    "group_learning": "Learning",
     "group_tune": "Fine-tuning",
     "group_augment": "Augmentation",
     "group_advanced": "Advanced",
+    "preset": "Kind of head",
+    "preset_help": (
+        "*Linear*: no hidden layer, for few pictures. *MLP*: a hidden layer of 256 neurons with dropout. *Textbook*: "
+        "all of the feature map (flatten) into 1,024 neurons, without regularization or altered copies, as in most "
+        "textbooks; it memorizes easily."
+    ),
+    "preset_linear": "Linear",
+    "preset_mlp": "MLP",
+    "preset_textbook": "Textbook",
     "instant_note": ":material/bolt: answers at once, in *What if* on this page; the other settings need a training.",
     "refit": "What if",
     "refit_help": (
         "The linear head with these settings, solved exactly on the features that are here already. Move "
-        "*Regularization* or *Balance* in *All settings* and see what it does; it is measured on the val pictures."
+        "*Regularization*, *Label smoothing* or *Balance* in *All settings* and see what it does, measured "
+        "on the val pictures."
     ),
     "refit_linear_score": (
         "A linear head on the frozen backbone would be right on {correct} of {n} val pictures: **{score}**, likely "
         "between {low} and {high}."
     ),
     "refit_score": "Right on {correct} of {n} val pictures: **{score}**, likely between {low} and {high}.",
-    "refit_facts": "Regularization {regularization:g}, balance {balance:g}: val loss {loss:.3f}.",
+    "refit_facts": (
+        "Regularization {regularization:g}, label smoothing {label_smoothing:g}, balance {balance:g}: "
+        "val loss {loss:.3f}."
+    ),
     "refit_linear": "Hidden units and fine-tuning need a training.",
     "choose": "Let Headstart choose",
     "choose_help": (
