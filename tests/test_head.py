@@ -1,6 +1,8 @@
 """The numpy head: as good as scikit-learn, its gradients right, and reproducible."""
 
 import itertools
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +13,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from core import head
+from core.errors import HeadstartError
 from core.features import Cache, Recipe, Rows, View
 from core.head import Head, Labelled
 from core.matrix import Standard
-from core.plan import Plan
+from core.plan import PRESETS, Plan
 from core.progress import Cancelled, Recorder, Silent
 
 WIDTH, CLASSES = 24, 3
@@ -394,3 +397,54 @@ def test_solve_finds_the_same_from_a_start_and_from_nothing() -> None:
     cold = head.solve(data, 3, Plan(regularization=50.0))
     warm = head.solve(data, 3, Plan(regularization=50.0), near)
     np.testing.assert_allclose(warm.probabilities(data.features), cold.probabilities(data.features), atol=2e-3)
+
+
+@pytest.mark.parametrize("patience", [0, 3, 8])
+def test_the_head_stops_once_val_loss_has_not_fallen_for_so_many_epochs(patience: int) -> None:
+    plan = Plan(epochs=60, hidden_units=64, learning_rate=1e-2, regularization=0.0, patience=patience)
+    fitted = head.fit(blobs(0, n=30, spread=3), blobs(1, spread=3), CLASSES, plan, Silent())
+    whole = head.fit(blobs(0, n=30, spread=3), blobs(1, spread=3), CLASSES, plan.with_(patience=0), Silent())
+    assert len(whole.history) == 60
+    assert len(fitted.history) == (min(60, fitted.best_epoch + patience) if patience else 60)
+    assert fitted.history == whole.history[: len(fitted.history)]  # it is the same training, cut off
+    assert len(fitted.history) < 60 or not patience
+
+
+def test_without_a_val_part_patience_stops_nothing() -> None:
+    assert len(head.fit(blobs(0), NOTHING, CLASSES, Plan(epochs=9, patience=1), Silent()).history) == 9
+
+
+def test_a_head_that_does_not_fit_the_memory_is_refused_with_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    textbook = PRESETS["textbook"]
+    monkeypatch.setattr(head, "memory_bytes", lambda: 4 << 30)
+    head.require_memory(7 * 7 * 512, 10, textbook)  # VGG16
+    with pytest.raises(HeadstartError) as caught:
+        head.require_memory(7 * 7 * 2048, 10, textbook)
+    assert caught.value.message.startswith(
+        "A head of 103 million weights needs about 3.3 GB of memory to train; 2.1 GB"
+    )
+    assert "average pooling" in caught.value.hint
+    monkeypatch.setattr(head, "memory_bytes", lambda: 0)  # unknown
+    head.require_memory(7 * 7 * 2048, 10, textbook)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells the peak of one process")
+def test_training_a_large_head_takes_no_more_memory_than_was_said() -> None:
+    code = """
+import re, numpy as np
+from pathlib import Path
+from core import head
+from core.head import Labelled
+from core.plan import Plan
+from core.progress import Silent
+def peak():
+    return int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024
+data = Labelled(np.ones((4, 20_000), np.float32), np.array([0, 1, 0, 1]))
+plan = Plan(hidden_units=1024, epochs=2)
+head.fit(data, data, 2, plan.with_(hidden_units=1), Silent())
+before = peak()
+head.fit(data, data, 2, plan, Silent()).head.to_bytes()
+print((peak() - before) / (20_000 * 1024))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert 20 < float(done.stdout) < head._BYTES_A_WEIGHT
