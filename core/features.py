@@ -241,6 +241,17 @@ def trim(root: Path, quota: int) -> None:
             excess -= size
 
 
+def drop(root: Path, key: str) -> None:
+    """Remove all rows of a recipe, unless a `Cache` is open on them in any process."""
+    folder = root / key
+    if not folder.is_dir():
+        return
+    with (folder / _LEASE).open("ab") as lease, contextlib.suppress(BlockingIOError):
+        fcntl.flock(lease, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for path in folder.glob("[!.]*"):
+            path.unlink(missing_ok=True)
+
+
 def extract(cache: Cache, engine: Engine, pictures: shelf.Shelf, views: Sequence[View], progress: Progress) -> None:
     """Compute the rows of `views` that the cache lacks; pictures come from the shelf. Ticks once a picture.
 

@@ -153,6 +153,7 @@ ERRORS: Mapping[str, tuple[str, str]] = {
     "job_missing": ("There is no job {id}.", "It may have been deleted."),
     "job_taken": ("Another worker has job {id}.", "Watch that one."),
     "run_missing": ("There is no run {id}.", "It may have been deleted."),
+    "run_busy": ("A job works on this run, or is paused.", "Cancel it first, or wait until it is done."),
     "project_missing": ("This project does not exist any more.", "It was deleted; open another one."),
     "store_newer": (
         "The data in {home} was written by a newer Headstart (version {found}; this one knows {known}).",

@@ -58,6 +58,9 @@ CREATE TABLE event (
     kind TEXT NOT NULL, key TEXT NOT NULL, facts TEXT NOT NULL, at REAL NOT NULL, UNIQUE (job_id, kind, key));
 """,
     """
+ALTER TABLE run ADD COLUMN name TEXT NOT NULL DEFAULT '';
+ALTER TABLE run ADD COLUMN note TEXT NOT NULL DEFAULT '';
+ALTER TABLE run ADD COLUMN starred INTEGER NOT NULL DEFAULT 0;
 -- Jobs of one line work one after the other. A process waits for each since `spawned_at`, the `spawns`-th anew.
 ALTER TABLE job ADD COLUMN line TEXT NOT NULL DEFAULT 'compute';
 ALTER TABLE job ADD COLUMN spawned_at REAL;
@@ -72,6 +75,8 @@ CREATE INDEX job_line ON job(line, created_at) WHERE state = 'queued';
 """,
 )
 VERSION = len(_SCHEMAS)
+# Most characters of a run's name (a line of a phone) and note (a paragraph); the rest is cut.
+RUN_NAME, RUN_NOTE = 60, 2_000
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,8 @@ class Project:
 
 @dataclass(frozen=True)
 class Run:
-    """One training: what was asked (`plan`), on which data (`fingerprint`), and what came out (None: not yet)."""
+    """One training: what was asked (`plan`), on which data (`fingerprint`), and what came out (None: not yet). `name`
+    and `note` are the user's, empty until there is one."""
 
     id: str
     project_id: str
@@ -94,6 +100,9 @@ class Run:
     fingerprint: str
     result: dict[str, Any] | None
     created_at: float
+    name: str = ""
+    note: str = ""
+    starred: bool = False
 
 
 class Store:
@@ -292,6 +301,12 @@ class Store:
         sql = "SELECT * FROM run WHERE project_id = ? ORDER BY created_at DESC, rowid DESC"
         return [_run(row) for row in self.read(sql, project_id)]
 
+    def describe_run(self, run_id: str, name: str, note: str, starred: bool) -> None:
+        """Set what a user says about a run; an empty name goes back to the default one."""
+        with self.write() as db:
+            values = (name.strip()[:RUN_NAME], note.strip()[:RUN_NOTE], int(starred), run_id)
+            db.execute("UPDATE run SET name = ?, note = ?, starred = ? WHERE id = ?", values)
+
     def folder(self, run_id: str) -> Path:
         """Where the files of a run are."""
         return self.home / "runs" / run_id
@@ -351,4 +366,7 @@ def _journal(version: tuple[int, ...]) -> tuple[str, str]:
 
 def _run(row: sqlite3.Row) -> Run:
     result = json.loads(row["result"]) if row["result"] else None
-    return Run(row["id"], row["project_id"], json.loads(row["plan"]), row["fingerprint"], result, row["created_at"])
+    return Run(
+        row["id"], row["project_id"], json.loads(row["plan"]), row["fingerprint"], result, row["created_at"],
+        row["name"], row["note"], bool(row["starred"]),
+    )  # fmt: skip

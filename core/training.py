@@ -57,6 +57,7 @@ class Training:
         self.weights = ""
         self.notes: list[tuple[str, dict[str, Any]]] = []
         self.seconds: dict[str, float] = dict.fromkeys(_PHASES, 0.0) | self._json("seconds.json", {})
+        self.caches: set[str] = set()
         self.extracted: dict[str, float] = {"n": 0, "seconds": 0.0} | self._json("extracted.json", {})
 
     def run(self) -> None:
@@ -128,6 +129,7 @@ class Training:
 
     def _extract(self, stage: str, recipe: Recipe, views: list[View], after: str | None = None) -> Cache:
         cache = Cache(self.store.home / "features", recipe)
+        self.caches.add(recipe.key)
         missing = len(cache.missing(views))
         if missing:
             loaded = self._engine(recipe, after, missing)
@@ -347,6 +349,7 @@ class Training:
             "extracted": self.extracted | {"ms": self._milliseconds()},
             "head": {"history": fitted.history, "best_epoch": fitted.best_epoch},
             "fine_tune": {"history": tuned.history, "best_epoch": tuned.best_epoch} if tuned else None,
+            "caches": sorted(self.caches),
             "notes": self.notes,
         }
 

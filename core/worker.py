@@ -189,10 +189,10 @@ def _compare(ticket: Ticket) -> None:
     others: its error is an event, and the job's own only when it is the same for all."""
     errors = []
     for run_id in ticket.job.params["runs"]:
-        if jobs.is_finished(ticket.store, ticket.store.run(run_id)):
-            continue
-        ticket.found("run", run_id, {})
         try:
+            if jobs.is_finished(ticket.store, ticket.store.run(run_id)):
+                continue
+            ticket.found("run", run_id, {})
             Training(ticket, run_id).run()
         except HeadstartError as error:
             errors.append(error)

@@ -6,6 +6,7 @@ from pathlib import Path
 import streamlit as st
 
 from core import settings
+from pages.parts import runs as names
 from pages.parts import shell
 from pages.parts.words import say, size
 
@@ -23,7 +24,7 @@ if not runs:
     shell.empty(say("export_empty"), say("export_empty_more"), "train", found, say("go_train"))
     st.stop()
 
-run = runs[0]
+run = names.choose(found, runs)
 folder = shell.store().folder(run.id)
 difference = json.loads((folder / "model.json").read_bytes())["agreement"]
 st.markdown(say("export_lead"))

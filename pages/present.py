@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from pages.parts import runs as names
 from pages.parts import shell, trial
 from pages.parts.words import plain, say
 
@@ -19,4 +20,4 @@ with st.container(horizontal=True, horizontal_alignment="distribute", vertical_a
 if not runs:
     shell.empty(say("demo_empty"), say("demo_empty_more"))
 else:
-    trial.draw(found, runs[0], wide=True)
+    trial.draw(found, names.current(found, runs), wide=True)

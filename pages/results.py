@@ -1,24 +1,17 @@
 """How good the model is on pictures it has never seen, and where it is wrong."""
 
-from datetime import datetime
-
 import pandas as pd
 import streamlit as st
 
 from core import charts, messages
 from core.evaluation import Evaluation
 from core.store import Run
-from pages.parts import gallery, live, shell
+from pages.parts import comparing, gallery, live, shell
+from pages.parts import runs as names
 from pages.parts.gallery import Tile
 from pages.parts.words import percent, plain, say
 
 _SHOWN = 60  # pictures beside the matrix
-
-
-def _name(run: Run) -> str:
-    result = run.result or {}
-    tuned = say("run_tuned") if result.get("fine_tune") and result["fine_tune"]["best_epoch"] else ""
-    return say("run_name", backbone=result["backbone"], tuned=tuned, score=percent(result["test_accuracy"]))
 
 
 def _headline(scores: Evaluation, run: Run) -> None:
@@ -88,18 +81,21 @@ def _per_class(scores: Evaluation) -> None:
 
 
 def _runs(all_runs: list[Run]) -> None:
+    shown = names.names(all_runs)
     rows = [
         {
-            say("when"): datetime.fromtimestamp(run.created_at).strftime("%Y-%m-%d %H:%M"),
-            say("run"): _name(run),
+            say("starred"): "\u2605" if run.starred else "",
+            say("run"): shown[run.id],
             say("test_score"): (run.result or {}).get("test_accuracy"),
             say("val_score"): (run.result or {}).get("val_accuracy"),
-            say("settings"): ", ".join(f"{k} {v}" for k, v in run.plan.items() if k != "backbone"),
+            say("run_note"): run.note,
+            say("when"): names.when(run),
         }
         for run in all_runs
     ]
-    shown = {say(name): st.column_config.NumberColumn(format="percent") for name in ("test_score", "val_score")}
-    st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch", column_config=shown)
+    columns = {say(name): st.column_config.NumberColumn(format="percent") for name in ("test_score", "val_score")}
+    columns[say("starred")] = st.column_config.TextColumn("\u2605", width=40)
+    st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch", column_config=columns)
 
 
 found = shell.project()
@@ -108,9 +104,9 @@ if not runs:
     shell.empty(say("results_empty"), say("results_empty_more"), "train", found, say("go_train"))
     st.stop()
 
-run = runs[0]
-if len(runs) > 1:
-    run = st.selectbox(say("run"), runs, format_func=_name, key=f"run-{found.id}", width=420)
+with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
+    run = names.choose(found, runs)
+    names.tools(run)
 scores = shell.evaluation(run)
 _headline(scores, run)
 if shell.is_stale(run):
@@ -121,7 +117,8 @@ if scores.n:
         cell = _matrix(scores)
     with right:
         _pictures(scores, cell)
-per_class, curves, others = st.tabs([say("per_class"), say("curves"), say("runs")])
+tabs = ["per_class", "curves", "runs", *(["compare_tab"] if len(runs) > 1 else [])]
+per_class, curves, others, *more = st.tabs([say(name) for name in tabs])
 with per_class:
     _per_class(scores)
 with curves:
@@ -130,3 +127,6 @@ with curves:
         st.markdown(plain(messages.note(code, values)))
 with others:
     _runs(runs)
+for tab in more:
+    with tab:
+        comparing.panel(runs, run)

@@ -9,7 +9,7 @@ from core import album, backbones, jobs, plan
 from core.backbones import Backbone
 from core.errors import HeadstartError
 from core.plan import Plan
-from pages.parts import drawer, live, refit, search, shell
+from pages.parts import drawer, live, refit, runs, search, shell
 from pages.parts.words import duration, percent, say
 
 
@@ -109,6 +109,7 @@ def _live(chosen: Plan | None) -> None:
         if shell.is_stale(shell.store().run(job.run_id)):
             st.info(say("stale"), icon=":material/update:")
         if st.button(say("see_results"), type="primary", key="see", width="stretch"):
+            runs.pick(found, job.run_id)
             shell.go("results", found)
     live.panel(found, job)
     if job.kind in search.KINDS and not job.active:

@@ -22,10 +22,10 @@ TEXTS = {"core/messages.py", "pages/parts/words.py"}
 LAYERS = (
     ("errors", "messages", "settings", "progress", "shelf", "child", "turn"),
     (
-        "archive", "audit", "backbones", "boundary", "curves", "dataset", "engine", "evaluation", "features", "head",
-        "images", "intake", "matrix", "plan", "sample", "search",
+        "archive", "audit", "backbones", "boundary", "comparison", "curves", "dataset", "engine", "evaluation",
+        "features", "head", "images", "intake", "matrix", "plan", "sample", "search",
     ),
-    ("store", "album", "jobs", "ticket", "predictor", "refit", "charts", "report", "serving"),
+    ("store", "album", "jobs", "ticket", "predictor", "refit", "charts", "report", "runs", "serving"),
     ("training", "worker", "__main__"),
 )  # fmt: skip
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

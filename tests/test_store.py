@@ -8,7 +8,7 @@ from core import album
 from core.dataset import Dataset, File, Picture
 from core.errors import HeadstartError
 from core.intake import Facts, Received
-from core.store import _SCHEMAS, Store, _journal
+from core.store import _SCHEMAS, Store, _journal, _statements
 
 
 def received(number: int, label: str, key: str, pixels: str | None = None) -> Received:
@@ -139,7 +139,9 @@ def test_a_copy_of_a_picture_that_was_left_out_is_not_called_used(store: Store) 
 def test_a_commit_that_fails_leaves_the_connection_usable(store: Store) -> None:
     with pytest.raises(sqlite3.IntegrityError), store.write() as db:
         db.execute("PRAGMA defer_foreign_keys=ON")
-        db.execute("INSERT INTO run VALUES ('r', 'no project', '{}', '', NULL, 0)")
+        db.execute(
+            "INSERT INTO run(id, project_id, plan, fingerprint, created_at) VALUES ('r', 'no project', '{}', '', 0)"
+        )
     store.add_project("p")
     assert len(store.projects()) == 1
 
@@ -152,3 +154,28 @@ def test_deleting_a_project_keeps_the_pictures_of_others(store: Store) -> None:
     store.delete_project(one)
     assert [p.id for p in store.dataset(two).pictures] == [shared]
     assert store.pictures.path(shared).is_file() and not store.pictures.path(own).exists()
+
+
+def test_a_home_of_the_first_version_keeps_its_runs_and_learns_to_describe_them(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "headstart.db") as db:
+        for statement in _statements(_SCHEMAS[0]):
+            db.execute(statement)
+        db.execute("INSERT INTO project(id, name, created_at) VALUES ('p', 'birds', 1)")
+        db.execute("INSERT INTO run VALUES ('r', 'p', '{\"epochs\": 3}', 'f', '{\"test_n\": 6}', 2)")
+        db.execute("PRAGMA user_version=1")
+    db.close()
+    store = Store(tmp_path)
+    run = store.run("r")
+    assert (run.plan, run.result, run.name, run.note, run.starred) == ({"epochs": 3}, {"test_n": 6}, "", "", False)
+    store.describe_run("r", " the good one ", "light was bad", True)
+    again = Store(tmp_path).run("r")
+    assert (again.name, again.note, again.starred) == ("the good one", "light was bad", True)
+    fresh = Store(tmp_path / "fresh")
+    tables = "SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite%' ORDER BY name"
+    assert [tuple(row) for row in store.read(tables)] == [tuple(row) for row in fresh.read(tables)]
+
+
+def test_a_name_without_end_is_cut(store: Store) -> None:
+    run = store.add_run(store.add_project("p").id, {}, Dataset(()))
+    store.describe_run(run.id, "n" * 500, "", False)
+    assert store.run(run.id).name == "n" * 60

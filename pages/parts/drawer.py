@@ -43,6 +43,11 @@ _TITLES |= {name: f"{_TITLES[name]} :material/bolt:" for name in SETTINGS}
 _HELP = {setting.name: setting.metadata["help"] for setting in fields(Plan)}
 
 
+def title(name: str) -> str:
+    """What a setting is called; also one of an older or a newer Headstart."""
+    return _TITLES.get(name, name.replace("_", " ").capitalize()).removesuffix(" :material/bolt:")
+
+
 def settings(base: Plan, key: Callable[[str], str]) -> dict[str, Any]:
     """Every setting that was chosen; `key` names the widget of a setting, `base` has the defaults."""
     values: dict[str, Any] = {}

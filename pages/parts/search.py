@@ -125,7 +125,8 @@ def _leaderboard(job: Job) -> Plan | None:
         key = "compare_tied" if tied else "compare_clear" if _is_clear(best, runs[1]) else "compare_close"
         st.markdown(say(key, best=best.plan["backbone"], second=runs[1].plan["backbone"]))
     for run_id, error in _failures(job).items():
-        name = shell.store().run(run_id).plan["backbone"]
+        failed = _find(run_id)
+        name = failed.plan["backbone"] if failed is not None else say("run")
         st.warning(f"**{name}.** {plain(error.message)} {plain(error.hint)}", icon=":material/warning:")
     return Plan.from_dict(best.plan)
 
@@ -136,7 +137,10 @@ def _tries(job: Job) -> Plan | None:
     if not told:
         return None
     ranked = tuple(Scored.from_dict(values) for values in told[0]["tries"])
-    asked = Plan.from_dict(shell.store().run(job.params["run"]).plan)
+    base = _find(job.params["run"])
+    if base is None:
+        return None
+    asked = Plan.from_dict(base.plan)
     best, mine = ranked[0], search.own(ranked, asked)
     st.markdown(f"**{say('tries')}**", help=say("tries_help"))
     words = {
@@ -164,15 +168,23 @@ def _tries(job: Job) -> Plan | None:
         say("rate"): st.column_config.NumberColumn(format="%.3g"),
     }
     st.dataframe(pd.DataFrame(table), hide_index=True, width="stretch", column_config=columns)
-    run = shell.store().run(told[0]["run"])
-    if run.result is not None:
+    run = _find(told[0]["run"])
+    if run is not None and run.result is not None:
         key = "search_run" if run.result["test_n"] else "search_run_no_test"
         st.caption(say(key, score=percent(run.result["test_accuracy"]), n=run.result["test_n"]))
     return best.plan
 
 
 def _runs(job: Job) -> list[Run]:
-    return [shell.store().run(key) for key in job.params["runs"]]
+    return [run for key in job.params["runs"] if (run := _find(key)) is not None]
+
+
+def _find(key: str) -> Run | None:
+    """The run, unless it was deleted since."""
+    try:
+        return shell.store().run(key)
+    except HeadstartError:
+        return None
 
 
 def _failures(job: Job) -> dict[str, HeadstartError]:

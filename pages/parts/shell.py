@@ -57,8 +57,9 @@ def project() -> Project:
 
 
 def finished(found: Project) -> list[Run]:
-    """The runs of a project that have a model, the newest first."""
-    return [run for run in store().runs(found.id) if run.result is not None]
+    """The runs of a project that have a model: starred ones, then the others, the newest first."""
+    done = [run for run in store().runs(found.id) if run.result is not None]
+    return sorted(done, key=lambda run: not run.starred)
 
 
 def evaluation(run: Run) -> Evaluation:

@@ -270,8 +270,54 @@ WORDS = {
     "tuned_from": "Before fine-tuning: {score}.",
     "stale": "The pictures have changed since this model was trained. Train again to take that into account.",
     "run": "Run",
-    "run_name": "{backbone}{tuned}, {score}",
-    "run_tuned": " fine-tuned",
+    "run_name": "{backbone}, {head}{tuned}, {score}",
+    "run_tuned": ", fine-tuned",
+    "star": "Star",
+    "starred": "Starred",
+    "star_help": "A starred run comes first: it is the one that *Demo*, *Present* and *Export* begin with.",
+    "describe": "Name and note",
+    "run_note": "Note",
+    "run_label": "Name",
+    "note_hint": "What you tried, and why.",
+    "delete_run_title": "Delete this run?",
+    "delete_run_text": (
+        "**{name}** will be gone: its model, its scores and its files. Pictures, labels and the other runs stay, and "
+        "so does the choice of test pictures."
+    ),
+    "delete_run_yes": "Delete run",
+    "compare_tab": "Compare",
+    "compare_runs": "Runs to compare",
+    "compare_runs_help": "The first is compared with each of the others, on the same test pictures.",
+    "compare_few_runs": "Choose at least two runs.",
+    "test_right": "Test",
+    "pictures_of": "{train} train, {val} val, {test} test",
+    "yes": "yes",
+    "no": "no",
+    "compare_unfair": (
+        "**{first}** and **{second}** were tested on different pictures or labels, so their scores cannot be compared. "
+        "Train one of them again on the pictures as they are now."
+    ),
+    "paired_same": "**{better}** and **{worse}** are right on the same pictures, and wrong on the same.",
+    "paired_clear": (
+        "**{better}** is better than **{worse}** by more than chance: of {n} test pictures, {more} are right only with "
+        "it, {fewer} only with the other (p {sign} {p})."
+    ),
+    "paired_close": (
+        "Between **{better}** and **{worse}** the difference is no more than chance: of {n} test pictures, {more} are "
+        "right only with the first, {fewer} only with the second (p {sign} {p})."
+    ),
+    "paired_help": (
+        "Only pictures that one has right and the other wrong tell two models apart (McNemar's exact test, 1947). p is "
+        "how often models that are equally good would differ at least as much; below 0.05 is called more than chance."
+    ),
+    "paired_help_many": (
+        "Only pictures that one has right and the other wrong tell two models apart (McNemar's exact test, 1947). p is "
+        "how often models that are equally good would differ at least as much; below 0.05 it is called more than "
+        "chance. The more runs are compared, the larger p is made (Holm, 1979), as one of many differs by luck."
+    ),
+    "disagree_with": "Pictures on which {name} disagrees with",
+    "only_right": "Right only with **{name}**: {n}",
+    "taken_for": "{truth}, taken for {predicted}",
     "matrix": "What was taken for what",
     "matrix_help": "Rows: what a picture shows. Columns: what the model said. Click a cell to see its pictures.",
     "mistakes": "Mistakes, the most certain first",
@@ -292,7 +338,6 @@ WORDS = {
     "f1_help": "One number for both: their harmonic mean.",
     "test_pictures": "Test pictures",
     "when": "When",
-    "settings": "Settings",
     "test_score": "Test",
     "val_score": "Val",
     "actual": "Shows",

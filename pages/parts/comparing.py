@@ -1,0 +1,120 @@
+"""Runs side by side: the settings that differ, the scores, and on which test pictures only one of two is right."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from core import comparison
+from core.evaluation import Evaluation, wilson
+from core.store import Run
+from pages.parts import drawer, gallery, runs, shell
+from pages.parts.gallery import Tile
+from pages.parts.words import percent, plain, say
+
+_MOST = 6  # runs side by side that a wide screen shows
+_SHOWN = 60  # pictures of one kind
+
+
+def panel(all_runs: Sequence[Run], current: Run) -> None:
+    """Choose runs, and see how they differ."""
+    shown = runs.names(all_runs)
+    others = [run.id for run in all_runs if run.id != current.id]
+    picked = st.multiselect(
+        say("compare_runs"), [run.id for run in all_runs], [current.id, *others[:1]], format_func=shown.__getitem__,
+        max_selections=_MOST, key=f"comparing-{current.id}", help=say("compare_runs_help"),
+    )  # fmt: skip
+    by_id = {run.id: run for run in all_runs}
+    chosen = [by_id[key] for key in picked]
+    if len(chosen) < 2:
+        st.caption(say("compare_few_runs"))
+        return
+    labels = {key: plain(shown[key]) for key in picked}
+    st.table(_table(chosen, labels))
+    scores = {run.id: shell.evaluation(run) for run in chosen}
+    first, rest = chosen[0], chosen[1:]
+    fair = [run for run in rest if comparison.is_fair(scores[first.id], scores[run.id])]
+    for run in rest:
+        if run not in fair:
+            st.info(say("compare_unfair", first=labels[first.id], second=labels[run.id]), icon=":material/info:")
+    if fair:
+        _verdicts(first, fair, scores, labels)
+        _disagreements(first, fair, scores, shown)
+
+
+def _table(chosen: Sequence[Run], labels: dict[str, str]) -> pd.DataFrame:
+    """Scores and the settings that differ, a column for each run."""
+    rows = {
+        say("test_right"): [_interval(run, "test") for run in chosen],
+        say("val_right"): [_interval(run, "val") for run in chosen],
+    }
+    names = comparison.differences([run.plan for run in chosen])
+    rows |= {drawer.title(name): [_value(run.plan.get(name)) for run in chosen] for name in names}
+    if len({run.fingerprint for run in chosen}) > 1:
+        pictures = [say("pictures_of", **(run.result or {})["split"]) for run in chosen]
+        rows[say("pictures")] = pictures
+    return pd.DataFrame(rows.values(), index=list(rows), columns=[labels[run.id] for run in chosen])
+
+
+def _interval(run: Run, part: str) -> str:
+    result = run.result or {}
+    n = result["split"][part] if part == "val" else result["test_n"]
+    share = result[f"{part}_accuracy"]
+    if not n or share is None:
+        return "-"
+    low, high = wilson(round(share * n), n)
+    return say("between", score=percent(share), low=round(low * 100), high=round(high * 100))
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return say("yes" if value else "no")
+    return f"{value:g}" if isinstance(value, float) else plain(str(value))
+
+
+def _verdicts(first: Run, others: Sequence[Run], scores: dict[str, Evaluation], labels: dict[str, str]) -> None:
+    """For each of the others a sentence: whether the first differs from it by more than chance."""
+    pairs = [comparison.pair(scores[first.id], scores[run.id]) for run in others]
+    for run, pair, p in zip(others, pairs, comparison.adjusted([pair.p for pair in pairs]), strict=True):
+        a, b = len(pair.first_only), len(pair.second_only)
+        better, worse = (first, run) if a >= b else (run, first)
+        key = "paired_same" if not a + b else "paired_clear" if p < comparison.LEVEL else "paired_close"
+        st.markdown(
+            say(
+                key, better=labels[better.id], worse=labels[worse.id], more=max(a, b), fewer=min(a, b), n=pair.n,
+                p=f"{p:.2g}" if p >= 0.0001 else "0.0001", sign="=" if p >= 0.0001 else "<",
+            ),
+            help=say("paired_help_many" if len(others) > 1 else "paired_help"),
+        )  # fmt: skip
+
+
+def _disagreements(first: Run, others: Sequence[Run], scores: dict[str, Evaluation], shown: dict[str, str]) -> None:
+    """The test pictures that only one of two has right."""
+    second = others[0]
+    if len(others) > 1:
+        by_id = {run.id: run for run in others}
+        key = st.selectbox(
+            say("disagree_with", name=plain(shown[first.id])), list(by_id), key=f"against-{first.id}",
+            format_func=lambda run_id: shown[run_id], width=480,
+        )  # fmt: skip
+        second = by_id[str(key)]
+    pair = comparison.pair(scores[first.id], scores[second.id])
+    if not pair.first_only and not pair.second_only:
+        return  # said already
+    sides = ((first, second, pair.first_only), (second, first, pair.second_only))
+    for (right, wrong, ids), column in zip(sides, st.columns(2, gap="large"), strict=True):
+        with column:
+            st.markdown(say("only_right", name=plain(shown[right.id]), n=len(ids)))
+            said = scores[wrong.id]
+            position = {key: i for i, key in enumerate(said.ids)}
+            tiles = []
+            for key in ids[:_SHOWN]:
+                i = position[key]
+                truth, taken = said.classes[said.truth[i]], said.classes[said.predicted[i]]
+                caption = say("taken_for", truth=truth, predicted=taken)
+                tiles.append(Tile(key, caption, caption))
+            if tiles:
+                gallery.show(tiles, f"only-{right.id}-{wrong.id}", 120)

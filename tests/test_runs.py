@@ -1,0 +1,86 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from core import album, jobs, runs
+from core.errors import HeadstartError
+from core.plan import Plan
+from core.store import Run, Store
+
+BASE = Plan(epochs=20)  # the run that `trained` has
+
+
+@pytest.fixture
+def home(tmp_path: Path, trained: Path) -> Store:
+    shutil.copytree(trained, tmp_path / "home")
+    return Store(tmp_path / "home")
+
+
+def only(store: Store) -> Run:
+    (run,) = store.runs(store.projects()[0].id)
+    return run
+
+
+def rows_of_features(store: Store) -> int:
+    return len(list((store.home / "features").glob("*/*.npy")))
+
+
+def twin(store: Store, run: Run, plan: Plan, caches: list[str] | None) -> Run:
+    """Another run of the project, finished on paper."""
+    other = store.add_run(run.project_id, plan.to_dict(), store.dataset(run.project_id))
+    with store.write() as db:
+        result = {"test_n": 6} | ({} if caches is None else {"caches": caches})
+        db.execute("UPDATE run SET result = ? WHERE id = ?", (json.dumps(result), other.id))
+    return other
+
+
+def test_deleting_a_run_takes_its_row_files_jobs_and_features_and_leaves_the_test_part_locked(home: Store) -> None:
+    run = only(home)
+    assert home.folder(run.id).is_dir() and rows_of_features(home) > 0
+    runs.delete(home, run)
+    assert home.runs(run.project_id) == [] and home.artifacts(run.id) == {}
+    assert not home.folder(run.id).exists() and rows_of_features(home) == 0
+    assert jobs.latest(home, run.project_id, "train") is None
+    assert album.test_is_locked(home, run.project_id) and len(home.dataset(run.project_id).pictures) == 36
+
+
+def test_features_that_another_run_was_made_from_stay(home: Store) -> None:
+    run = only(home)
+    twin(home, run, BASE.with_(epochs=3), run.result["caches"])
+    before = rows_of_features(home)
+    runs.delete(home, run)
+    assert rows_of_features(home) == before > 0
+
+
+def test_features_stay_when_a_run_of_the_same_backbone_does_not_say_what_it_needs(home: Store) -> None:
+    run = only(home)
+    twin(home, run, BASE.with_(epochs=3), None)
+    before = rows_of_features(home)
+    runs.delete(home, run)
+    assert rows_of_features(home) == before > 0
+
+
+@pytest.mark.parametrize("kind", ["train", "compare", "search"])
+def test_a_run_that_a_job_works_on_is_not_deleted(home: Store, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "WORKER", ["/bin/true"])
+    run = only(home)
+    if kind == "train":
+        jobs.start(home, run.project_id, "train", {}, run.id)
+    elif kind == "compare":
+        jobs.compare(home, run.project_id, [BASE, BASE.with_(seed=1)])
+    else:
+        jobs.search(home, run.project_id, BASE)
+    with pytest.raises(HeadstartError) as error:
+        runs.delete(home, run)
+    assert error.value.code == "run_busy"
+    assert home.run(run.id) == run and home.is_whole(run.id)
+
+
+def test_the_same_plan_after_a_deletion_is_a_new_run(home: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "WORKER", ["/bin/true"])
+    run = only(home)
+    runs.delete(home, run)
+    again, job = jobs.train(home, run.project_id, BASE)
+    assert again.id != run.id and job is not None
