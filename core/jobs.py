@@ -52,6 +52,7 @@ class Job:
     project_id: str
     run_id: str | None
     kind: str
+    line: str
     params: dict[str, Any]
     state: str
     attempt: int
@@ -272,16 +273,15 @@ def paused(store: Store) -> list[Job]:
     return [_job(row) for row in store.read("SELECT * FROM job WHERE state = 'paused' ORDER BY ended_at, rowid")]
 
 
-def current(store: Store, project_id: str, *kinds: str) -> Job | None:
-    """The job of a project (of these kinds) to look at: the one at work, else the next in line, else the newest."""
-    marks = ", ".join("?" * len(kinds))
+def current(store: Store, project_id: str, kind: str = "") -> Job | None:
+    """The job of a project to look at, of a kind or of those that compute: the one at work, else the next in line,
+    else the newest."""
     row = store.row(
-        f"SELECT id FROM job WHERE project_id = ? AND ({'kind IN (' + marks + ')' if kinds else '1'}) ORDER BY CASE "
-        "WHEN state IN ('running', 'cancelling', 'pausing') THEN 0 WHEN state = 'queued' THEN 1 ELSE 2 END, "
+        "SELECT id FROM job WHERE project_id = ? AND (kind = ? OR ? = '' AND line = ?) ORDER BY "
+        "CASE WHEN state IN ('running', 'cancelling', 'pausing') THEN 0 WHEN state = 'queued' THEN 1 ELSE 2 END, "
         "CASE WHEN state = 'queued' THEN created_at ELSE -created_at END, rowid DESC LIMIT 1",
-        project_id,
-        *kinds,
-    )
+        project_id, kind, kind, COMPUTE,
+    )  # fmt: skip
     return get(store, row["id"]) if row else None
 
 
@@ -343,7 +343,7 @@ def _spawn(store: Store, job_id: str) -> None:
 def _job(row: sqlite3.Row) -> Job:
     error = json.loads(row["error"]) if row["error"] else None
     return Job(
-        row["id"], row["project_id"], row["run_id"], row["kind"], json.loads(row["params"]), row["state"],
+        row["id"], row["project_id"], row["run_id"], row["kind"], row["line"], json.loads(row["params"]), row["state"],
         row["attempt"], row["stage"], row["done"], row["total"], row["stage_at"], error, row["created_at"],
         row["ended_at"],
     )  # fmt: skip

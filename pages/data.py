@@ -22,15 +22,9 @@ def _take_in(found: Project) -> None:
     batch = uploader.receive(found.id, slim=bool(rows))
     if batch:
         uploader.forget(found.id)
-        st.session_state[f"arrived-{found.id}"] = (batch, st.session_state.get(f"loose-{found.id}", ""))
-    arrived = st.session_state.get(f"arrived-{found.id}")
-    if arrived and busy:  # the page is drawn anew when the running job has ended
-        st.info(say("arrived"), icon=":material/hourglass:")
-    elif arrived:
-        batch, label = arrived
+        label = st.session_state.get(f"loose-{found.id}", "")
         params = {"path": str(shell.store().home / "inbox" / batch), "batch": batch, "label": label}
         jobs.start(shell.store(), found.id, "intake", params)
-        del st.session_state[f"arrived-{found.id}"]
         st.rerun()
     with st.expander(say("loose_class"), icon=":material/label:"):
         st.text_input(
@@ -152,8 +146,7 @@ def _turn() -> int:
 
 found = shell.project()
 rows: list[ClassRow] = album.classes(shell.store(), found.id)
-job = jobs.latest(shell.store(), found.id, "intake")
-busy = (newest := jobs.latest(shell.store(), found.id)) is not None and newest.active
+job = jobs.current(shell.store(), found.id, "intake")
 
 if job is not None and job.state != "succeeded":
     live.panel(found, job)
@@ -168,7 +161,7 @@ if rows:
             shell.go("train", found)
         st.subheader(say("add_pictures"), anchor=False)
         _take_in(found)
-elif not busy:
+elif job is None or not job.active:
     hidden = album.count(shell.store(), found.id, Filter(excluded=True))
     st.title(say("all_left_out", n=hidden) if hidden else say("data_empty"), anchor=False)
     st.markdown(say("all_left_out_more") if hidden else say("data_empty_more"))

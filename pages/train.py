@@ -9,7 +9,7 @@ from core import album, backbones, jobs, plan
 from core.backbones import Backbone
 from core.errors import HeadstartError
 from core.plan import Plan
-from pages.parts import drawer, live, refit, runs, search, shell
+from pages.parts import drawer, line, live, refit, runs, search, shell
 from pages.parts.words import duration, percent, say
 
 
@@ -44,7 +44,7 @@ def _card(entry: Backbone, chosen: bool) -> None:
     if not entry.has_weights:
         fetch = shell.attempt(lambda: _fetch(entry))
         label = say("download", mb=round(entry.megabytes))
-        st.button(label, key=f"fetch-{entry.name}", on_click=fetch, disabled=busy, width="stretch")
+        st.button(label, key=f"fetch-{entry.name}", on_click=fetch, disabled=fetching, width="stretch")
         return
     label = say("used") if chosen else say("use")
     values = ({"backbone": entry.name},)
@@ -86,12 +86,14 @@ def _form() -> Plan | None:
         shell.show(error)
         return None
     with offers:
-        search.choices(found, chosen, sum(row.n for row in rows), busy)
+        search.choices(found, chosen, sum(row.n for row in rows))
     with summary:
         _consequences(chosen, sum(row.n for row in rows))
-        label = say("train_again") if shell.finished(found) else say("start")
+        waits = bool(jobs.line(shell.store()))
+        label = say("enqueue" if waits else "train_again" if shell.finished(found) else "start")
         begin = shell.attempt(lambda: _start(chosen))
-        st.button(label, type="primary", key="start", on_click=begin, disabled=busy, width="stretch")
+        text = say("enqueue_help") if waits else None
+        st.button(label, type="primary", key="start", on_click=begin, help=text, width="stretch")
     return chosen
 
 
@@ -118,10 +120,9 @@ def _live(chosen: Plan | None) -> None:
 
 found = shell.project()
 rows = album.classes(shell.store(), found.id)
-job = jobs.latest(shell.store(), found.id)
-busy = job is not None and job.active
-if not busy and (job is None or job.kind == "intake" or (job.state == "succeeded" and job.kind not in search.KINDS)):
-    job = jobs.latest(shell.store(), found.id, "train")
+job = jobs.current(shell.store(), found.id)
+download = jobs.current(shell.store(), found.id, "download")
+fetching = download is not None and download.active
 
 if len(rows) < 2:
     shell.empty(say("train_locked"), say("train_locked_more"), "data", found, say("data"))
@@ -133,6 +134,10 @@ else:
         dial = _dial()
         settings = _form()
     with right:
+        newer = download is not None and (job is None or download.created_at > job.created_at)
+        if download is not None and (fetching or (newer and download.state != "succeeded")):
+            live.panel(found, download)
         _live(settings)
-        if settings is not None and not busy and shell.finished(found):
+        line.panel(job)
+        if settings is not None and not (job and job.active) and shell.finished(found):
             refit.panel(found, settings, sum(row.n for row in rows))

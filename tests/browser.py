@@ -29,8 +29,9 @@ CHROMIUM_ARGS = [
 ]  # fmt: skip
 # What Chromium and Streamlit's front end report while a server is away.
 _OUTAGE = re.compile(
-    "ERR_CONNECTION_REFUSED|ERR_EMPTY_RESPONSE|ERR_CONNECTION_RESET|WebSocket|Failed to fetch|disconnected from server"
-    "|Unable to preload CSS|dynamically imported module"  # a part of the front end that was still to be loaded
+    "ERR_CONNECTION_REFUSED|ERR_EMPTY_RESPONSE|ERR_CONNECTION_RESET|ERR_SOCKET_NOT_CONNECTED|WebSocket|Failed to fetch"
+    "|disconnected from server|No response received|server is not responding|Unable to preload CSS"
+    "|dynamically imported module"  # a part of the front end that was still to be loaded
 )
 TRAIN_S = 150  # a training of a few dozen seconds on a busy machine
 

@@ -112,6 +112,29 @@ def test_cancel_stops_a_training_and_go_on_finishes_it(page: Page, app: Server, 
     assert jobs.get(app.store, job.id).state == "succeeded"
 
 
+def test_a_second_training_waits_in_line_and_both_can_be_paused_resumed_and_cancelled(
+    page: Page, app: Server, found: Project
+) -> None:
+    store = app.store
+    _, long = jobs.train(store, found.id, Plan(epochs=500, hidden_units=4096))
+    assert long is not None
+    page.goto(f"{app.url}/train?project={found.id}")
+    browser.choose_fast(page)
+    button(page, "Add to queue").click()
+    expect(page.get_by_text("1. Training of Starter in Shapes")).to_be_visible()
+    (waiting,) = [job for job in jobs.line(store) if job.id != long.id]
+    browser.by_key(page, f"pause-{long.id}").get_by_role("button").click()
+    expect(page.get_by_text(re.compile("Training of Starter in Shapes.*paused"))).to_be_visible()
+    assert jobs.get(store, long.id).state == "paused"
+    browser.await_results(page)  # the short one went first
+    assert jobs.get(store, waiting.id).state == "succeeded"
+    browser.step(page, "Train")
+    browser.by_key(page, f"resume-{long.id}").get_by_role("button").click()
+    browser.by_key(page, f"cancel-{long.id}").get_by_role("button").click()
+    expect(page.get_by_text("The training was cancelled")).to_be_visible()
+    assert jobs.get(store, long.id).state == "cancelled"
+
+
 @pytest.mark.weights
 def test_comparing_backbones_ends_in_a_leaderboard_and_a_search_in_a_run(
     chromium: Browser, tmp_path: Path, keras_home: Path

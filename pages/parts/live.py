@@ -12,7 +12,7 @@ from core.curves import History
 from core.errors import HeadstartError
 from core.jobs import Job
 from core.store import Project
-from pages.parts import search, shell
+from pages.parts import line, search, shell
 from pages.parts.words import duration, plain, say
 
 _TICK_S = 1.0
@@ -26,7 +26,7 @@ def chip(found: Project, job: Job) -> None:
 def _chip(found: Project, job_id: str) -> None:
     job = _active(job_id)
     with st.container(key="chip"):
-        st.progress(_share(job), text=_step_text(job))
+        st.progress(_share(job), text=line.place(job) if job.state == "queued" else _step_text(job))
 
 
 def panel(found: Project, job: Job) -> None:
@@ -40,12 +40,16 @@ def panel(found: Project, job: Job) -> None:
 def _running(job_id: str) -> None:
     job = _active(job_id)
     _draw(job)
-    if job.state == "cancelling":
-        st.caption(say("cancelling"))
-    else:
-        st.button(
-            say("cancel"), key=f"cancel-{job.id}", on_click=shell.attempt(lambda: jobs.cancel(shell.store(), job.id))
-        )
+    if job.state in ("cancelling", "pausing"):
+        st.caption(say(job.state))
+        return
+    with st.container(horizontal=True, gap="small"):
+        if job.line == jobs.COMPUTE:
+            pause = shell.attempt(lambda: jobs.pause(shell.store(), job.id))
+            st.button(
+                say("pause"), key=f"pause-{job.id}", icon=":material/pause:", help=say("pause_help"), on_click=pause
+            )
+        line.cancel_button(job)
 
 
 def _active(job_id: str) -> Job:
@@ -61,6 +65,9 @@ def _active(job_id: str) -> Job:
 
 def _draw(job: Job) -> None:
     events = jobs.events(shell.store(), job.id)
+    if job.state == "queued":
+        st.markdown(f":material/hourglass_empty: **{line.place(job)}**")
+        return
     if job.active:
         if job.kind == "compare":
             search.progress(job)
@@ -69,7 +76,7 @@ def _draw(job: Job) -> None:
         stages = [event.key for event in events if event.kind == "stage" and event.number > begun]
         past = [name for name in stages if name != job.stage]
         st.caption("  ".join(f":material/check: {messages.STAGES[name]}" for name in past))
-    elif job.state in ("failed", "cancelled"):
+    elif job.state in jobs.RESUMABLE:
         _stopped(job)
     if job.kind == "train":
         rows = [event.facts for event in events if event.kind == "epoch"]
@@ -85,12 +92,16 @@ def _stopped(job: Job) -> None:
     """Why a job is not running any more, and the button that lets it go on."""
     error = job.failure
     if error is None:
-        st.info(say(f"{job.kind}_cancelled"), icon=":material/cancel:")
+        icon = ":material/pause_circle:" if job.state == "paused" else ":material/cancel:"
+        st.info(say(f"{job.kind}_{job.state}"), icon=icon)
     else:
         title = say(f"{job.kind}_died" if error.code == "worker_died" else f"{job.kind}_failed")
         st.error(f"**{title}.** {plain(error.message)} {plain(error.hint)}", icon=":material/error:")
-    resume = shell.attempt(lambda: jobs.resume(shell.store(), job.id))
-    st.button(say("resume"), key=f"resume-{job.id}", type="primary", help=say("resume_help"), on_click=resume)
+    with st.container(horizontal=True, gap="small"):
+        resume = shell.attempt(lambda: jobs.resume(shell.store(), job.id))
+        st.button(say("resume"), key=f"resume-{job.id}", type="primary", help=say("resume_help"), on_click=resume)
+        if job.state == "paused":
+            line.cancel_button(job)
 
 
 def curves(head: History, tuned: History) -> None:

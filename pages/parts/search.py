@@ -28,7 +28,7 @@ _TAKEN = tuple(each.name for each in fields(Plan) if not each.name.startswith("f
 Use = Callable[[Mapping[str, Any]], None]
 
 
-def choices(found: Project, chosen: Plan, n_pictures: int, busy: bool) -> None:
+def choices(found: Project, chosen: Plan, n_pictures: int) -> None:
     """The two buttons, what each does and how long it takes."""
     st.markdown(f"**{say('choose')}**", help=say("choose_help"))
     here = [entry.name for entry in backbones.CATALOGUE if entry.has_weights]
@@ -44,12 +44,12 @@ def choices(found: Project, chosen: Plan, n_pictures: int, busy: bool) -> None:
     search_s = _search_s(found, frozen, n_pictures)
     with st.container(horizontal=True, key="choose", gap="small"):
         st.button(
-            say("compare"), key="compare", disabled=busy or len(plans) < 2, icon=":material/leaderboard:",
+            say("compare"), key="compare", disabled=len(plans) < 2, icon=":material/leaderboard:",
             help=None if len(plans) > 1 else say("compare_one" if len(here) < 2 else "compare_few"),
             on_click=shell.attempt(lambda: _compare(found, plans)),
         )  # fmt: skip
         st.button(
-            say("search"), key="search", disabled=busy, icon=":material/tune:",
+            say("search"), key="search", icon=":material/tune:",
             on_click=shell.attempt(lambda: _search(found, frozen)),
         )  # fmt: skip
     times = {"tries": search.TRIES, "backbone": frozen.backbone, "search": duration(search_s)}

@@ -6,6 +6,7 @@ How far a step is comes from the store, never from the session.
 import streamlit as st
 
 from core import album, jobs
+from core.jobs import Job
 from core.store import Project
 from pages.parts import live, shell
 from pages.parts.words import plain, say
@@ -42,28 +43,28 @@ def frame(current: str) -> None:
         for step in shell.STEPS:
             here = say(step) if step != current else f"**{say(step)}**"
             shell.link(step, found, here, icon=_ICONS[states[step]])
-    job = jobs.latest(shell.store(), found.id)
-    if job is not None and job.active and current != ("data" if job.kind == "intake" else "train"):
-        live.chip(found, job)
+    active = _active(found)
+    elsewhere = [job for job in active if current != ("data" if job.kind == "intake" else "train")]
+    if elsewhere:
+        live.chip(found, elsewhere[0])
+
+
+def _active(found: Project) -> list[Job]:
+    """What works or waits for a project: of what computes one, then one of each other kind."""
+    each = [jobs.current(shell.store(), found.id, kind) for kind in ("", "intake", "download")]
+    return [job for job in each if job is not None and job.active]
 
 
 def step_states(found: Project) -> dict[str, str]:
     """How far each step is, read from the store."""
     rows = album.classes(shell.store(), found.id)
-    job = jobs.latest(shell.store(), found.id)
-    active = job.kind if job is not None and job.active else ""
+    active = {job.kind for job in _active(found)}
     done = bool(shell.finished(found))
     trainable = len(rows) >= 2
     after = "done" if done else "empty"
     return {
-        "data": "running" if active == "intake" else "done" if rows else "ready",
-        "train": "running"
-        if active in ("train", "compare", "search")
-        else "done"
-        if done
-        else "ready"
-        if trainable
-        else "empty",
+        "data": "running" if "intake" in active else "done" if rows else "ready",
+        "train": "running" if active - {"intake", "download"} else after if done else "ready" if trainable else "empty",
         "results": after,
         "demo": "ready" if done else "empty",
         "export": "ready" if done else "empty",
