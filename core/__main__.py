@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from core import album, archive, jobs, messages, sample, settings
+from core import album, archive, curves, jobs, messages, sample, settings
 from core.errors import HeadstartError
 from core.jobs import Job
 from core.plan import PRESETS, Plan
@@ -203,6 +203,10 @@ def _report(store: Store, project: Project, run: Run, answer: Mapping[str, Any])
     parts = answer["split"]
     lines.append(f"Train {parts['train']}, val {parts['val']}, test {parts['test']}.")
     lines += [messages.note(code, values) for code, values in (run.result or {})["notes"]]
+    found = curves.of_result(Plan.from_dict(run.plan), run.result or {})
+    lines += [messages.note(each.code, each.values) for each in found if not each.advice]
+    tries = [messages.note(each.code, each.values) for each in found if each.advice]
+    lines += ["To try next:", *(f"- {text}" for text in tries)] if tries else []
     if answer["test_accuracy"] is not None:
         low, high = answer["test_interval"]
         right = round(answer["test_accuracy"] * answer["test_n"])

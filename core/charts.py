@@ -104,7 +104,8 @@ def training(
             "data": [{"coord": [best + 1, rows[best][f"val_{what}"]], "value": words["best"]}],
             "symbol": "circle",
             "symbolSize": 11,
-            "label": {"show": True, "position": "top", "color": colors.ink},
+            # Above the first epoch it would stand on the axis.
+            "label": {"show": True, "position": "top" if best else "right", "color": colors.ink},
             "itemStyle": {"color": colors.accent},
         }
     if tuned:

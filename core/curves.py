@@ -1,10 +1,15 @@
-"""What the curves of a training say: which epoch was best, and whether it began to memorize.
+"""What the curves of a training say: which epoch was best, whether it began to memorize, and what to try then.
 
 A history is one row of scores an epoch: loss, accuracy, val_loss, val_accuracy (the last two missing without a val
 part). Epochs count from 1.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from core.evaluation import wilson
+from core.plan import Plan
 
 History = Sequence[Mapping[str, float]]
 
@@ -12,6 +17,16 @@ History = Sequence[Mapping[str, float]]
 RISE = 1.02
 # Fewer rising epochs are noise in small val parts.
 PATIENCE = 4
+# A rise that is worth advice. Below it accuracy is the same: MobileNetV2 on the photographs of hymenoptera has 42 of 43
+# val pictures right in its best epoch and in its last, whose loss is 4 % higher.
+_WORTH_ADVICE = 1.1
+# How far train accuracy may be above what val accuracy is at best. Measured with the defaults: 7 points for Starter on
+# 202 photographs of hymenoptera, which more pictures improve; none for MobileNetV2 on the same.
+_GAP = 0.05
+# Pulls above it cost val accuracy on both sets the defaults were measured on.
+_STRONG_PULL = 200.0
+# More things to try than these are no advice.
+_TRIES = 3
 
 
 def best_epoch(history: History) -> int:
@@ -40,3 +55,91 @@ def overfit_since(history: History) -> int | None:
     rising = all(row["val_loss"] > lowest for row in after) and after[-1]["val_loss"] > lowest * RISE
     learning = after[-1]["loss"] < history[best - 1]["loss"]
     return best + 1 if rising and learning else None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A sentence about the curves, by the code of its message; `advice` is something to try next."""
+
+    code: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+    advice: bool = False
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What is known of a training besides its curves: its plan, how many pictures it learns from and is chosen on, and
+    whether it has come to its end."""
+
+    plan: Plan
+    n_train: int
+    n_val: int
+    ended: bool
+
+
+def of_result(plan: Plan, result: Mapping[str, Any]) -> tuple[Finding, ...]:
+    """The findings on a finished run, from its result."""
+    tuned = (result["fine_tune"] or {"history": []})["history"][1:]  # row 0 is the frozen model
+    split = result["split"]
+    return findings(result["head"]["history"], tuned, Watched(plan, split["train"], split["val"], ended=True))
+
+
+def findings(head: History, tuned: History, watched: Watched) -> tuple[Finding, ...]:
+    """What the curves of head and fine-tuning say, then what to try next if they show that the model memorizes.
+
+    Nothing without a val part, or before the first epoch.
+    """
+    if not head or "val_loss" not in head[0]:
+        return ()
+    gap, is_large = _gap((tuned or head)[-1], watched.n_val)
+    rising = [(name, history) for name, history in (("head", head), ("fine_tune", tuned)) if overfit_since(history)]
+    said = [gap]
+    for name, history in rising:
+        best = best_epoch(history)
+        said.append(Finding(f"rising_{name}", {"n": len(history) - best, "best": best}))
+    said += _stops(head, tuned, watched)
+    if is_large or any(history[-1]["val_loss"] > _WORTH_ADVICE * _lowest(history) for _, history in rising):
+        said += [*_tuning_advice(watched.plan, dict(rising)), *_head_advice(watched.plan)][:_TRIES]
+        said.append(Finding("try_pictures", {"n": watched.n_train}, advice=True))
+    return tuple(said)
+
+
+def _lowest(history: History) -> float:
+    return min(row["val_loss"] for row in history)
+
+
+def _gap(row: Mapping[str, float], n_val: int) -> tuple[Finding, bool]:
+    train, val = row["accuracy"], row["val_accuracy"]
+    values = {"train": train, "val": val, "points": round(100 * train) - round(100 * val)}
+    is_large = bool(n_val) and train - wilson(round(val * n_val), n_val)[1] >= _GAP
+    return Finding("gap_large" if is_large else "gap" if values["points"] > 0 else "gap_none", values), is_large
+
+
+def _stops(head: History, tuned: History, watched: Watched) -> Iterator[Finding]:
+    plan = watched.plan
+    if len(head) < plan.epochs and is_over(head, plan.patience):
+        yield Finding("stopped_head", {"n": len(head), "total": plan.epochs, "patience": plan.patience})
+    if tuned and watched.ended and len(tuned) < plan.fine_tune_epochs:
+        yield Finding("stopped_fine_tune", {"n": len(tuned), "total": plan.fine_tune_epochs})
+
+
+def _tuning_advice(plan: Plan, rising: Mapping[str, History]) -> Iterator[Finding]:
+    if "fine_tune" not in rising:
+        return
+    if plan.fine_tune_blocks > 1:
+        yield Finding("try_blocks", {"n": plan.fine_tune_blocks}, advice=True)
+    yield Finding("try_rate", {"rate": plan.fine_tune_rate}, advice=True)
+
+
+def _head_advice(plan: Plan) -> Iterator[Finding]:
+    """What is not yet used against memorizing, what helps most first."""
+    if plan.hidden_units and plan.pooling == "flatten":
+        yield Finding("try_average", advice=True)
+    if plan.hidden_units:
+        yield Finding("try_fewer", {"n": plan.hidden_units * plan.hidden_layers}, advice=True)
+    if plan.regularization < _STRONG_PULL:
+        yield Finding("try_regularization", {"now": plan.regularization}, advice=True)
+    if not plan.augment:
+        yield Finding("try_augment", advice=True)
+    if plan.hidden_units and not plan.dropout:
+        yield Finding("try_dropout", advice=True)

@@ -236,8 +236,31 @@ REASONS: Mapping[str, str] = {
 }
 
 NOTES: Mapping[str, str] = {
-    "overfit_head": "The head began to memorize: val loss rose from epoch {since} on; the model is from epoch {best}.",
-    "overfit_fine_tune": "Fine-tuning began to memorize: val loss rose from its epoch {since} on.",
+    # What the curves say.
+    "gap": (
+        "In the last epoch, {train:.0%} of the train and {val:.0%} of the val pictures are right: {points} "
+        "points apart."
+    ),
+    "gap_none": "In the last epoch, {train:.0%} of the train and {val:.0%} of the val pictures are right: no gap.",
+    "gap_large": (
+        "In the last epoch, {train:.0%} of the train and {val:.0%} of the val pictures are right: a gap of {points} "
+        "points, more than chance. Part of what the model knows holds for the train pictures alone (over-fitting)."
+    ),
+    "rising_head": "Val loss has risen for {n} epochs; the best model is from epoch {best}.",
+    "rising_fine_tune": "In fine-tuning, val loss has risen for {n} epochs; it was lowest in its epoch {best}.",
+    "stopped_head": (
+        "The head stopped by itself after epoch {n} of {total}: {patience} epochs in a row brought no lower val loss."
+    ),
+    "stopped_fine_tune": "Fine-tuning stopped by itself after epoch {n} of {total}: the last epochs were no better.",
+    # What to try when it memorizes.
+    "try_average": "Average pooling in place of flatten: the head then has far fewer weights to memorize with.",
+    "try_fewer": "Fewer hidden units than {n}, or none.",
+    "try_regularization": "More regularization than {now:g}.",
+    "try_augment": "Altered copies of the train pictures (under Augmentation); there are none yet.",
+    "try_dropout": "Dropout; there is none yet.",
+    "try_blocks": "Fewer blocks than {n} in fine-tuning.",
+    "try_rate": "A lower rate of fine-tuning than {rate:g}.",
+    "try_pictures": "More pictures: it learns from {n} now.",
     "tuned_kept": "Fine-tuning helped: val accuracy went from {before:.1%} to {after:.1%} (epoch {best}).",
     "frozen_kept": (
         "Fine-tuning did not help: val accuracy was {before:.1%} before and {after:.1%} at best after, so the frozen "

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core import album, backbones, boundary, curves, engine, head, images, shelf
+from core import album, backbones, boundary, engine, head, images, shelf
 from core.backbones import Block
 from core.boundary import Computed
 from core.child import Children
@@ -316,15 +316,9 @@ class Training:
             say("no_val")
         if not before["test"].n:
             say("no_test")
-        since = curves.overfit_since(fitted.history)
-        if since:
-            say("overfit_head", since=since, best=fitted.best_epoch)
         if tuned is None or not before["val"].n:
             return
         tried = tuned.history[1:]
-        since = curves.overfit_since(tried)
-        if since:
-            say("overfit_fine_tune", since=since)
         if tuned.best_epoch:
             say("tuned_kept", before=before["val"].accuracy, after=after["val"].accuracy, best=tuned.best_epoch)
         else:

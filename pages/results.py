@@ -6,7 +6,7 @@ import streamlit as st
 from core import charts, messages
 from core.evaluation import Evaluation
 from core.store import Run
-from pages.parts import comparing, gallery, live, shell
+from pages.parts import comparing, gallery, live, shell, watch
 from pages.parts import runs as names
 from pages.parts.gallery import Tile
 from pages.parts.words import percent, plain, say
@@ -123,6 +123,7 @@ with per_class:
     _per_class(scores)
 with curves:
     live.curves(run.result["head"]["history"], (run.result["fine_tune"] or {"history": []})["history"][1:])
+    watch.finished(run)
     for code, values in run.result["notes"]:
         st.markdown(plain(messages.note(code, values)))
 with others:

@@ -42,7 +42,8 @@ def test_curves_follow_each_other_and_the_kept_epoch_is_marked() -> None:
 def test_a_fine_tuning_that_is_no_better_leaves_the_mark_on_the_head() -> None:
     same_in_float32 = float(np.float32(0.8))
     option = charts.training([row(0.4, 0.8)], [row(0.6, same_in_float32)], "loss", charts.LIGHT, WORDS)
-    assert option["series"][1]["markPoint"]["data"][0]["coord"] == [1, 0.4]
+    mark = option["series"][1]["markPoint"]
+    assert mark["data"][0]["coord"] == [1, 0.4] and mark["label"]["position"] == "right"  # not on the axis
 
 
 def test_without_a_val_part_there_is_one_curve_and_no_mark() -> None:

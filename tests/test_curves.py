@@ -3,6 +3,8 @@
 import pytest
 
 from core import curves
+from core.curves import Watched
+from core.plan import PRESETS, Plan
 
 
 def history(val: list[float], train: list[float] | None = None) -> list[dict[str, float]]:
@@ -54,3 +56,67 @@ def test_a_training_that_gets_worse_on_both_parts_is_not_called_over_fitting() -
 def test_over_fitting_cannot_be_seen_without_a_val_part() -> None:
     assert curves.overfit_since([{"loss": 1 / (i + 1)} for i in range(10)]) is None
     assert curves.overfit_since([]) is None
+
+
+def rows(val_loss: list[float], train: float = 0.9, val: float = 0.9) -> list[dict[str, float]]:
+    return [row | {"accuracy": train, "val_accuracy": val} for row in history(val_loss)]
+
+
+FALLING = [1.0, 0.8, 0.7, 0.65]
+RISING = [1.0, 0.8, 0.6, 0.65, 0.7, 0.8, 0.9]
+
+
+def found(head: list, tuned: list = [], plan: Plan | None = None, n_val: int = 50, ended: bool = True) -> dict:  # noqa: B006
+    answer = curves.findings(head, tuned, Watched(plan or Plan(epochs=max(1, len(head))), 200, n_val, ended))
+    return {finding.code: dict(finding.values) for finding in answer}
+
+
+def test_a_rise_of_val_loss_is_counted_and_the_best_epoch_named() -> None:
+    assert found(rows(RISING))["rising_head"] == {"n": 4, "best": 3}
+    assert "rising_head" not in found(rows(FALLING))
+    assert found(rows(FALLING), rows(RISING))["rising_fine_tune"] == {"n": 4, "best": 3}
+
+
+def test_the_gap_is_that_of_the_last_epoch_of_the_last_phase() -> None:
+    assert found(rows(FALLING, 0.93, 0.9)) == {"gap": {"train": 0.93, "val": 0.9, "points": 3}}
+    assert found(rows(FALLING, 0.8, 0.9)) == {"gap_none": {"train": 0.8, "val": 0.9, "points": -10}}
+    assert found(rows(FALLING, 0.5, 0.9), rows(FALLING, 0.97, 0.94))["gap"]["points"] == 3
+
+
+def test_a_gap_is_large_only_beyond_what_few_val_pictures_allow() -> None:
+    assert "gap" in found(rows(FALLING, 1.0, 0.9), n_val=20)  # 18 of 20: up to 97 % is possible
+    assert "gap_large" in found(rows(FALLING, 1.0, 0.9), n_val=400)
+
+
+def test_a_head_that_stopped_by_itself_says_why_and_one_that_is_at_work_does_not() -> None:
+    plan = Plan(epochs=40, patience=4)
+    stopped = found(rows(RISING), plan=plan, ended=False)["stopped_head"]
+    assert stopped == {"n": 7, "total": 40, "patience": 4}
+    assert "stopped_head" not in found(rows(RISING[:-1]), plan=plan, ended=False)
+    assert "stopped_head" not in found(rows(RISING), plan=Plan(epochs=7, patience=4))
+    tuning = Plan(epochs=4, fine_tune_blocks=1, fine_tune_epochs=9)
+    assert found(rows(FALLING), rows(RISING), tuning)["stopped_fine_tune"] == {"n": 7, "total": 9}
+    assert "stopped_fine_tune" not in found(rows(FALLING), rows(RISING), tuning, ended=False)
+
+
+def test_what_to_try_next_is_what_is_not_yet_used() -> None:
+    def tries(plan: Plan, head: list, tuned: list = []) -> str:  # noqa: B006
+        return " ".join(code[4:] for code in found(head, tuned, plan) if code.startswith("try_"))
+
+    textbook = PRESETS["textbook"]
+    assert tries(textbook, rows(RISING)) == "average fewer regularization pictures"
+    used = Plan(hidden_units=64, regularization=500.0, augment=2)
+    assert tries(used, rows(RISING)) == "fewer dropout pictures"
+    assert tries(used.with_(hidden_units=0), rows(RISING)) == "pictures"
+    tuning = Plan(fine_tune_blocks=2)
+    assert tries(tuning, rows(FALLING), rows(RISING)) == "blocks rate regularization pictures"
+    assert tries(textbook, rows(FALLING)) == ""
+
+
+def test_a_small_rise_is_said_without_advice() -> None:
+    small = found(rows([0.2, 0.1, 0.103, 0.104, 0.105, 0.106]))
+    assert small["rising_head"] == {"n": 4, "best": 2} and "try_pictures" not in small
+
+
+def test_without_a_val_part_or_an_epoch_nothing_is_said() -> None:
+    assert found([]) == {} and found([{"loss": 1.0, "accuracy": 0.5}] * 9) == {}

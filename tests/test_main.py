@@ -4,10 +4,11 @@ import sys
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from core import jobs
+from core import backbones, jobs
 from core.__main__ import main
 from core.store import Store
 from tests import pictures
@@ -170,3 +171,75 @@ def test_a_second_command_for_a_busy_project_says_so(
     jobs.start(store, project, "download", {"backbone": "Starter"})
     status, answer = run(capsys, "run", str(shapes), "--home", str(store.home), "--epochs", "6")
     assert status == 1 and answer["error"] == "Another job of this project is at work."
+
+
+def noise(root: Path, n: int) -> Path:
+    """Pictures of two classes that nothing tells apart."""
+    rng = np.random.default_rng(0)
+    for label in ("left", "right"):
+        (root / label).mkdir(parents=True)
+        for number in range(n):
+            pixels = rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)
+            Image.fromarray(pixels).resize((96, 96)).save(root / label / f"{number}.png")
+    return root
+
+
+def test_a_huge_head_on_twenty_pictures_is_stopped_and_named_as_over_fitting(
+    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = noise(tmp_path / "noise", 10)
+    command = ["run", str(data), "--home", str(store.home), "--preset", "textbook", "--backbone", "Starter"]
+    assert main(command) == 0
+    text = capsys.readouterr().out
+    run = store.runs(store.projects()[0].id)[0]
+    fitted = run.result["head"]
+    n = len(fitted["history"])
+    assert n - fitted["best_epoch"] >= 4 and fitted["history"][-1]["accuracy"] == 1.0
+    assert f"Val loss has risen for {n - fitted['best_epoch']} epochs; the best model is from epoch" in text
+    assert f"The head stopped by itself after epoch {n} of 20: 10 epochs in a row brought no lower val loss." in text
+    assert "- Average pooling in place of flatten" in text and "- Fewer hidden units than 1024, or none." in text
+    assert f"- More pictures: it learns from {run.result['split']['train']} now." in text
+    # Exactly the recipe: all of the map, 1,024 neurons, one answer for each class.
+    with np.load(store.folder(run.id) / "head.npz") as layers:
+        assert [layers[name].shape for name in ("k_0", "k_1")] == [(8 * 8 * 512, 1024), (1024, 2)]
+
+
+@pytest.mark.slow
+def test_the_textbook_recipe_trains_with_vgg16_and_random_weights(
+    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keras_home = tmp_path / "keras"
+    (keras_home / "models").mkdir(parents=True)
+    # In a process of its own; in the format of the published file, as whose name it is read.
+    code = """
+import sys, h5py, keras
+from keras.src.legacy.saving import legacy_h5_format
+keras.utils.set_random_seed(0)
+with h5py.File(sys.argv[1], "w") as file:
+    legacy_h5_format.save_weights_to_hdf5_group(file, keras.applications.VGG16(include_top=False, weights=None))
+"""
+    path = keras_home / "models" / backbones.VGG16.weights_file
+    subprocess.run([sys.executable, "-c", code, str(path)], check=True, capture_output=True)
+    monkeypatch.setenv("KERAS_HOME", str(keras_home))
+    data = pictures.folders(tmp_path / "shapes", per_class=6)
+    status, answer = run(capsys, "run", str(data), "--home", str(store.home), "--preset", "textbook")
+    assert status == 0, answer
+    assert answer["backbone"] == "VGG16" and answer["pictures"] == 18
+    with np.load(Path(answer["model"]).parent / "head.npz") as layers:
+        assert [layers[name].shape for name in ("k_0", "k_1")] == [(7 * 7 * 512, 1024), (1024, 3)]
+    (finished,) = store.runs(store.projects()[0].id)
+    losses = [row["loss"] for row in finished.result["head"]["history"]]
+    assert min(losses) < 0.5 * losses[0] or max(row["accuracy"] for row in finished.result["head"]["history"]) > 0.9
+
+
+def test_a_head_too_large_for_the_memory_is_refused_before_pictures_are_looked_at(
+    store: Store, shapes: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "WORKER", [jobs.WORKER[0], "-m", "tests.small_worker"])
+    textbook = ("--preset", "textbook", "--backbone", "Starter")
+    status, answer = run(capsys, "run", str(shapes), "--home", str(store.home), *textbook)
+    assert status == 1 and answer["error"] == (
+        "A head of 34 million weights needs about 1.1 GB of memory to train; 0.5 GB is the most it may take, half of "
+        "what this machine has."
+    )
+    assert not list((store.home / "features").glob("*/*.npy"))

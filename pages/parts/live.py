@@ -12,7 +12,7 @@ from core.curves import History
 from core.errors import HeadstartError
 from core.jobs import Job
 from core.store import Project
-from pages.parts import line, search, shell
+from pages.parts import line, search, shell, watch
 from pages.parts.words import duration, plain, say
 
 _TICK_S = 1.0
@@ -80,7 +80,10 @@ def _draw(job: Job) -> None:
         _stopped(job)
     if job.kind == "train":
         rows = [event.facts for event in events if event.kind == "epoch"]
-        curves([r for r in rows if r["stage"] == "head"], [r for r in rows if r["stage"] == "fine_tune"])
+        head, tuned = ([r for r in rows if r["stage"] == stage] for stage in ("head", "fine_tune"))
+        curves(head, tuned)
+        if job.run_id:
+            watch.live(shell.store().run(job.run_id), head, tuned, job.state == "succeeded")
     if job.kind in search.KINDS:
         return  # the notes belong to its runs
     for event in events:

@@ -274,6 +274,7 @@ WORDS = {
     "curve_epoch": "Epoch",
     "curve_tune": "fine-tuning",
     "curve_best": "best",
+    "try_next": "To try next",
     "curve_help": "Val rises with train: it learns. Val loss rises while train loss falls: it memorizes.",
     "done_score": "Done. Right on {correct} of {n} test pictures.",
     "done_no_test": "Done. There were too few pictures for a test.",

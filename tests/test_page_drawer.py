@@ -1,0 +1,60 @@
+"""The kinds of head in the drawer set the sliders, and the sliders say which kind it is."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from core.plan import PRESETS
+
+_CHOOSE = '''
+import json, sys
+from streamlit.testing.v1 import AppTest
+
+page = """
+import streamlit as st
+from core.plan import Plan
+from pages.parts import drawer
+st.session_state["values"] = drawer.settings(Plan(augment=1, fine_tune_blocks=2), lambda name: f"k-{name}")
+"""
+
+at = AppTest.from_string(page, default_timeout=30).run()
+kind = at.button_group(key="k-preset")
+answers = [[kind.value, at.session_state["values"]]]
+for choice in sys.argv[1:]:
+    at.button_group(key="k-preset").set_value(choice).run()
+    answers.append([at.button_group(key="k-preset").value, at.session_state["values"]])
+at.select_slider(key="k-dropout").set_value(0.6).run()
+answers.append([at.button_group(key="k-preset").value, at.session_state["values"]])
+assert not at.exception, at.exception
+print(json.dumps(answers))
+'''
+
+
+@pytest.fixture(scope="module")
+def answers() -> list[tuple[str, dict]]:
+    command = [sys.executable, "-c", _CHOOSE, "textbook", "mlp", "linear"]
+    done = subprocess.run(command, cwd=Path(__file__).parent.parent, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_each_kind_of_head_sets_its_sliders_and_is_shown_as_chosen(answers: list[tuple[str, dict]]) -> None:
+    assert [kind for kind, _ in answers] == ["linear", "textbook", "mlp", "linear", None]
+    textbook, mlp, linear = (values for _, values in answers[1:4])
+    for name in ("pooling", "hidden_units", "hidden_layers", "dropout", "regularization", "epochs", "batch_size"):
+        assert textbook[name] == getattr(PRESETS["textbook"], name), name
+        assert mlp[name] == getattr(PRESETS["mlp"], name), name
+        assert linear[name] == getattr(PRESETS["linear"], name), name
+
+
+def test_the_textbook_takes_no_copies_and_no_fine_tuning_and_the_others_leave_them_alone(
+    answers: list[tuple[str, dict]],
+) -> None:
+    assert [(values["augment"], values["fine_tune_blocks"]) for _, values in answers[:2]] == [(1, 2), (0, 0)]
+
+
+def test_moving_a_slider_leaves_the_kind(answers: list[tuple[str, dict]]) -> None:
+    assert answers[-1][0] is None and answers[-1][1]["dropout"] == 0.6
