@@ -48,6 +48,8 @@ class Plan:
         words=images.KINDS,
     )
     epochs: int = _setting(40, "How often the head sees all training pictures.", low=1, high=500)
+    # Measured on both sets of the README, linear heads and MLPs: 10 ends where never stopping does, 5 costs up to
+    # a point of test accuracy.
     patience: int = _setting(
         10,
         "After how many epochs without a lower val loss the head stops before its last one; 0 is never. The best epoch "
