@@ -109,7 +109,7 @@ def test_what_to_try_next_is_what_is_not_yet_used() -> None:
     assert tries(used, rows(RISING)) == "fewer dropout pictures"
     assert tries(used.with_(hidden_units=0), rows(RISING)) == "pictures"
     tuning = Plan(fine_tune_blocks=2)
-    assert tries(tuning, rows(FALLING), rows(RISING)) == "blocks rate regularization pictures"
+    assert tries(tuning, rows(FALLING), rows(RISING)) == "blocks rate augment pictures"
     assert tries(textbook, rows(FALLING)) == ""
 
 

@@ -91,3 +91,20 @@ def test_a_search_says_whether_its_best_is_better_than_chance(idle: tuple[Store,
     assert clear.endswith("better by more than chance.")
     (same,) = search_says(*idle, mine=93, best=90)
     assert same.startswith("On Starter, the settings you had are the best of 2")
+
+
+def test_while_it_learns_the_page_says_since_when_val_loss_rises_and_what_to_try(idle: tuple[Store, Project]) -> None:
+    store, project = idle
+    plan = Plan(epochs=30, hidden_units=512, augment=1)
+    _, job = jobs.train(store, project.id, plan)
+    assert job is not None
+    with worker(store, job) as ticket:
+        ticket.stage("head", 30)
+        for epoch, loss in enumerate([0.9, 0.7, 0.6, 0.7, 0.8, 0.9, 1.0], start=1):
+            scores = {"loss": 1 / epoch, "accuracy": 1.0, "val_loss": loss, "val_accuracy": 0.5}
+            ticket.epoch(epoch, scores)
+        said = train_page(store, project)["markdown"]
+    assert "Val loss has risen for 4 epochs; the best model is from epoch 3\\." in said
+    assert any("100% of the train and 50% of the val" in text and "a gap of 50 points" in text for text in said)
+    (tries,) = [text for text in said if text.startswith("**To try next**")]
+    assert [line[2:10] for line in tries.splitlines()[2:]] == ["Fewer hi", "Dropout;", "More pic"]
