@@ -308,7 +308,7 @@ def heads(notes: list[str]) -> Numbers:
     train, val = Labelled(rows[:2_000], targets[:2_000]), Labelled(rows[2_000:], targets[2_000:])
     numbers: Numbers = {}
     for name, units in (("head_vs_keras_fit", 0), ("hidden_head_vs_keras_fit", 1024)):
-        plan = (PRESETS["mlp"] if units else Plan()).with_(epochs=20, hidden_units=units)
+        plan = (PRESETS["mlp"] if units else Plan()).with_(epochs=20, hidden_units=units, patience=0)
 
         def plain(units: int = units) -> float:
             hidden = [keras.layers.Dense(units, "relu")] if units else []
