@@ -1,25 +1,16 @@
-"""The pretrained networks on offer, as data, and where their weights are.
+"""The pretrained networks on offer, as data, and where their weights belong.
 
-Nothing here imports Keras: pages show this catalogue too. `core.neural.networks` builds a network from an entry.
-Weights ship with Headstart (Starter) or lie in the Keras cache; `fetch` downloads them into it.
+Nothing here imports Keras: pages show this catalogue too. `core.neural.networks` builds a network from an entry;
+`core.weights` gets its weights.
 """
 
-import contextlib
-import hashlib
 import os
-import shutil
-import urllib.request
-import uuid
 from dataclasses import dataclass
-from http.client import HTTPException
 from pathlib import Path
-from urllib.error import HTTPError, URLError
 
 from core.errors import HeadstartError
-from core.progress import Progress
-from core.shelf import CHUNK, sha256
 
-_KERAS = "https://storage.googleapis.com/tensorflow/keras-applications"
+_K = "https://storage.googleapis.com/tensorflow/keras-applications"
 
 
 @dataclass(frozen=True)
@@ -35,25 +26,35 @@ class Backbone:
     """One pretrained network without its classifier.
 
     `size` is the side of its square input in px, `width` the channels of its last feature map, `scaling` what is
-    done to pixels of 0..255 first, `blocks` its parts from the top down, `top1` its ImageNet accuracy as published
-    (None: not trained to classify), `cpu_ms` the measured time for one picture on two cores.
+    done to pixels of 0..255 first, `blocks` its parts from the top down, `top1` its ImageNet accuracy in percent as
+    published (None: not trained to classify), `cpu_ms` the time one core needs for one picture, `weights_hash` the MD5
+    or SHA-256 that Keras publishes, and `golden` the first features of a known picture where it publishes none.
     """
 
     name: str
-    factory: str
     size: int
     width: int
     scaling: str
-    blocks: tuple[Block, ...]
     parameters: int
-    megabytes: float
     cpu_ms: float
     top1: float | None
-    weights_file: str
+    license: str
+    blocks: tuple[Block, ...]
     weights_url: str = ""
-    weights_md5: str = ""
-    license: str = ""
+    weights_hash: str = ""
+    weights_name: str = ""
     summary: str = ""
+    golden: tuple[float, ...] = ()
+
+    @property
+    def weights_file(self) -> str:
+        """The name of its weights file, which Keras takes from the address but for one network."""
+        return self.weights_name or self.weights_url.rpartition("/")[2]
+
+    @property
+    def megabytes(self) -> float:
+        """Size of the weights in float32."""
+        return self.parameters * 4 / 1e6
 
     @property
     def has_weights(self) -> bool:
@@ -61,78 +62,380 @@ class Backbone:
         return weights_path(self).is_file()
 
 
-STARTER = Backbone(
-    name="Starter",
-    factory="starter",
-    size=128,
-    width=512,
-    scaling="signed",
-    blocks=(
-        Block("top", "block4_out"),
-        Block("block4", "block3_out"),
-        Block("block3", "block2_out"),
-        Block("block2", "block1_out"),
-        Block("block1", "stem_relu"),
-    ),
-    parameters=793_064,
-    megabytes=3.3,
-    cpu_ms=5,
-    top1=None,
-    weights_file="starter.weights.h5",
-    license="Apache-2.0",
-    summary="Small and always here. For a first look.",
-)
+def _blocks(text: str) -> tuple[Block, ...]:
+    """From the top down, each as name:after."""
+    return tuple(Block(*pair.split(":")) for pair in text.split())
 
-MOBILENET_V2 = Backbone(
-    name="MobileNetV2",
-    factory="MobileNetV2",
-    size=224,
-    width=1280,
-    scaling="signed",
-    blocks=(
-        Block("top", "block_16_project_BN"),
-        Block("block_16", "block_15_add"),
-        Block("block_15", "block_14_add"),
-        Block("block_14", "block_13_project_BN"),
-        Block("block_13", "block_12_add"),
-        Block("block_12", "block_11_add"),
-        Block("block_11", "block_10_project_BN"),
-    ),
-    parameters=2_257_984,
-    megabytes=9.4,
-    cpu_ms=8,
-    top1=71.3,
-    weights_file="mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5",
-    weights_url=f"{_KERAS}/mobilenet_v2/mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5",
-    license="Apache-2.0",
-    summary="Fast, and good on photographs.",
-)
+
+STARTER = Backbone(
+    "Starter", 128, 512, "signed", 793_064, 5, None, "Apache-2.0",
+    _blocks("top:block4_out block4:block3_out block3:block2_out block2:block1_out block1:stem_relu"),
+    weights_name="starter.weights.h5",
+    summary="Small and always here. For a first look.",
+)  # fmt: skip
 
 VGG16 = Backbone(
-    name="VGG16",
-    factory="VGG16",
-    size=224,
-    width=512,
-    scaling="caffe",
-    blocks=(
-        Block("block5", "block4_pool"),
-        Block("block4", "block3_pool"),
-        Block("block3", "block2_pool"),
-        Block("block2", "block1_pool"),
+    "VGG16", 224, 512, "caffe", 14_714_688, 0, 71.3, "CC BY 4.0",
+    _blocks(
+        "block5:block4_pool block4:block3_pool block3:block2_pool block2:block1_pool"
     ),
-    parameters=14_714_688,
-    megabytes=58.9,
-    cpu_ms=190,
-    top1=71.3,
-    weights_file="vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
-    weights_url=f"{_KERAS}/vgg16/vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
-    weights_md5="6d6bbae143d832006294945121d1f1fc",
-    license="CC BY 4.0",
+    f"{_K}/vgg16/vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
+    "6d6bbae143d832006294945121d1f1fc",
     summary="The one of the textbooks: large and slow.",
-)
+)  # fmt: skip
 
-# Top-1 as listed at https://keras.io/api/applications/.
-CATALOGUE = (STARTER, MOBILENET_V2, VGG16)
+MOBILENET_V2 = Backbone(
+    "MobileNetV2", 224, 1280, "signed", 2_257_984, 0, 71.3, "Apache-2.0",
+    _blocks(
+        "top:block_16_project_BN block_16:block_15_add block_15:block_14_add block_14:block_13_project_BN "
+        "block_13:block_12_add block_12:block_11_add block_11:block_10_project_BN block_10:block_9_add "
+        "block_9:block_8_add"
+    ),
+    f"{_K}/mobilenet_v2/mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5",
+    summary="Fast, and good on photographs.",
+    golden=(0.2116, 0.0034, 0.192, 0.0592, 0.0, 0.1333, 0.0231, 0.1627),
+)  # fmt: skip
+
+# Top-1 as listed at https://keras.io/api/applications/ (MobileNetV3: in its source). Licenses of the weights as named
+# by Keras or by the authors they come from. `cpu_ms` by `tests/bench_backbones.py`.
+CATALOGUE = (
+    STARTER,
+    MOBILENET_V2,
+    VGG16,
+    Backbone(
+        "VGG19", 224, 512, "caffe", 20_024_384, 0, 71.3, "CC BY 4.0",
+        _blocks(
+            "block5:block4_pool block4:block3_pool block3:block2_pool block2:block1_pool"
+        ),
+        f"{_K}/vgg19/vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        "253f8cb515780f3b799900260a226db6",
+    ),
+    Backbone(
+        "ResNet50", 224, 2048, "caffe", 23_587_712, 0, 74.9, "MIT",
+        _blocks(
+            "conv5_block3:conv5_block2_out conv5_block2:conv5_block1_out conv5_block1:conv4_block6_out "
+            "conv4_block6:conv4_block5_out conv4_block5:conv4_block4_out conv4_block4:conv4_block3_out "
+            "conv4_block3:conv4_block2_out conv4_block2:conv4_block1_out conv4_block1:conv3_block4_out"
+        ),
+        f"{_K}/resnet/resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        "4d473c1dd8becc155b73f8504c6f6626",
+    ),
+    Backbone(
+        "ResNet101", 224, 2048, "caffe", 42_658_176, 0, 76.4, "MIT",
+        _blocks(
+            "conv5_block3:conv5_block2_out conv5_block2:conv5_block1_out conv5_block1:conv4_block23_out "
+            "conv4_block23:conv4_block22_out conv4_block22:conv4_block21_out conv4_block21:conv4_block20_out "
+            "conv4_block20:conv4_block19_out conv4_block19:conv4_block18_out conv4_block18:conv4_block17_out"
+        ),
+        f"{_K}/resnet/resnet101_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        "88cf7a10940856eca736dc7b7e228a21",
+    ),
+    Backbone(
+        "ResNet152", 224, 2048, "caffe", 58_370_944, 0, 76.6, "MIT",
+        _blocks(
+            "conv5_block3:conv5_block2_out conv5_block2:conv5_block1_out conv5_block1:conv4_block36_out "
+            "conv4_block36:conv4_block35_out conv4_block35:conv4_block34_out conv4_block34:conv4_block33_out "
+            "conv4_block33:conv4_block32_out conv4_block32:conv4_block31_out conv4_block31:conv4_block30_out"
+        ),
+        f"{_K}/resnet/resnet152_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        "ee4c566cf9a93f14d82f913c2dc6dd0c",
+    ),
+    Backbone(
+        "ResNet50V2", 224, 2048, "signed", 23_564_800, 0, 76.0, "BSD-3-Clause",
+        _blocks(
+            "conv5_block3:conv5_block2_out conv5_block2:conv5_block1_out conv5_block1:conv4_block6_out "
+            "conv4_block6:conv4_block5_out conv4_block5:conv4_block4_out conv4_block4:conv4_block3_out "
+            "conv4_block3:conv4_block2_out conv4_block2:conv4_block1_out conv4_block1:conv3_block4_out"
+        ),
+        f"{_K}/resnet/resnet50v2_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        "fac2f116257151a9d068a22e544a4917",
+    ),
+    Backbone(
+        "ResNet101V2", 224, 2048, "signed", 42_626_560, 0, 77.2, "BSD-3-Clause",
+        _blocks(
+            "conv5_block3:conv5_block2_out conv5_block2:conv5_block1_out conv5_block1:conv4_block23_out "
+            "conv4_block23:conv4_block22_out conv4_block22:conv4_block21_out conv4_block21:conv4_block20_out "
+            "conv4_block20:conv4_block19_out conv4_block19:conv4_block18_out conv4_block18:conv4_block17_out"
+        ),
+        f"{_K}/resnet/resnet101v2_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        "c0ed64b8031c3730f411d2eb4eea35b5",
+    ),
+    Backbone(
+        "ResNet152V2", 224, 2048, "signed", 58_331_648, 0, 78.0, "BSD-3-Clause",
+        _blocks(
+            "conv5_block3:conv5_block2_out conv5_block2:conv5_block1_out conv5_block1:conv4_block36_out "
+            "conv4_block36:conv4_block35_out conv4_block35:conv4_block34_out conv4_block34:conv4_block33_out "
+            "conv4_block33:conv4_block32_out conv4_block32:conv4_block31_out conv4_block31:conv4_block30_out"
+        ),
+        f"{_K}/resnet/resnet152v2_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        "ed17cf2e0169df9d443503ef94b23b33",
+    ),
+    Backbone(
+        "InceptionV3", 299, 2048, "signed", 21_802_784, 0, 77.9, "Apache-2.0",
+        _blocks(
+            "mixed10:mixed9 mixed9:mixed8 mixed8:mixed7 mixed7:mixed6 mixed6:mixed5 mixed5:mixed4 mixed4:mixed3 "
+            "mixed3:mixed2 mixed2:mixed1 mixed1:mixed0"
+        ),
+        f"{_K}/inception_v3/inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        "bcbd6486424b2319ff4ef7d526e38f63",
+    ),
+    Backbone(
+        "InceptionResNetV2", 299, 1536, "signed", 54_336_736, 0, 80.3, "Apache-2.0",
+        _blocks(
+            "block8_10:block8_9_ac block8_9:block8_8_ac block8_8:block8_7_ac block8_7:block8_6_ac "
+            "block8_6:block8_5_ac block8_5:block8_4_ac block8_4:block8_3_ac block8_3:block8_2_ac "
+            "block8_2:block8_1_ac block8_1:mixed_7a"
+        ),
+        f"{_K}/inception_resnet_v2/inception_resnet_v2_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        "d19885ff4a710c122648d3b5c3b684e4",
+    ),
+    Backbone(
+        "Xception", 299, 2048, "signed", 20_861_480, 0, 79.0, "MIT",
+        _blocks(
+            "block14:add_11 block13:add_10 block12:add_9 block11:add_8 block10:add_7 block9:add_6 block8:add_5 "
+            "block7:add_4 block6:add_3 block5:add_2"
+        ),
+        f"{_K}/xception/xception_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        "b0042744bf5b25fce3cb969f33bebb97",
+    ),
+    Backbone(
+        "MobileNet", 224, 1024, "signed", 3_228_864, 0, 70.4, "Apache-2.0",
+        _blocks(
+            "conv_13:conv_pw_12_relu conv_12:conv_pw_11_relu conv_11:conv_pw_10_relu conv_10:conv_pw_9_relu "
+            "conv_9:conv_pw_8_relu conv_8:conv_pw_7_relu conv_7:conv_pw_6_relu conv_6:conv_pw_5_relu "
+            "conv_5:conv_pw_4_relu"
+        ),
+        f"{_K}/mobilenet/mobilenet_1_0_224_tf_no_top.h5",
+    ),
+    Backbone(
+        "MobileNetV3Small", 224, 576, "inside", 939_120, 0, 68.1, "Apache-2.0",
+        _blocks(
+            "conv_1:expanded_conv_10_add expanded_conv_10:expanded_conv_9_add "
+            "expanded_conv_9:expanded_conv_8_project_bn expanded_conv_8:expanded_conv_7_add "
+            "expanded_conv_7:expanded_conv_6_project_bn expanded_conv_6:expanded_conv_5_add "
+            "expanded_conv_5:expanded_conv_4_add expanded_conv_4:expanded_conv_3_project_bn "
+            "expanded_conv_3:expanded_conv_2_add"
+        ),
+        f"{_K}/mobilenet_v3/weights_mobilenet_v3_small_224_1.0_float_no_top_v2.h5",
+        "d3e8ec802a04aa4fc771ee12a9a9b836",
+    ),
+    Backbone(
+        "MobileNetV3Large", 224, 960, "inside", 2_996_352, 0, 75.6, "Apache-2.0",
+        _blocks(
+            "conv_1:expanded_conv_14_add expanded_conv_14:expanded_conv_13_add "
+            "expanded_conv_13:expanded_conv_12_project_bn expanded_conv_12:expanded_conv_11_add "
+            "expanded_conv_11:expanded_conv_10_project_bn expanded_conv_10:expanded_conv_9_add "
+            "expanded_conv_9:expanded_conv_8_add expanded_conv_8:expanded_conv_7_add "
+            "expanded_conv_7:expanded_conv_6_project_bn"
+        ),
+        f"{_K}/mobilenet_v3/weights_mobilenet_v3_large_224_1.0_float_no_top_v2.h5",
+        "07fb09a5933dd0c8eaafa16978110389",
+    ),
+    Backbone(
+        "DenseNet121", 224, 1024, "torch", 7_037_504, 0, 75.0, "BSD-3-Clause",
+        _blocks(
+            "conv5:pool4_pool conv4:pool3_pool conv3:pool2_pool"
+        ),
+        f"{_K}/densenet/densenet121_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        "30ee3e1110167f948a6b9946edeeb738",
+    ),
+    Backbone(
+        "DenseNet169", 224, 1664, "torch", 12_642_880, 0, 76.2, "BSD-3-Clause",
+        _blocks(
+            "conv5:pool4_pool conv4:pool3_pool conv3:pool2_pool"
+        ),
+        f"{_K}/densenet/densenet169_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        "b8c4d4c20dd625c148057b9ff1c1176b",
+    ),
+    Backbone(
+        "DenseNet201", 224, 1920, "torch", 18_321_984, 0, 77.3, "BSD-3-Clause",
+        _blocks(
+            "conv5:pool4_pool conv4:pool3_pool conv3:pool2_pool"
+        ),
+        f"{_K}/densenet/densenet201_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        "c13680b51ded0fb44dff2d8f86ac8bb1",
+    ),
+    Backbone(
+        "NASNetMobile", 224, 1056, "signed", 4_269_716, 0, 74.4, "Apache-2.0",
+        _blocks(
+            "cells:stem_bn1"
+        ),
+        f"{_K}/nasnet/NASNet-mobile-no-top.h5",
+        "1ed92395b5b598bdda52abe5c0dbfd63",
+        weights_name="nasnet_mobile_no_top.h5",
+    ),
+    Backbone(
+        "EfficientNetB0", 224, 1280, "efficientnet", 4_049_571, 0, 77.1, "Apache-2.0",
+        _blocks(
+            "top:block7a_project_bn block7a:block6d_add block6d:block6c_add block6c:block6b_add "
+            "block6b:block6a_project_bn block6a:block5c_add block5c:block5b_add block5b:block5a_project_bn "
+            "block5a:block4c_add"
+        ),
+        "https://storage.googleapis.com/keras-applications/efficientnetb0_notop.h5",
+        "50bc09e76180e00e4465e1a485ddc09d",
+    ),
+    Backbone(
+        "EfficientNetB1", 240, 1280, "efficientnet", 6_575_239, 0, 79.1, "Apache-2.0",
+        _blocks(
+            "top:block7b_add block7b:block7a_project_bn block7a:block6e_add block6e:block6d_add "
+            "block6d:block6c_add block6c:block6b_add block6b:block6a_project_bn block6a:block5d_add "
+            "block5d:block5c_add"
+        ),
+        "https://storage.googleapis.com/keras-applications/efficientnetb1_notop.h5",
+        "74c4e6b3e1f6a1eea24c589628592432",
+    ),
+    Backbone(
+        "EfficientNetB2", 260, 1408, "efficientnet", 7_768_569, 0, 80.1, "Apache-2.0",
+        _blocks(
+            "top:block7b_add block7b:block7a_project_bn block7a:block6e_add block6e:block6d_add "
+            "block6d:block6c_add block6c:block6b_add block6b:block6a_project_bn block6a:block5d_add "
+            "block5d:block5c_add"
+        ),
+        "https://storage.googleapis.com/keras-applications/efficientnetb2_notop.h5",
+        "111f8e2ac8aa800a7a99e3239f7bfb39",
+    ),
+    Backbone(
+        "EfficientNetB3", 300, 1536, "efficientnet", 10_783_535, 0, 81.6, "Apache-2.0",
+        _blocks(
+            "top:block7b_add block7b:block7a_project_bn block7a:block6f_add block6f:block6e_add "
+            "block6e:block6d_add block6d:block6c_add block6c:block6b_add block6b:block6a_project_bn "
+            "block6a:block5e_add"
+        ),
+        "https://storage.googleapis.com/keras-applications/efficientnetb3_notop.h5",
+        "af6d107764bb5b1abb91932881670226",
+    ),
+    Backbone(
+        "EfficientNetB4", 380, 1792, "efficientnet", 17_673_823, 0, 82.9, "Apache-2.0",
+        _blocks(
+            "top:block7b_add block7b:block7a_project_bn block7a:block6h_add block6h:block6g_add "
+            "block6g:block6f_add block6f:block6e_add block6e:block6d_add block6d:block6c_add "
+            "block6c:block6b_add"
+        ),
+        "https://storage.googleapis.com/keras-applications/efficientnetb4_notop.h5",
+        "ebc24e6d6c33eaebbd558eafbeedf1ba",
+    ),
+    Backbone(
+        "EfficientNetB5", 456, 2048, "efficientnet", 28_513_527, 0, 83.6, "Apache-2.0",
+        _blocks(
+            "top:block7c_add block7c:block7b_add block7b:block7a_project_bn block7a:block6i_add "
+            "block6i:block6h_add block6h:block6g_add block6g:block6f_add block6f:block6e_add "
+            "block6e:block6d_add"
+        ),
+        "https://storage.googleapis.com/keras-applications/efficientnetb5_notop.h5",
+        "38879255a25d3c92d5e44e04ae6cec6f",
+    ),
+    Backbone(
+        "EfficientNetB6", 528, 2304, "efficientnet", 40_960_143, 0, 84.0, "Apache-2.0",
+        _blocks(
+            "top:block7c_add block7c:block7b_add block7b:block7a_project_bn block7a:block6k_add "
+            "block6k:block6j_add block6j:block6i_add block6i:block6h_add block6h:block6g_add "
+            "block6g:block6f_add"
+        ),
+        "https://storage.googleapis.com/keras-applications/efficientnetb6_notop.h5",
+        "9ecce42647a20130c1f39a5d4cb75743",
+    ),
+    Backbone(
+        "EfficientNetB7", 600, 2560, "efficientnet", 64_097_687, 0, 84.3, "Apache-2.0",
+        _blocks(
+            "top:block7d_add block7d:block7c_add block7c:block7b_add block7b:block7a_project_bn "
+            "block7a:block6m_add block6m:block6l_add block6l:block6k_add block6k:block6j_add "
+            "block6j:block6i_add"
+        ),
+        "https://storage.googleapis.com/keras-applications/efficientnetb7_notop.h5",
+        "cbcfe4450ddf6f3ad90b1b398090fe4a",
+    ),
+    Backbone(
+        "EfficientNetV2B0", 224, 1280, "inside", 5_919_312, 0, 78.7, "Apache-2.0",
+        _blocks(
+            "top:block6h_add block6h:block6g_add block6g:block6f_add block6f:block6e_add block6e:block6d_add "
+            "block6d:block6c_add block6c:block6b_add block6b:block6a_project_bn block6a:block5e_add"
+        ),
+        f"{_K}/efficientnet_v2/efficientnetv2-b0_notop.h5",
+        "893217f2bb855e2983157299931e43ff",
+    ),
+    Backbone(
+        "EfficientNetV2B1", 240, 1280, "inside", 6_931_124, 0, 79.8, "Apache-2.0",
+        _blocks(
+            "top:block6i_add block6i:block6h_add block6h:block6g_add block6g:block6f_add block6f:block6e_add "
+            "block6e:block6d_add block6d:block6c_add block6c:block6b_add block6b:block6a_project_bn"
+        ),
+        f"{_K}/efficientnet_v2/efficientnetv2-b1_notop.h5",
+        "0e80663031ca32d657f9caa404b6ec37",
+    ),
+    Backbone(
+        "EfficientNetV2B2", 260, 1408, "inside", 8_769_374, 0, 80.5, "Apache-2.0",
+        _blocks(
+            "top:block6j_add block6j:block6i_add block6i:block6h_add block6h:block6g_add block6g:block6f_add "
+            "block6f:block6e_add block6e:block6d_add block6d:block6c_add block6c:block6b_add"
+        ),
+        f"{_K}/efficientnet_v2/efficientnetv2-b2_notop.h5",
+        "1dfe2e7a5d45b6632553a8961ea609eb",
+    ),
+    Backbone(
+        "EfficientNetV2B3", 300, 1536, "inside", 12_930_622, 0, 82.0, "Apache-2.0",
+        _blocks(
+            "top:block6l_add block6l:block6k_add block6k:block6j_add block6j:block6i_add block6i:block6h_add "
+            "block6h:block6g_add block6g:block6f_add block6f:block6e_add block6e:block6d_add"
+        ),
+        f"{_K}/efficientnet_v2/efficientnetv2-b3_notop.h5",
+        "f6abf7b5849ac99a89b50dd3fd532856",
+    ),
+    Backbone(
+        "EfficientNetV2S", 384, 1280, "inside", 20_331_360, 0, 83.9, "Apache-2.0",
+        _blocks(
+            "top:block6o_add block6o:block6n_add block6n:block6m_add block6m:block6l_add block6l:block6k_add "
+            "block6k:block6j_add block6j:block6i_add block6i:block6h_add block6h:block6g_add"
+        ),
+        f"{_K}/efficientnet_v2/efficientnetv2-s_notop.h5",
+        "af0682fb74e8c54910f2d4393339c070",
+    ),
+    Backbone(
+        "EfficientNetV2M", 480, 1280, "inside", 53_150_388, 0, 85.3, "Apache-2.0",
+        _blocks(
+            "top:block7e_add block7e:block7d_add block7d:block7c_add block7c:block7b_add "
+            "block7b:block7a_project_bn block7a:block6r_add block6r:block6q_add block6q:block6p_add "
+            "block6p:block6o_add"
+        ),
+        f"{_K}/efficientnet_v2/efficientnetv2-m_notop.h5",
+        "1b8dc055df72dde80d614482840fe342",
+    ),
+    Backbone(
+        "EfficientNetV2L", 480, 1280, "inside", 117_746_848, 0, 85.7, "Apache-2.0",
+        _blocks(
+            "top:block7g_add block7g:block7f_add block7f:block7e_add block7e:block7d_add block7d:block7c_add "
+            "block7c:block7b_add block7b:block7a_project_bn block7a:block6y_add block6y:block6x_add"
+        ),
+        f"{_K}/efficientnet_v2/efficientnetv2-l_notop.h5",
+        "b0b66b5c863aef5b46e8608fe1711615",
+    ),
+    Backbone(
+        "ConvNeXtTiny", 224, 768, "inside", 27_820_128, 0, 81.3, "MIT",
+        _blocks(
+            "stage_3:convnext_tiny_downsampling_block_2 stage_2:convnext_tiny_downsampling_block_1 "
+            "stage_1:convnext_tiny_downsampling_block_0"
+        ),
+        f"{_K}/convnext/convnext_tiny_notop.h5",
+        "d547c096cabd03329d7be5562c5e14798aa39ed24b474157cef5e85ab9e49ef1",
+    ),
+    Backbone(
+        "ConvNeXtSmall", 224, 768, "inside", 49_454_688, 0, 82.3, "MIT",
+        _blocks(
+            "stage_3:convnext_small_downsampling_block_2 stage_2:convnext_small_downsampling_block_1 "
+            "stage_1:convnext_small_downsampling_block_0"
+        ),
+        f"{_K}/convnext/convnext_small_notop.h5",
+        "6fc8009faa2f00c1c1dfce59feea9b0745eb260a7dd11bee65c8e20843da6eab",
+    ),
+    Backbone(
+        "ConvNeXtBase", 224, 1024, "inside", 87_566_464, 0, 85.3, "MIT",
+        _blocks(
+            "stage_3:convnext_base_downsampling_block_2 stage_2:convnext_base_downsampling_block_1 "
+            "stage_1:convnext_base_downsampling_block_0"
+        ),
+        f"{_K}/convnext/convnext_base_notop.h5",
+        "40a20c5548a5e9202f69735ecc06c990e6b7c9d2de39f0361e27baeb24cb7c45",
+    ),
+)  # fmt: skip
 
 
 def find(name: str) -> Backbone:
@@ -147,48 +450,12 @@ def weights_path(backbone: Backbone) -> Path:
     """Where the weights of a backbone are, or belong: inside Headstart, or in the Keras cache (`KERAS_HOME`)."""
     if not backbone.weights_url:
         return Path(__file__).parent / "neural" / backbone.weights_file
+    given = given_path(backbone)
+    return given if given.is_file() else given.with_name(backbone.weights_file)
+
+
+def given_path(backbone: Backbone) -> Path:
+    """Where weights belong that a user gave in the newer format, which Keras knows by its ending."""
     root = os.environ.get("KERAS_HOME")
-    return (Path(root) if root else Path.home() / ".keras") / "models" / backbone.weights_file
-
-
-def fetch(backbone: Backbone, progress: Progress) -> str:
-    """Make sure that the weights are here, downloading them if they are not; return their sha256.
-
-    Raises HeadstartError("weights_missing") without a network, with what to download and where to put it.
-    """
-    path = weights_path(backbone)
-    if not path.is_file():
-        try:
-            _download(backbone, path, progress)
-        except (URLError, TimeoutError, ConnectionError, HTTPException) as error:
-            if isinstance(error, HTTPError):
-                error.close()  # it is an answer too, and holds its connection
-            raise HeadstartError(
-                "weights_missing", backbone=backbone.name, url=backbone.weights_url, folder=str(path.parent)
-            ) from None
-    return sha256(path)
-
-
-def _download(backbone: Backbone, path: Path, progress: Progress) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".tmp-{uuid.uuid4().hex}")
-    digest = hashlib.md5(usedforsecurity=False)
-    try:
-        with urllib.request.urlopen(backbone.weights_url, timeout=30) as answer, temporary.open("xb") as file:
-            expected = int(answer.headers.get("Content-Length") or 0)
-            progress.stage("download", -(-expected // CHUNK))
-            received = 0
-            for chunk in iter(lambda: answer.read(CHUNK), b""):
-                file.write(chunk)
-                digest.update(chunk)
-                received += len(chunk)
-                progress.tick()
-            file.flush()
-            os.fsync(file.fileno())
-        # Keras publishes no hash for MobileNetV2: then the length is all there is to compare.
-        if received != expected or (backbone.weights_md5 and digest.hexdigest() != backbone.weights_md5):
-            raise HeadstartError("weights_damaged", backbone=backbone.name, url=backbone.weights_url)
-        shutil.move(temporary, path)
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
+    folder = (Path(root) if root else Path.home() / ".keras") / "models"
+    return folder / f"{backbone.weights_file.removesuffix('.h5')}.weights.h5"

@@ -96,7 +96,15 @@ ERRORS: Mapping[str, tuple[str, str]] = {
     ),
     "weights_foreign": (
         "{path} does not hold the weights of {backbone}.",
-        "Delete the file, so that it is downloaded again, or use Starter, which works now.",
+        "Take the file without the classifier (`notop`) that was published for it, or use Starter, which works now.",
+    ),
+    "weights_changed": (
+        "The weights of {backbone} are not the ones that were used first.",
+        "Delete {path} to get them again, or delete {note} beside it if you changed them on purpose.",
+    ),
+    "weights_unreadable": (
+        "{name} could not be read: the process that looked at it was stopped.",
+        "Take the file that was published for the backbone, or free some memory and try again.",
     ),
     "setting_unknown": ("There is no setting named {setting}.", "Remove it."),
     "setting_choice": ("{setting} is {value}; it must be one of {choices}.", "Choose one of them."),

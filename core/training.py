@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core import album, backbones, boundary, engine, head, images, shelf
+from core import album, backbones, boundary, engine, head, images, shelf, weights
 from core.backbones import Block
 from core.boundary import Computed
 from core.child import Children
@@ -62,7 +62,7 @@ class Training:
 
     def run(self) -> None:
         with self._phase("features"):
-            self.weights = backbones.fetch(self.backbone, self.ticket)
+            self.weights = weights.fetch(self.backbone, self.ticket)
             tflite = self._converted(self._recipe("test"))  # before fine-tuning changes the network it is made from
             frozen = self._frozen_features()
         with self._phase("head"):
@@ -96,7 +96,7 @@ class Training:
     def features(self) -> tuple[Labelled, Labelled]:
         """What the head learns from and what it is chosen on, extracted where it is missing; nothing is trained."""
         with self._phase("features"):
-            self.weights = backbones.fetch(self.backbone, self.ticket)
+            self.weights = weights.fetch(self.backbone, self.ticket)
             frozen = self._frozen_features()
         return self._labelled(frozen["train"], "train"), self._labelled(frozen["val"], "val")
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from core import album, archive, backbones, intake, jobs, sample, search
+from core import album, archive, backbones, intake, jobs, sample, search, weights
 from core.archive import Entry
 from core.dataset import File
 from core.errors import HeadstartError
@@ -222,7 +222,7 @@ def _search(ticket: Ticket) -> None:
 
 def _download(ticket: Ticket) -> None:
     """Params: backbone, the name of one whose weights are to be fetched."""
-    backbones.fetch(backbones.find(ticket.job.params["backbone"]), ticket)
+    weights.fetch(backbones.find(ticket.job.params["backbone"]), ticket)
     ticket.succeed({}, {})
 
 

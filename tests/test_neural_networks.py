@@ -80,7 +80,7 @@ def test_the_first_layer_scales_as_keras_does(
     scaled = keras.Model(network.input, network.get_layer("scale").output)
     expected = preprocess(x.astype(np.float32))
     np.testing.assert_allclose(answer(scaled, x), expected, atol=1e-4)
-    factory = getattr(keras.applications, SMALL[name].factory)
+    factory = getattr(keras.applications, SMALL[name].name)
     published = factory(include_top=False, weights=None, input_shape=(32, 32, 3))
     own = network.get_layer("scale").get_weights()
     published.set_weights(network.get_weights()[len(own) :])

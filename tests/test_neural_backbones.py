@@ -1,0 +1,119 @@
+"""Every backbone of the catalogue is the one that Keras publishes: its pixels, its weights file, its blocks.
+
+Keras itself builds the reference with `weights="imagenet"`, and is handed a file of random weights where it would
+download the real ones: whatever it does for the real weights, it does for these.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from keras.src.utils import file_utils
+from numpy.typing import NDArray
+
+from core import backbones
+from core.backbones import Backbone
+from core.head import Head
+from core.neural import model, networks
+
+# The least that Keras accepts for all of them; some of their maps are 1x1 then, which is enough to compare.
+SIZE = 96
+PUBLISHED = [b for b in backbones.CATALOGUE if b.weights_url]
+
+
+@dataclass
+class Both:
+    """One backbone as Keras builds it and as we do, from the same file; what Keras asked for to download."""
+
+    backbone: Backbone
+    published: keras.Model
+    ours: keras.Model
+    asked: dict[str, Any]
+
+
+@pytest.fixture(scope="module", params=PUBLISHED, ids=[b.name for b in PUBLISHED])
+def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
+    backbone = replace(request.param, size=SIZE, golden=())
+    factory = getattr(keras.applications, backbone.name)
+    path = tmp_path_factory.mktemp("weights") / "random.weights.h5"
+    keras.utils.set_random_seed(0)
+    random = factory(include_top=False, weights=None, input_shape=(SIZE, SIZE, 3))
+    scatter(random)
+    random.save_weights(path)
+    asked: dict[str, Any] = {}
+
+    def hand_over(name: str, origin: str, cache_subdir: str = "", file_hash: str | None = None) -> str:
+        asked.update(name=name, origin=origin, hash=file_hash)
+        return str(path)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(file_utils, "get_file", hand_over)
+        patch.setattr("warnings.warn", lambda *_, **__: None)  # it tells us that the weights are of another size
+        published = factory(include_top=False, weights="imagenet", input_shape=(SIZE, SIZE, 3))
+    ours = networks.build(backbone, path)
+    path.unlink()
+    yield Both(request.param, published, ours, asked)
+    keras.utils.clear_session()
+
+
+def scatter(network: keras.Model) -> None:
+    """Statistics that are not those of a fresh layer, so that a layer that was left out would show."""
+    rng = np.random.default_rng(0)
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.set_weights([rng.uniform(0.7, 1.3, w.shape) for w in layer.get_weights()])
+        elif isinstance(layer, keras.layers.Normalization) and layer.weights:
+            layer.set_weights([np.array([0.4, 0.5, 0.6]), np.array([0.2, 0.3, 0.4]), layer.get_weights()[2]])
+
+
+def pictures(n: int = 2) -> NDArray[np.float32]:
+    return np.random.default_rng(1).integers(0, 256, (n, SIZE, SIZE, 3)).astype(np.float32)
+
+
+def answer(network: keras.Model, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(network(x, training=False))
+
+
+def test_features_are_those_of_keras_with_its_own_preprocessing(both: Both) -> None:
+    module = import_module(getattr(keras.applications, both.backbone.name).__module__)
+    expected = answer(both.published, module.preprocess_input(pictures()))
+    found = answer(both.ours, pictures())
+    assert expected.std() > 0
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max())
+
+
+def test_the_catalogue_tells_the_truth(both: Both) -> None:
+    backbone, asked = both.backbone, both.asked
+    assert both.published.count_params() == backbone.parameters
+    assert both.published.output_shape[-1] == backbone.width
+    assert (asked["name"], asked["origin"]) == (backbone.weights_file, backbone.weights_url)
+    assert (asked["hash"] or "") == backbone.weights_hash
+
+
+def test_the_whole_is_below_and_above_each_block_and_upper_parts_grow(both: Both) -> None:
+    x = pictures(1)
+    expected = answer(both.ours, x)
+    before = 0
+    for block in both.backbone.blocks:
+        lower = keras.Model(both.ours.input, both.ours.get_layer(block.after).output)
+        upper = networks.upper(both.ours, block)
+        np.testing.assert_allclose(answer(upper, answer(lower, x)), expected, atol=1e-4 * np.abs(expected).max())
+        inside = {id(w) for layer in upper.layers for w in layer.weights}
+        below = {id(w) for layer in lower.layers for w in layer.weights}
+        assert not inside & below and len(inside) > before, block.name
+        before = len(inside)
+
+
+def test_a_saved_model_of_it_says_the_same(both: Both, tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    head = Head(((rng.normal(0, 0.1, (both.backbone.width, 3)).astype(np.float32), np.zeros(3, np.float32)),))
+    assembled = model.assemble(both.ours, head, "average")
+    expected = answer(assembled, pictures())
+    path = tmp_path / "model.keras"
+    path.write_bytes(model.to_bytes(assembled, ["a", "b", "c"]))
+    assert model.disagreement(path, pictures().astype(np.uint8), expected) < 1e-4
