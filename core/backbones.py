@@ -71,7 +71,7 @@ STARTER = Backbone(
     "Starter", 128, 512, "signed", 793_064, 5, None, "Apache-2.0",
     _blocks("top:block4_out block4:block3_out block3:block2_out block2:block1_out block1:stem_relu"),
     weights_name="starter.weights.h5",
-    summary="Small and always here. For a first look.",
+    summary="Small and always here, for a first look.",
 )  # fmt: skip
 
 VGG16 = Backbone(

@@ -110,7 +110,7 @@ def start(store: Store, project_id: str, kind: str, params: Mapping[str, Any], r
 
 def _line(kind: str, project_id: str) -> str:
     """Reading pictures and downloading go on beside a training."""
-    return {"intake": f"intake {project_id}", "download": "download"}.get(kind, COMPUTE)
+    return {"intake": f"intake {project_id}", "download": "download", "weights": "download"}.get(kind, COMPUTE)
 
 
 def train(store: Store, project_id: str, plan: Plan) -> tuple[Run, Job | None]:

@@ -292,6 +292,7 @@ STAGES: Mapping[str, str] = {
     "draw": "Drawing the sample",
     "intake": "Reading pictures",
     "download": "Downloading weights (MB)",
+    "check": "Checking the weights",
     "convert": "Preparing the backbone",
     "features": "Looking at each picture",
     "search": "Trying settings of the head",

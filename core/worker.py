@@ -226,8 +226,20 @@ def _download(ticket: Ticket) -> None:
     ticket.succeed({}, {})
 
 
+def _weights(ticket: Ticket) -> None:
+    """Params: backbone, and the path of a file in the inbox that a user says holds its weights."""
+    path = Path(ticket.job.params["path"])
+    ticket.stage("check", 0)
+    try:
+        weights.receive(backbones.find(ticket.job.params["backbone"]), path)
+        ticket.succeed({}, {})
+    finally:
+        shutil.rmtree(path.parent, ignore_errors=True)
+
+
 _KINDS: Mapping[str, Callable[[Ticket], None]] = {
     "intake": _intake, "train": _train, "compare": _compare, "search": _search, "download": _download,
+    "weights": _weights,
 }  # fmt: skip
 
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import streamlit as st
 
-from core import album, backbones, jobs, plan
-from core.backbones import Backbone
+from core import album, jobs, plan
 from core.errors import HeadstartError
 from core.plan import Plan
-from pages.parts import drawer, line, live, refit, runs, search, shell
+from pages.parts import chooser, drawer, line, live, refit, runs, search, shell
+from pages.parts.chooser import Choice
 from pages.parts.words import duration, percent, say
 
 
@@ -27,38 +27,10 @@ def _dial() -> str:
     return str(chosen)
 
 
-def _backbones(suggested: Plan) -> str:
-    """Cards to choose from; a backbone without weights offers their download instead."""
-    st.markdown(f"**{say('backbone')}**", help=say("backbone_help"))
-    chosen = st.session_state.get(_key("backbone"), suggested.backbone)
-    for column, entry in zip(st.columns(len(backbones.CATALOGUE)), backbones.CATALOGUE, strict=True):
-        with column, st.container(border=True, key=f"backbone-{entry.name}", height="stretch"):
-            _card(entry, entry.name == chosen)
-    return str(chosen)
-
-
-def _card(entry: Backbone, chosen: bool) -> None:
-    st.markdown(f"**{entry.name}**")
-    facts = [say("card_top1", top1=entry.top1)] if entry.top1 else []
-    st.caption("  \n".join([entry.summary, say("card_size", mb=entry.megabytes, ms=entry.cpu_ms), *facts]))
-    if not entry.has_weights:
-        fetch = shell.attempt(lambda: _fetch(entry))
-        label = say("download", mb=round(entry.megabytes))
-        st.button(label, key=f"fetch-{entry.name}", on_click=fetch, disabled=fetching, width="stretch")
-        return
-    label = say("used") if chosen else say("use")
-    values = ({"backbone": entry.name},)
-    st.button(label, key=f"use-{entry.name}", disabled=chosen, on_click=_use, args=values, width="stretch")
-
-
 def _use(values: Mapping[str, Any]) -> None:
     if values["backbone"] != st.session_state.get(_key("backbone")):
         st.session_state.pop(_key("fine_tune_blocks"), None)  # another one has other blocks
     st.session_state.update({_key(name): value for name, value in values.items()})
-
-
-def _fetch(entry: Backbone) -> None:
-    jobs.start(shell.store(), found.id, "download", {"backbone": entry.name})
 
 
 def _consequences(chosen: Plan, n: int) -> None:
@@ -78,7 +50,9 @@ def _start(chosen: Plan) -> None:
 def _form() -> Plan | None:
     """Everything to choose; answers what is chosen, if it is a plan."""
     suggested = plan.suggest(dial, sum(row.n for row in rows))
-    base = suggested.with_(backbone=_backbones(suggested))
+    backbone = st.session_state.get(_key("backbone"), suggested.backbone)
+    chooser.draw(Choice(found, backbone, fetching, lambda name: _use({"backbone": name})))
+    base = suggested.with_(backbone=backbone)
     summary, offers = st.container(), st.container()  # above the drawer: what they lead to is shown beside them
     try:
         chosen = base.with_(**drawer.settings(base, _key))

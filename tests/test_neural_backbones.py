@@ -1,9 +1,11 @@
 """Every backbone of the catalogue is the one that Keras publishes: its pixels, its weights file, its blocks.
 
 Keras itself builds the reference with `weights="imagenet"`, and is handed a file of random weights where it would
-download the real ones: whatever it does for the real weights, it does for these.
+download the real ones: whatever it does for the real weights, it does for these. One of each family always runs;
+HEADSTART_TEST_ALL_BACKBONES=1 runs the larger ones too, which are the same with more layers (about 15 minutes).
 """
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -13,6 +15,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras.src.utils import file_utils
 from numpy.typing import NDArray
 
@@ -20,10 +23,17 @@ from core import backbones
 from core.backbones import Backbone
 from core.head import Head
 from core.neural import model, networks
+from core.neural.folding import fold
 
 # The least that Keras accepts for all of them; some of their maps are 1x1 then, which is enough to compare.
 SIZE = 96
-PUBLISHED = [b for b in backbones.CATALOGUE if b.weights_url]
+FAMILIES = (
+    "VGG16", "ResNet50", "ResNet50V2", "InceptionV3", "InceptionResNetV2", "Xception", "MobileNet", "MobileNetV2",
+    "MobileNetV3Small", "DenseNet121", "NASNetMobile", "EfficientNetB0", "EfficientNetV2B0", "ConvNeXtTiny",
+)  # fmt: skip
+ALL = os.environ.get("HEADSTART_TEST_ALL_BACKBONES")
+PUBLISHED = [b for b in backbones.CATALOGUE if b.weights_url and (ALL or b.name in FAMILIES)]
+pytestmark = pytest.mark.slow
 
 
 @dataclass
@@ -107,6 +117,28 @@ def test_the_whole_is_below_and_above_each_block_and_upper_parts_grow(both: Both
         below = {id(w) for layer in lower.layers for w in layer.weights}
         assert not inside & below and len(inside) > before, block.name
         before = len(inside)
+
+
+def test_above_a_block_everything_learns_but_normalizations_and_below_nothing(both: Both) -> None:
+    block = both.backbone.blocks[0]
+    lower = keras.Model(both.ours.input, both.ours.get_layer(block.after).output)
+    upper = networks.upper(both.ours, block)
+    for layer in upper.layers:
+        layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
+    folded = fold(upper)
+    x = answer(lower, pictures())
+    expected = answer(upper, x)
+    np.testing.assert_allclose(answer(folded, x), expected, atol=1e-3 * np.abs(expected).max())
+    variables = upper.trainable_variables
+    kinds = {type(layer) for layer in upper.layers if layer.trainable_variables}
+    assert variables and keras.layers.BatchNormalization not in kinds
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(folded(x, training=False) ** 2)
+        everything = [w.value for w in (*variables, *lower.weights)]
+    gradients = tape.gradient(loss, everything)
+    assert all(g is not None and np.isfinite(np.asarray(g)).all() for g in gradients[: len(variables)])
+    assert sum(float(np.abs(np.asarray(g)).max()) > 0 for g in gradients[: len(variables)]) == len(variables)
+    assert all(g is None for g in gradients[len(variables) :])
 
 
 def test_a_saved_model_of_it_says_the_same(both: Both, tmp_path: Path) -> None:
