@@ -68,8 +68,8 @@ def refused(backbone: Backbone) -> HeadstartError:
 
 
 def left(folder: Path) -> list[str]:
-    """The files there, without the note of the sha256."""
-    return [str(path) for path in folder.rglob("*") if path.is_file() and path.suffix != ".sha256"]
+    """The files of weights there, without the note of their sha256."""
+    return [str(path) for path in folder.glob("models/*") if path.suffix != ".sha256"]
 
 
 def test_missing_weights_are_downloaded_with_progress(server: ThreadingHTTPServer, keras_home: Path) -> None:
@@ -177,17 +177,21 @@ def test_a_file_of_the_user_is_checked_in_a_process_of_its_own_and_then_used(own
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"<html>The proxy wants a password</html>", b"\x89HDF\r\n\x1a\n" + bytes(4096)]
+    ("name", "content"),
+    [
+        ("mine.h5", b""),
+        ("mine.weights.h5", b"<html>The proxy wants a password</html>"),
+        ("mine.h5", b"\x89HDF\r\n\x1a\n" + bytes(4096)),
+    ],
 )
 def test_a_file_of_the_user_that_holds_something_else_is_refused(
-    tmp_path: Path, keras_home: Path, content: bytes
+    tmp_path: Path, keras_home: Path, name: str, content: bytes
 ) -> None:
-    for name in ("mine.h5", "mine.weights.h5"):
-        path = tmp_path / name
-        path.write_bytes(content)
-        with pytest.raises(HeadstartError) as caught:
-            weights.receive(backbones.find("MobileNetV3Small"), path)
-        assert caught.value.code == "weights_foreign" and name in caught.value.message
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(HeadstartError) as caught:
+        weights.receive(backbones.find("MobileNetV3Small"), path)
+    assert caught.value.code == "weights_foreign" and name in caught.value.message
     assert left(keras_home) == []
 
 
