@@ -137,7 +137,9 @@ def _head_advice(plan: Plan) -> Iterator[Finding]:
     if plan.hidden_units and plan.pooling == "flatten":
         yield Finding("try_average", advice=True)
     if plan.hidden_units:
-        yield Finding("try_fewer", {"n": plan.hidden_units * plan.hidden_layers}, advice=True)
+        yield Finding("try_fewer", {"n": plan.hidden_units}, advice=True)
+        if plan.hidden_layers > 1:
+            yield Finding("try_layers", {"n": plan.hidden_layers}, advice=True)
     if plan.regularization < _STRONG_PULL:
         yield Finding("try_regularization", {"now": plan.regularization}, advice=True)
     if not plan.augment:

@@ -263,6 +263,7 @@ NOTES: Mapping[str, str] = {
     # What to try when it memorizes.
     "try_average": "Average pooling in place of flatten: the head then has far fewer weights to memorize with.",
     "try_fewer": "Fewer hidden units than {n}, or none.",
+    "try_layers": "Fewer hidden layers than {n}.",
     "try_regularization": "More regularization than {now:g}.",
     "try_augment": "Altered copies of the train pictures (under Augmentation); there are none yet.",
     "try_dropout": "Dropout; there is none yet.",

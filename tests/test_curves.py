@@ -107,7 +107,8 @@ def test_what_to_try_next_is_what_is_not_yet_used() -> None:
     assert tries(textbook, rows(RISING)) == "average fewer regularization pictures"
     used = Plan(hidden_units=64, regularization=500.0, augment=2)
     assert tries(used, rows(RISING)) == "fewer dropout pictures"
-    assert tries(used.with_(hidden_units=0), rows(RISING)) == "pictures"
+    assert tries(used.with_(hidden_layers=2), rows(RISING)) == "fewer layers dropout pictures"
+    assert tries(used.with_(hidden_units=0, hidden_layers=2), rows(RISING)) == "pictures"
     tuning = Plan(fine_tune_blocks=2)
     assert tries(tuning, rows(FALLING), rows(RISING)) == "blocks rate augment pictures"
     assert tries(textbook, rows(FALLING)) == ""
