@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 from core import album, archive, curves, jobs, messages, sample, settings
 from core.errors import HeadstartError
 from core.jobs import Job
-from core.plan import PRESETS, Plan
+from core.plan import DIALS, PRESETS, Plan, suggest
 from core.predictor import Predictor
 from core.store import Project, Run, Store
 
@@ -61,7 +61,10 @@ def _parser() -> argparse.ArgumentParser:
 
     run = _command(commands, "run", _run, "train a model on labelled pictures")
     run.add_argument("data", type=Path, help="a ZIP or folder of class folders, or of train, val, test")
-    run.add_argument("--preset", choices=sorted(PRESETS), default="linear", help="the settings to start from")
+    run.add_argument(
+        "--dial", choices=DIALS, default="balanced", help="how much effort: settings that fit the pictures"
+    )
+    run.add_argument("--preset", choices=sorted(PRESETS), help="fixed settings to start from instead")
     run.add_argument("--backbone", help="Starter, MobileNetV2 or VGG16")
     run.add_argument("--fine-tune", type=int, metavar="BLOCKS", help="how many of the last blocks go on learning")
     run.add_argument("--epochs", type=int, help="passes of the head over the training pictures")
@@ -96,15 +99,13 @@ def _print(result: Mapping[str, Any], text: str, as_json: bool, stream: Any) -> 
 
 
 def _run(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    changes = {"backbone": options.backbone, "epochs": options.epochs, "fine_tune_blocks": options.fine_tune}
-    plan = PRESETS[options.preset].with_(
-        seed=options.seed, **{name: value for name, value in changes.items() if value is not None}
-    )
+    _plan(options, {})  # what is wrong with a setting is said before any picture is read
     store = Store(options.home.absolute() if options.home else settings.home())
     started = time.monotonic()
     project = _project(store, options.data, options.seed)
     intake_s = _take_in(store, project, options.data)
-    run, is_new = _train(store, project, plan)
+    counts = {row.label: row.n for row in album.classes(store, project.id)}
+    run, is_new = _train(store, project, _plan(options, counts))
     result = run.result or {}
     folder = store.folder(run.id)
     if options.out:
@@ -125,6 +126,13 @@ def _run(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
         "model": str((folder / "model.keras").resolve()),
     }
     return answer, _report(store, project, run, answer)
+
+
+def _plan(options: argparse.Namespace, counts: Mapping[str, int]) -> Plan:
+    """What was asked for; where nothing was, what the dial on the page suggests for so many pictures of each class."""
+    base = PRESETS[options.preset] if options.preset else suggest(options.dial, counts)
+    changes = {"backbone": options.backbone, "epochs": options.epochs, "fine_tune_blocks": options.fine_tune}
+    return base.with_(seed=options.seed, **{name: value for name, value in changes.items() if value is not None})
 
 
 def _project(store: Store, data: Path, seed: int) -> Project:

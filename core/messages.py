@@ -285,6 +285,17 @@ NOTES: Mapping[str, str] = {
         "Fine-tuning would keep {needed_gb:.1f} GB on the disk and there is room for {room_gb:.1f} GB, so every epoch "
         "looks at each picture again: slower, with the same result."
     ),
+    "balance_effect": (
+        "The rarest class, '{label}': {with_balance} of {n} val pictures right instead of {without} without balance; "
+        "all classes together {all_with:.0%} instead of {all_without:.0%} (linear head)."
+    ),
+    "mirror_swaps": (
+        "{n} of {of} mirrored val pictures of '{label}' are taken for '{other}': mirrored copies would teach the wrong "
+        "thing."
+    ),
+    "mirror_harmless": (
+        "Mirrored val pictures keep their class ({mirrored} of {n} right, {as_is} as they are), so flips may be used."
+    ),
     "frozen_score": "With the backbone frozen: {correct} of {n} val pictures right.",
 }
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core import album, backbones, boundary, engine, head, images, shelf, weights
+from core import album, backbones, boundary, effects, engine, head, images, shelf, weights
 from core.backbones import Block
 from core.boundary import Computed
 from core.child import Children
@@ -29,7 +29,7 @@ from core.evaluation import Evaluation
 from core.features import Cache, Recipe, View, decode, extract, views
 from core.head import Fitted, Head, Labelled
 from core.images import Pixels
-from core.plan import Plan
+from core.plan import Plan, rarest
 from core.ticket import Ticket
 
 # What the saved model and the one that predicts may differ by, in probabilities.
@@ -55,6 +55,7 @@ class Training:
         self.folder = self.store.folder(run_id)
         self.data = Dataset.from_bytes((self.folder / "dataset.json").read_bytes())
         self.weights = ""
+        self.mirror: dict[str, Any] | None = None
         self.notes: list[tuple[str, dict[str, Any]]] = []
         self.seconds: dict[str, float] = dict.fromkeys(_PHASES, 0.0) | self._json("seconds.json", {})
         self.caches: set[str] = set()
@@ -70,6 +71,8 @@ class Training:
         before = {part: self._evaluate(fitted.head, frozen[part], part) for part in ("val", "test")}
         if before["val"].n:
             self._say("frozen_score", correct=before["val"].correct, n=before["val"].n)
+            with self._phase("evaluate"):
+                self._show_effects(frozen)
         tuned = None
         if self.plan.fine_tune_blocks:
             with self._phase("fine_tune"):
@@ -261,6 +264,24 @@ class Training:
 
     # -- measuring and saving
 
+    def _show_effects(self, frozen: Mapping[str, Cache]) -> None:
+        """What balance did to the rarest class and what a mirror would do, where it matters and is quickly found."""
+        n, mirror = len(self.data.part("train").pictures), effects.asks_mirror(self.data.classes, self.plan)
+        uneven = bool(self.plan.balance and rarest(self.data.part("train").counts))
+        if not (uneven or mirror) or n * frozen["train"].row_bytes > effects.MOST_BYTES:
+            return
+        train = Labelled(frozen["train"].read(self._views("train")[:n]), self._targets("train")[:n])
+        both = effects.Both(train, self._labelled(frozen["val"], "val"), self.data.classes)
+        if uneven and (effect := effects.of_balance(both, self.plan)):
+            self._say("balance_effect", **effect)
+        if mirror:
+            seen = [View(view.picture_id, 1, ("flip",)) for view in self._views("val")[: effects.MIRRORED]]
+            self.mirror = effects.of_mirror(
+                both, self._extract("evaluate", self._recipe("val"), seen).read(seen), self.plan
+            )
+            for code, values in effects.mirror_notes(self.mirror, self.data.classes):
+                self._say(code, **values)
+
     def _evaluate(self, final: Head, cache: Cache, part: str) -> Evaluation:
         views = self._views(part)[: len(self.data.part(part).pictures)]
         ids = tuple(view.picture_id for view in views)
@@ -345,6 +366,7 @@ class Training:
             "fine_tune": {"history": tuned.history, "best_epoch": tuned.best_epoch} if tuned else None,
             "caches": sorted(self.caches),
             "notes": self.notes,
+            "mirror": self.mirror,
         }
 
     def _milliseconds(self) -> float | None:

@@ -1,16 +1,17 @@
 """Choose how to train, start, and watch."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import streamlit as st
 
-from core import album, jobs, plan
+from core import album, effects, jobs, plan
 from core.errors import HeadstartError
 from core.plan import Plan
-from pages.parts import chooser, drawer, line, live, refit, runs, search, shell
+from pages.parts import chooser, drawer, line, live, preview, refit, runs, search, shell
 from pages.parts.chooser import Choice
-from pages.parts.words import duration, percent, say
+from pages.parts.words import duration, percent, plain, say
 
 
 def _key(name: str) -> str:
@@ -39,6 +40,9 @@ def _consequences(chosen: Plan, n: int) -> None:
     words = {"backbone": chosen.backbone, "head": head, "time": duration(plan.estimate_s(chosen, n))}
     key = "plan_tuned" if chosen.fine_tune_blocks else "plan_frozen"
     st.markdown(say(key, blocks=chosen.fine_tune_blocks, **words))
+    if (rare := plan.rarest(counts)) is not None:
+        key = "uneven_balanced" if chosen.balance else "uneven_unbalanced"
+        st.caption(say(key, label=plain(rare[0]), times=round(rare[1])))
 
 
 def _start(chosen: Plan) -> None:
@@ -49,20 +53,22 @@ def _start(chosen: Plan) -> None:
 
 def _form() -> Plan | None:
     """Everything to choose; answers what is chosen, if it is a plan."""
-    suggested = plan.suggest(dial, sum(row.n for row in rows))
+    mirror = preview.mirror(found, list(counts))
+    suggested = plan.suggest(dial, counts, effects.may_flip(mirror))
     backbone = st.session_state.get(_key("backbone"), suggested.backbone)
     chooser.draw(Choice(found, backbone, fetching, lambda name: _use({"backbone": name})))
     base = suggested.with_(backbone=backbone)
     summary, offers = st.container(), st.container()  # above the drawer: what they lead to is shown beside them
     try:
-        chosen = base.with_(**drawer.settings(base, _key))
+        show = partial(preview.panel, found, list(counts), base.backbone, mirror)
+        chosen = base.with_(**drawer.settings(base, _key, show))
     except HeadstartError as error:
         shell.show(error)
         return None
     with offers:
-        search.choices(found, chosen, sum(row.n for row in rows))
+        search.choices(found, chosen, sum(counts.values()))
     with summary:
-        _consequences(chosen, sum(row.n for row in rows))
+        _consequences(chosen, sum(counts.values()))
         waits = bool(jobs.line(shell.store()))
         label = say("enqueue" if waits else "train_again" if shell.finished(found) else "start")
         begin = shell.attempt(lambda: _start(chosen))
@@ -93,12 +99,12 @@ def _live(chosen: Plan | None) -> None:
 
 
 found = shell.project()
-rows = album.classes(shell.store(), found.id)
+counts = {row.label: row.n for row in album.classes(shell.store(), found.id)}
 job = jobs.current(shell.store(), found.id)
 download = jobs.current(shell.store(), found.id, "download")
 fetching = download is not None and download.active
 
-if len(rows) < 2:
+if len(counts) < 2:
     shell.empty(say("train_locked"), say("train_locked_more"), "data", found, say("data"))
 else:
     if st.session_state.pop("already", False):
@@ -114,4 +120,4 @@ else:
         _live(settings)
         line.panel(job)
         if settings is not None and not (job and job.active) and shell.finished(found):
-            refit.panel(found, settings, sum(row.n for row in rows))
+            refit.panel(found, settings, sum(counts.values()))

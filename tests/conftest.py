@@ -19,6 +19,9 @@ from core import jobs
 from core.store import Store
 from tests import pictures
 
+# The settings of `trained`.
+TRAINED = ("--preset", "linear", "--epochs", "20")
+
 
 def wait(store: Store, job: jobs.Job, timeout_s: float = 120) -> jobs.Job:
     """The job once it has ended."""
@@ -44,7 +47,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, shapes: Path) -> Path:
     from core.__main__ import main
 
     home = tmp_path_factory.mktemp("home")
-    assert main(["run", str(shapes), "--home", str(home), "--epochs", "20", "--json"]) == 0
+    assert main(["run", str(shapes), "--home", str(home), *TRAINED, "--json"]) == 0
     return home
 
 

@@ -22,10 +22,10 @@ CATALOGUES = {"core/messages.py", "core/backbones.py", "pages/parts/words.py"}
 LAYERS = (
     ("errors", "messages", "settings", "progress", "shelf", "child", "turn"),
     (
-        "archive", "audit", "backbones", "boundary", "comparison", "curves", "dataset", "engine", "evaluation",
-        "features", "head", "images", "intake", "matrix", "plan", "sample", "search", "weights",
+        "archive", "audit", "backbones", "boundary", "comparison", "curves", "dataset", "effects", "engine",
+        "evaluation", "features", "head", "images", "intake", "matrix", "plan", "sample", "search", "weights",
     ),
-    ("store", "album", "jobs", "ticket", "predictor", "refit", "charts", "report", "runs", "serving"),
+    ("store", "album", "preview", "jobs", "ticket", "predictor", "refit", "charts", "report", "runs", "serving"),
     ("training", "worker", "__main__"),
 )  # fmt: skip
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

@@ -10,8 +10,10 @@ from PIL import Image
 
 from core import backbones, jobs
 from core.__main__ import main
+from core.plan import suggest
 from core.store import Store
 from tests import pictures
+from tests.conftest import TRAINED
 
 KEYS = (
     "pictures excluded classes split backbone val_accuracy test_accuracy test_n test_interval before_fine_tune "
@@ -27,7 +29,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, dict]
 def test_run_answers_with_one_object_of_the_promised_keys(
     store: Store, shapes: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    status, answer = run(capsys, "run", str(shapes), "--home", str(store.home), "--epochs", "20")
+    status, answer = run(capsys, "run", str(shapes), "--home", str(store.home), *TRAINED)
     assert status == 0 and list(answer) == KEYS.split()
     assert answer["pictures"] == 36 and answer["classes"] == ["circle", "square", "triangle"]
     assert answer["split"] == {"train": 24, "val": 6, "test": 6} and answer["test_n"] == 6
@@ -39,11 +41,23 @@ def test_run_answers_with_one_object_of_the_promised_keys(
     assert Path(answer["model"]).is_absolute() and zipfile.is_zipfile(answer["model"])
 
 
+def test_without_settings_the_plan_is_that_of_the_balanced_dial_for_these_pictures(
+    store: Store, shapes: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "nothing"))
+    for _ in range(2):
+        assert run(capsys, "run", str(shapes), "--home", str(store.home), "--seed", "3")[0] == 0
+    (project,) = store.projects()
+    (found,) = store.runs(project.id)  # the same command again found it, although its test part is locked now
+    assert found.plan == suggest("balanced", {"circle": 12, "square": 12, "triangle": 12}).with_(seed=3).to_dict()
+    assert found.plan["augment"] == 3 and found.plan["regularization"] == 33.3
+
+
 def test_the_same_command_again_finds_the_finished_model(
     trained: Path, shapes: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = len(Store(trained).read("SELECT id FROM job"))
-    status, answer = run(capsys, "run", str(shapes), "--home", str(trained), "--epochs", "20")
+    status, answer = run(capsys, "run", str(shapes), "--home", str(trained), *TRAINED)
     assert status == 0 and answer["seconds"]["total"] < 2
     assert len(Store(trained).read("SELECT id FROM job")) == before
 
@@ -52,7 +66,7 @@ def test_out_gets_a_model_that_predicts_without_tensorflow(
     trained: Path, shapes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    run(capsys, "run", str(shapes), "--home", str(trained), "--epochs", "20", "--out", str(out))
+    run(capsys, "run", str(shapes), "--home", str(trained), *TRAINED, "--out", str(out))
     pictures.draw("circle", 99).save(tmp_path / "new.png")
     (tmp_path / "text.png").write_text("no picture")
     script = (

@@ -12,6 +12,7 @@ import pytest
 
 from core import jobs
 from core.store import Store
+from tests import pictures
 from tests.conftest import wait
 
 ROOT = Path(__file__).parent.parent
@@ -93,6 +94,36 @@ def test_a_project_with_pictures_can_be_sorted_and_trained(tmp_path: Path, shape
     assert any("All 36 files are used" in text for text in said["data"]["caption"])
     assert "Train a model" in said["data"]["button"] and "Start training" in said["train"]["button"]
     assert said["train"]["subheader"][-1] == "The training will be shown here"
+
+
+def project_of(home: Path, folder: Path) -> tuple[Store, str]:
+    """A project with the pictures of a folder, not trained."""
+    store = Store(home)
+    project = store.add_project("Own")
+    job = jobs.start(store, project.id, "intake", {"path": str(folder), "batch": "a"})
+    assert wait(store, job).state == "succeeded"
+    return store, project.id
+
+
+def test_a_rare_class_is_named_with_what_is_done_about_it(tmp_path: Path) -> None:
+    folder = pictures.folders(tmp_path / "set", per_class=14, labels=("circle", "square"))
+    for path in sorted((folder / "square").iterdir())[2:]:
+        path.unlink()
+    store, project = project_of(tmp_path / "home", folder)
+    said = visit(store.home, project, "train")["said"]["train"]["caption"]
+    assert (
+        "**square** has 7 times fewer pictures than the largest class: its pictures count more. Turn *Balance* to 0 to "
+        "undo." in said
+    )
+
+
+def test_few_pictures_are_shown_with_their_copies_and_sided_names_turn_flips_off(tmp_path: Path) -> None:
+    folder = pictures.folders(tmp_path / "set", per_class=6, labels=("circle", "square"))
+    (folder / "circle").rename(folder / "left")
+    store, project = project_of(tmp_path / "home", folder)
+    said = visit(store.home, project, "train")["said"]["train"]["caption"]
+    assert "As the training will see them: each picture, then its altered copies (3)." in said
+    assert "Flips are off: the classes may not be the same in a mirror." in said
 
 
 def test_a_finished_run_is_shown_by_every_page(finished: dict[str, Any]) -> None:

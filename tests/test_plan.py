@@ -8,7 +8,7 @@ import pytest
 
 from core import backbones
 from core.errors import HeadstartError
-from core.plan import PRESETS, Plan
+from core.plan import DIALS, PRESETS, Plan, estimate_s, mirror_risks, rarest, suggest
 
 NUMERIC = [setting for setting in fields(Plan) if isinstance(setting.default, int | float)]
 
@@ -134,3 +134,88 @@ def test_the_textbook_preset_is_the_recipe_of_the_textbooks() -> None:
     textbook = PRESETS["textbook"]
     assert (textbook.backbone, textbook.pooling, textbook.hidden_units) == ("VGG16", "flatten", 1024)
     assert textbook.fine_tune_blocks == 0
+
+
+def even(n_classes: int, each: int) -> dict[str, int]:
+    return {f"kind {i:04}": each for i in range(n_classes)}
+
+
+@pytest.mark.parametrize("dial", DIALS)
+@pytest.mark.parametrize("counts", [{}, {"one": 1}, even(2, 5), even(10, 200), even(1000, 100), even(3, 100_000)])
+def test_every_dial_suggests_a_plan_for_any_number_of_pictures(dial: str, counts: dict[str, int]) -> None:
+    plan = suggest(dial, counts)
+    assert (plan.backbone == "Starter" and plan.fine_tune_blocks == 0) if dial == "fast" else plan.fine_tune_rate > 0
+    assert (plan.fine_tune_blocks > 0) == (dial == "best")
+    assert plan.hidden_units == 0
+
+
+@pytest.mark.parametrize(("each", "copies"), [(5, 3), (50, 3), (75, 3), (76, 0), (5_000, 0)])
+def test_few_pictures_get_altered_copies_and_many_do_not(each: int, copies: int) -> None:
+    assert suggest("balanced", even(2, each)).augment == copies
+    assert suggest("fast", even(2, each)).augment == 0
+
+
+def test_copies_are_not_suggested_where_they_would_take_minutes() -> None:
+    assert [suggest("balanced", even(n, 50)).augment for n in (50, 51)] == [3, 0]
+
+
+def test_the_pull_on_the_weights_of_a_class_is_measured_by_its_own_pictures() -> None:
+    pulls = [suggest("balanced", even(n, 100)).regularization for n in (2, 3, 10, 1000)]
+    assert pulls == [50.0, 33.3, 10.0, 0.1]
+
+
+@pytest.mark.parametrize("n_classes", [2, 20])
+def test_steps_stay_between_a_few_hundred_and_a_few_thousand_from_ten_to_a_hundred_thousand_pictures(
+    n_classes: int,
+) -> None:
+    steps = {}
+    for n in (100, 300, 1_000, 3_000, 10_000, 30_000, 100_000):
+        plan = suggest("fast", even(n_classes, n // n_classes))
+        steps[n] = plan.epochs * -(-n // plan.batch_size)
+    assert steps[100] == 400 and 900 <= steps[300] <= 1_100
+    assert all(2_000 <= each <= 4_000 for n, each in steps.items() if n >= 1_000), steps
+    assert suggest("fast", even(2, 50_000)).batch_size == 256
+
+
+def test_a_hundred_thousand_pictures_cost_no_more_head_training_than_minutes() -> None:
+    many = suggest("fast", even(10, 10_000))
+    extraction = estimate_s(many.with_(epochs=1), 100_000)
+    assert estimate_s(many, 100_000) - extraction < 60
+
+
+def test_balance_is_suggested_from_more_than_three_times_on_and_the_rarest_class_is_named() -> None:
+    assert rarest({"a": 30, "b": 10}) is None and suggest("fast", {"a": 30, "b": 10}).balance == 0
+    assert rarest({"a": 31, "b": 10, "c": 20}) == ("b", 3.1)
+    assert suggest("balanced", {"a": 31, "b": 10}).balance == 1.0
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        "0",
+        "42",
+        "b",
+        "Q",
+        "digit 7",
+        "letter_q",
+        "left",
+        "turn-right",
+        "Left Arrow",
+        "LeftArrow",
+        "arrow_left",
+        "sign7",
+    ],
+)
+def test_a_class_that_a_mirror_may_change_is_known_by_its_name(label: str) -> None:
+    assert mirror_risks(["cat", label]) == (label,)
+    assert suggest("balanced", {"cat": 9, label: 9}).kinds == ("crop", "light")
+
+
+@pytest.mark.parametrize("label", ["cat", "No entry", "bright", "leftover", "aright", "2 euro", "Brighton"])
+def test_other_names_are_no_reason_against_flips(label: str) -> None:
+    assert mirror_risks([label]) == () and "flip" in suggest("balanced", {"x1": 9, label: 9}).kinds
+
+
+def test_what_was_measured_counts_more_than_names() -> None:
+    assert suggest("balanced", {"left": 9, "right": 9}, mirrored=True).kinds == ("crop", "flip", "light")
+    assert suggest("balanced", {"cat": 9, "dog": 9}, mirrored=False).kinds == ("crop", "light")

@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from core import backbones, engine, plan
+from core import backbones, engine, images, plan
 from core.plan import Plan
 from core.refit import SETTINGS
 from pages.parts.words import say
@@ -17,7 +17,7 @@ _GROUPS = {
     ),
     "group_learning": ("epochs", "patience", "learning_rate", "batch_size"),
     "group_tune": ("fine_tune_blocks", "fine_tune_epochs", "fine_tune_rate"),
-    "group_augment": ("augment",),
+    "group_augment": ("augment", "augment_kinds"),
     "group_advanced": ("precision", "seed"),
 }  # fmt: skip
 _RATES = [1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2]
@@ -34,7 +34,7 @@ _OPTIONS: dict[str, list[Any]] = {
     "regularization": [0.0, 5.0, 20.0, 50.0, 100.0, 200.0, 500.0],
     "fine_tune_epochs": [3, 5, 10, 20, 40],
     "fine_tune_rate": [1e-6, 3e-6, *_RATES[:5]],
-    "augment": [0, 1, 2, 4, 8],
+    "augment": [0, 1, 2, 3, 4, 8],
     "pooling": list(plan.POOLINGS),
     "precision": list(plan.PRECISIONS),
 }
@@ -48,8 +48,12 @@ def title(name: str) -> str:
     return _TITLES.get(name, name.replace("_", " ").capitalize()).removesuffix(" :material/bolt:")
 
 
-def settings(base: Plan, key: Callable[[str], str]) -> dict[str, Any]:
-    """Every setting that was chosen; `key` names the widget of a setting, `base` has the defaults."""
+Preview = Callable[[dict[str, Any]], None]
+
+
+def settings(base: Plan, key: Callable[[str], str], preview: Preview) -> dict[str, Any]:
+    """Every setting that was chosen; `key` names the widget of a setting, `base` has the defaults, `preview` shows what
+    the chosen ones do to pictures."""
     values: dict[str, Any] = {}
     with st.expander(say("all_settings"), icon=":material/tune:"):
         for tab, names in zip(st.tabs([say(group) for group in _GROUPS]), _GROUPS.values(), strict=True):
@@ -61,8 +65,20 @@ def settings(base: Plan, key: Callable[[str], str]) -> dict[str, Any]:
                 for name in names:
                     if name == "precision" and not engine.has_bfloat16():
                         continue  # nothing to choose on this machine
+                    _follow(name, base, key(name))
                     values[name] = _slider(name, base, key(name))
+                if "augment" in names:
+                    preview(values)
     return values
+
+
+def _follow(name: str, base: Plan, key: str) -> None:
+    """A widget that was left at its default follows the default, which changes with the pictures."""
+    default, kept = getattr(base, name), f"{key}-default"
+    before, now = st.session_state.get(kept, default), st.session_state.get(key)
+    if before != default and (" ".join(now) if isinstance(now, list) else now) == before:
+        st.session_state[key] = default
+    st.session_state[kept] = default
 
 
 def _presets(base: Plan, key: Callable[[str], str]) -> None:
@@ -87,11 +103,27 @@ def _slider(name: str, base: Plan, key: str) -> Any:
     common = {"key": key, "help": _HELP[name], "persist_state": "session"}
     if name == "seed":
         return st.number_input(_TITLES[name], 0, 2**31 - 1, default, **common)
+    if name == "augment_kinds":
+        return _kinds(default, key)
     options = (
         list(range(len(backbones.find(base.backbone).blocks) + 1)) if name == "fine_tune_blocks" else _OPTIONS[name]
     )
-    if default not in options:
-        options = sorted([*options, default])
+    for value in (default, st.session_state.get(key, default)):
+        if value not in options:
+            options = sorted([*options, value])
     if key in st.session_state:  # chosen or taken over; a default beside it is a warning of Streamlit's
         return st.select_slider(_TITLES[name], options, **common)
     return st.select_slider(_TITLES[name], options, default, **common)
+
+
+def _kinds(default: str, key: str) -> str:
+    """What copies differ in, each a pill of its own."""
+    kept = st.session_state.get(key)
+    if isinstance(kept, str):  # taken over from a plan
+        st.session_state[key] = kept.split()
+    given = {} if key in st.session_state else {"default": default.split()}
+    chosen = st.pills(
+        _TITLES["augment_kinds"], images.KINDS, selection_mode="multi", key=key, help=_HELP["augment_kinds"],
+        format_func=lambda kind: say(f"kind_{kind}"), persist_state="session", **given,
+    )  # fmt: skip
+    return " ".join(chosen)

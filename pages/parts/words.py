@@ -157,6 +157,27 @@ WORDS = {
     "preset_linear": "Linear",
     "preset_mlp": "MLP",
     "preset_textbook": "Textbook",
+    "kind_crop": "Crop",
+    "kind_flip": "Flip",
+    "kind_light": "Light",
+    "kind_turn": "Turn",
+    "preview": "As the training will see them: each picture, then its altered copies ({n}).",
+    "preview_some": "As the training will see them: each picture, then the first {shown} of its {n} altered copies.",
+    "preview_none": "No altered copies: move *Augment* to see some of yours.",
+    "flip_off": "Flips are off: the classes may not be the same in a mirror.",
+    "flip_risk": "A mirror may change what {classes} shows. A training measures it; until then *Flip* is better off.",
+    "flip_swaps": (
+        "{n} of {of} mirrored pictures of **{label}** are taken for **{other}**. Turn *Flip* off: it would teach the "
+        "wrong thing."
+    ),
+    "uneven_balanced": (
+        "**{label}** has {times} times fewer pictures than the largest class: its pictures count more. Turn *Balance* "
+        "to 0 to undo."
+    ),
+    "uneven_unbalanced": (
+        "**{label}** has {times} times fewer pictures than the largest class, and *Balance* is 0: the model will lean "
+        "away from it."
+    ),
     "instant_note": ":material/bolt: answers at once, in *What if* on this page; the other settings need a training.",
     "refit": "What if",
     "refit_help": (
