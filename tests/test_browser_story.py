@@ -24,6 +24,7 @@ def test_the_sample_leads_from_the_first_look_to_a_checked_model(page: Page, app
     step(page, "Train")
     browser.choose_fast(page)
     page.get_by_text("All settings", exact=True).click()
+    _preview_copies(page)
     page.get_by_role("tab", name="Fine-tuning").click()
     browser.slide(page, "fine_tune_blocks", "ArrowRight")
     browser.slide(page, "fine_tune_epochs", "ArrowLeft", "ArrowLeft")
@@ -50,6 +51,16 @@ def test_the_sample_leads_from_the_first_look_to_a_checked_model(page: Page, app
     seconds = time.monotonic() - began
     print(f"\nthe story of the sample took {seconds:.1f} s")
     assert seconds < 180
+
+
+def _preview_copies(page: Page) -> None:
+    """Altered copies of own pictures are shown as soon as some are asked for, and gone when none are."""
+    page.get_by_role("tab", name="Augmentation").click()
+    strips = page.get_by_role("tabpanel").get_by_test_id("stImage").locator("img:visible")
+    browser.slide(page, "-augment", "ArrowRight")
+    expect(strips).to_have_count(3)
+    browser.slide(page, "-augment", "ArrowLeft")
+    expect(strips).to_have_count(0)
 
 
 def _see_a_cell(page: Page) -> None:
