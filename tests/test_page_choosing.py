@@ -108,3 +108,13 @@ def test_while_it_learns_the_page_says_since_when_val_loss_rises_and_what_to_try
     assert any("100% of the train and 50% of the val" in text and "a gap of 50 points" in text for text in said)
     (tries,) = [text for text in said if text.startswith("**To try next**")]
     assert [line[2:10] for line in tries.splitlines()[2:]] == ["Fewer hi", "Dropout;", "More pic"]
+
+
+def test_four_backbones_are_offered_and_those_without_weights_can_be_got(idle: tuple[Store, Project]) -> None:
+    said = train_page(*idle)
+    for name in ("Starter", "MobileNetV2", "EfficientNetV2B0", "ConvNeXtTiny"):
+        assert f"**{name}**" in said["markdown"]
+    assert said["button"].count("In use") == 1
+    assert [label for label in said["button"] if label.startswith("Get it")] == [
+        "Get it (9 MB)", "Get it (24 MB)", "Get it (111 MB)",
+    ]  # fmt: skip

@@ -1,6 +1,7 @@
 """Weights that arrive whole or not at all, are those of their first use, and are looked at before they are used."""
 
 import hashlib
+import shutil
 import socket
 import threading
 from collections.abc import Iterator
@@ -10,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from core import backbones, weights
+from core import backbones, jobs, weights
 from core.backbones import Backbone
 from core.errors import HeadstartError
 from core.progress import Cancelled, Recorder, Silent
+from core.store import Store
+from tests.conftest import wait
 
 BODY = bytes(range(256)) * 10_000  # 2.44 MB: three chunks
 
@@ -200,3 +203,17 @@ def test_weights_of_another_network_given_by_the_user_are_refused(own: Path, ker
         weights.receive(backbones.find("MobileNet"), own)
     assert caught.value.code == "weights_foreign"
     assert left(keras_home) == []
+
+
+def test_a_job_takes_the_users_file_from_the_inbox_and_leaves_nothing_there(
+    own: Path, keras_home: Path, tmp_path: Path
+) -> None:
+    store = Store(tmp_path / "home")
+    project = store.add_project("Mine").id
+    given = store.home / "inbox" / "delivery" / own.name
+    given.parent.mkdir(parents=True)
+    shutil.copy(own, given)
+    params = {"backbone": "MobileNetV3Small", "path": str(given)}
+    job = wait(store, jobs.start(store, project, "weights", params))
+    assert (job.state, job.failure) == ("succeeded", None)
+    assert backbones.find("MobileNetV3Small").has_weights and not given.parent.exists()
