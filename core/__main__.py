@@ -15,14 +15,17 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from core import album, archive, curves, jobs, messages, sample, settings
+from core import album, archive, curves, jobs, messages, runfile, sample, settings
 from core.errors import HeadstartError
 from core.jobs import Job
 from core.plan import DIALS, PRESETS, Plan, suggest
 from core.predictor import Predictor
+from core.runfile import RunFile
 from core.store import Project, Run, Store
 
 _POLL_S = 0.15
+# The shares of val and test of every new project.
+SHARES = (0.15, 0.15)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,13 +65,18 @@ def _parser() -> argparse.ArgumentParser:
     run = _command(commands, "run", _run, "train a model on labelled pictures")
     run.add_argument("data", type=Path, help="a ZIP or folder of class folders, or of train, val, test")
     run.add_argument(
-        "--dial", choices=DIALS, default="balanced", help="how much effort: settings that fit the pictures"
+        "--run-file", type=Path, metavar="FILE", help="repeat the run of this run.yaml; it sets everything"
+    )
+    run.add_argument(
+        "--dial", choices=DIALS, help="how much effort: settings that fit the pictures (default: balanced)"
     )
     run.add_argument("--preset", choices=sorted(PRESETS), help="fixed settings to start from instead")
     run.add_argument("--backbone", help="Starter, MobileNetV2 or VGG16")
     run.add_argument("--fine-tune", type=int, metavar="BLOCKS", help="how many of the last blocks go on learning")
     run.add_argument("--epochs", type=int, help="passes of the head over the training pictures")
-    run.add_argument("--seed", type=int, default=0, help="start of all random numbers, and of the division into parts")
+    run.add_argument(
+        "--seed", type=int, help="start of all random numbers, and of the division into parts (default: 0)"
+    )
     run.add_argument("--home", type=Path, help="where to keep everything (default: $HEADSTART_HOME or ~/.headstart)")
     run.add_argument("--out", type=Path, help="a folder to copy the model to")
 
@@ -99,19 +107,28 @@ def _print(result: Mapping[str, Any], text: str, as_json: bool, stream: Any) -> 
 
 
 def _run(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    _plan(options, {})  # what is wrong with a setting is said before any picture is read
+    wanted = _wanted(options)
+    if wanted is None:
+        _plan(options, {})  # what is wrong with a setting is said before any picture is read
     store = Store(options.home.absolute() if options.home else settings.home())
     started = time.monotonic()
-    project = _project(store, options.data, options.seed)
+    seed, *shares = (wanted.seed, wanted.val, wanted.test) if wanted else (options.seed or 0, *SHARES)
+    project = _project(store, options.data, int(seed), tuple(shares))
     intake_s = _take_in(store, project, options.data)
-    counts = {row.label: row.n for row in album.classes(store, project.id)}
-    run, is_new = _train(store, project, _plan(options, counts))
+    if wanted is not None:
+        runfile.settle(store, project.id, wanted)
+        plan = wanted.plan
+    else:
+        plan = _plan(options, {row.label: row.n for row in album.classes(store, project.id)})
+    run, is_new = _train(store, project, plan)
     result = run.result or {}
+    remarks = _remarks(store, run, wanted) if wanted else []
     folder = store.folder(run.id)
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
         for name in store.artifacts(run.id):
             shutil.copyfile(folder / name, options.out / name)
+        (options.out / "run.yaml").write_text(runfile.write(store, run), encoding="utf-8")
         folder = options.out
     excluded = {reason: n for (outcome, reason), n in store.outcomes(project.id).items() if outcome == "excluded"}
     phases = result["seconds"] if is_new else dict.fromkeys(result["seconds"], 0)
@@ -125,23 +142,54 @@ def _run(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
         "seconds": seconds,
         "model": str((folder / "model.keras").resolve()),
     }
-    return answer, _report(store, project, run, answer)
+    if options.run_file:
+        answer["remarks"] = remarks
+    return answer, "\n".join([_report(store, project, run, answer), *remarks])
+
+
+def _wanted(options: argparse.Namespace) -> RunFile | None:
+    """What a run file asks for, if there is one."""
+    if options.run_file is None:
+        return None
+    given = {"--dial": options.dial, "--preset": options.preset, "--backbone": options.backbone}
+    given |= {"--fine-tune": options.fine_tune, "--epochs": options.epochs, "--seed": options.seed}
+    names = [name for name, value in given.items() if value is not None]
+    if names:
+        raise HeadstartError("runfile_options", options=", ".join(names))
+    if not options.run_file.is_file():
+        raise HeadstartError("data_missing", path=str(options.run_file))
+    with options.run_file.open("rb") as file:
+        return runfile.read(file.read(runfile.MOST_BYTES + 1))
 
 
 def _plan(options: argparse.Namespace, counts: Mapping[str, int]) -> Plan:
     """What was asked for; where nothing was, what the dial on the page suggests for so many pictures of each class."""
-    base = PRESETS[options.preset] if options.preset else suggest(options.dial, counts)
+    base = PRESETS[options.preset] if options.preset else suggest(options.dial or "balanced", counts)
     changes = {"backbone": options.backbone, "epochs": options.epochs, "fine_tune_blocks": options.fine_tune}
-    return base.with_(seed=options.seed, **{name: value for name, value in changes.items() if value is not None})
+    known = {name: value for name, value in changes.items() if value is not None}
+    return base.with_(seed=options.seed or 0, **known)
 
 
-def _project(store: Store, data: Path, seed: int) -> Project:
-    """One project for each state of the data and seed: the same command again finds its finished work."""
+def _remarks(store: Store, run: Run, wanted: RunFile) -> list[str]:
+    """How a run differs from that of its file, kept as its note."""
+    codes = ["runfile_differs"] if wanted.fingerprint != run.fingerprint else []
+    weights = (run.result or {}).get("made", {}).get("weights")
+    if wanted.weights and weights and wanted.weights != weights:
+        codes.append("runfile_weights")
+    remarks = [messages.note(code, {}) for code in codes]
+    if remarks and not run.note:
+        store.describe_run(run.id, run.name, " ".join(remarks), run.starred)
+    return remarks
+
+
+def _project(store: Store, data: Path, seed: int, shares: tuple[float, ...]) -> Project:
+    """One project for each state of the data and division: the same command again finds its finished work."""
     if not data.exists():
         raise HeadstartError("data_missing", path=str(data))
-    source = hashlib.sha256(f"{archive.stamp(data)} {seed}".encode()).hexdigest()
+    text = f"{archive.stamp(data)} {seed}" + (f" {shares}" if shares != SHARES else "")
+    source = hashlib.sha256(text.encode()).hexdigest()
     project = store.add_project(f"{data.stem}, seed {seed}" if seed else data.stem, source)
-    album.set_split(store, project.id, seed, project.val, project.test)
+    album.set_split(store, project.id, seed, shares[0], shares[1])
     return project
 
 

@@ -161,6 +161,26 @@ ERRORS: Mapping[str, tuple[str, str]] = {
     "job_missing": ("There is no job {id}.", "It may have been deleted."),
     "job_taken": ("Another worker has job {id}.", "Watch that one."),
     "run_missing": ("There is no run {id}.", "It may have been deleted."),
+    "runfile_large": (
+        "The run file has {kb} KB; the limit is {limit_kb} KB.",
+        "Choose the run.yaml that Export gave.",
+    ),
+    "runfile_unreadable": ("The run file is no YAML that can be read (line {line}).", "Get it again from Export."),
+    "runfile_foreign": ("This is not a run file of Headstart.", "Choose the run.yaml that Export gave."),
+    "runfile_references": (
+        "The run file uses references (*), which no run needs.",
+        "Write the values out, or get it again from Export.",
+    ),
+    "runfile_newer": (
+        "The run file is of format {found}; this Headstart knows up to {known}.",
+        "Use a newer Headstart.",
+    ),
+    "runfile_unknown": ("The run file has a part named {part}; there are {parts}.", "Remove it."),
+    "runfile_value": ("In the run file, {part} is {value}; it must be {kind}.", "Correct it, or get the file again."),
+    "runfile_options": (
+        "A run file sets everything, so {options} cannot be given beside it.",
+        "Change it in the file, or leave the file out.",
+    ),
     "run_busy": ("A job works on this run, or is paused.", "Cancel it first, or wait until it is done."),
     "project_missing": ("This project does not exist any more.", "It was deleted; open another one."),
     "store_newer": (
@@ -295,6 +315,14 @@ NOTES: Mapping[str, str] = {
     ),
     "mirror_harmless": (
         "Mirrored val pictures keep their class ({mirrored} of {n} right, {as_is} as they are), so flips may be used."
+    ),
+    "runfile_differs": (
+        "Repeated from a run file. The pictures, labels or parts differ from those of the file, so the scores may too."
+    ),
+    "mlflow_missing": "The run could not be logged to MLflow: mlflow is not installed (`pip install mlflow-skinny`).",
+    "mlflow_failed": "The run could not be logged to MLflow ({reason}).",
+    "runfile_weights": (
+        "Repeated from a run file. The weights of the backbone differ from those of the file, so the scores may too."
     ),
     "frozen_score": "With the backbone frozen: {correct} of {n} val pictures right.",
 }

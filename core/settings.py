@@ -8,6 +8,8 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+VERSION = "0.1.0"
+
 
 def home() -> Path:
     """The folder that holds the database and all files: `HEADSTART_HOME`, else `~/.headstart`."""

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core import album, backbones, boundary, effects, engine, head, images, shelf, weights
+from core import album, backbones, boundary, effects, engine, head, images, record, runfile, shelf, weights
 from core.backbones import Block
 from core.boundary import Computed
 from core.child import Children
@@ -70,7 +70,7 @@ class Training:
             fitted = self._fit(frozen)
         before = {part: self._evaluate(fitted.head, frozen[part], part) for part in ("val", "test")}
         if before["val"].n:
-            self._say("frozen_score", correct=before["val"].correct, n=before["val"].n)
+            self.say("frozen_score", correct=before["val"].correct, n=before["val"].n)
             with self._phase("evaluate"):
                 self._show_effects(frozen)
         tuned = None
@@ -90,6 +90,7 @@ class Training:
         self._remember(fitted, tuned, before, after)
         album.lock_test(self.store, self.ticket.job.project_id, after["test"].ids)
         result = self._result(fitted, tuned, before, after)
+        artifacts |= record.keep(self, result, list(artifacts))
         if self.run_id == self.ticket.job.run_id:
             self.ticket.succeed(result, artifacts)
         else:
@@ -239,7 +240,7 @@ class Training:
         if needed <= room:
             cache = self._extract("boundary", recipe, train + val, after)
             return self._labelled(cache, "train"), self._labelled(cache, "val")
-        self._say("boundary_computed", needed_gb=needed / 1e9, room_gb=room / 1e9)
+        self.say("boundary_computed", needed_gb=needed / 1e9, room_gb=room / 1e9)
         loaded = self._engine(recipe, after, needed // row_bytes)
         # They answer row numbers as an array does, and the tuner asks for no more.
         rows: list[Any] = [Computed(loaded, self.store.pictures, views, children) for views in (train, val)]
@@ -273,14 +274,14 @@ class Training:
         train = Labelled(frozen["train"].read(self._views("train")[:n]), self._targets("train")[:n])
         both = effects.Both(train, self._labelled(frozen["val"], "val"), self.data.classes)
         if uneven and (effect := effects.of_balance(both, self.plan)):
-            self._say("balance_effect", **effect)
+            self.say("balance_effect", **effect)
         if mirror:
             seen = [View(view.picture_id, 1, ("flip",)) for view in self._views("val")[: effects.MIRRORED]]
             self.mirror = effects.of_mirror(
                 both, self._extract("evaluate", self._recipe("val"), seen).read(seen), self.plan
             )
             for code, values in effects.mirror_notes(self.mirror, self.data.classes):
-                self._say(code, **values)
+                self.say(code, **values)
 
     def _evaluate(self, final: Head, cache: Cache, part: str) -> Evaluation:
         views = self._views(part)[: len(self.data.part(part).pictures)]
@@ -324,7 +325,8 @@ class Training:
         with Children("core.images:answer", images.DECODING) as children:
             return np.stack(list(decode(children, self.store.pictures, views, self.backbone.size)))
 
-    def _say(self, code: str, **values: Any) -> None:
+    def say(self, code: str, **values: Any) -> None:
+        """A note of the job, and of the run for good."""
         self.notes.append((code, values))
         self.ticket.note(code, **values)
 
@@ -332,7 +334,7 @@ class Training:
         self, fitted: Fitted, tuned: Any, before: Mapping[str, Evaluation], after: Mapping[str, Evaluation]
     ) -> None:
         """Say what the numbers mean."""
-        say = self._say
+        say = self.say
         if not before["val"].n:
             say("no_val")
         if not before["test"].n:
@@ -365,6 +367,7 @@ class Training:
             "head": {"history": fitted.history, "best_epoch": fitted.best_epoch},
             "fine_tune": {"history": tuned.history, "best_epoch": tuned.best_epoch} if tuned else None,
             "caches": sorted(self.caches),
+            "made": runfile.circumstances(self.weights, self.store.project(self.ticket.job.project_id)),
             "notes": self.notes,
             "mirror": self.mirror,
         }

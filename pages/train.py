@@ -9,7 +9,7 @@ import streamlit as st
 from core import album, effects, jobs, plan
 from core.errors import HeadstartError
 from core.plan import Plan
-from pages.parts import chooser, drawer, line, live, preview, refit, runs, search, shell
+from pages.parts import chooser, drawer, line, live, preview, refit, repeat, runs, search, shell
 from pages.parts.chooser import Choice
 from pages.parts.words import duration, percent, plain, say
 
@@ -46,7 +46,8 @@ def _consequences(chosen: Plan, n: int) -> None:
 
 
 def _start(chosen: Plan) -> None:
-    _, started = jobs.train(shell.store(), found.id, chosen)
+    run, started = jobs.train(shell.store(), found.id, chosen)
+    repeat.remark(found, dial, run)
     if started is None:
         st.session_state["already"] = True
 
@@ -57,7 +58,7 @@ def _form() -> Plan | None:
     suggested = plan.suggest(dial, counts, effects.may_flip(mirror))
     backbone = st.session_state.get(_key("backbone"), suggested.backbone)
     chooser.draw(Choice(found, backbone, fetching, lambda name: _use({"backbone": name})))
-    base = suggested.with_(backbone=backbone)
+    base = repeat.base(found, dial, backbone) or suggested.with_(backbone=backbone)
     summary, offers = st.container(), st.container()  # above the drawer: what they lead to is shown beside them
     try:
         show = partial(preview.panel, found, list(counts), base.backbone, mirror)
@@ -67,7 +68,9 @@ def _form() -> Plan | None:
         return None
     with offers:
         search.choices(found, chosen, sum(counts.values()))
+    repeat.panel(found, dial, _use)
     with summary:
+        repeat.verdict(found, dial, chosen)
         _consequences(chosen, sum(counts.values()))
         waits = bool(jobs.line(shell.store()))
         label = say("enqueue" if waits else "train_again" if shell.finished(found) else "start")

@@ -25,8 +25,11 @@ LAYERS = (
         "archive", "audit", "backbones", "boundary", "comparison", "curves", "dataset", "effects", "engine",
         "evaluation", "features", "head", "images", "intake", "matrix", "plan", "sample", "search", "weights",
     ),
-    ("store", "album", "preview", "jobs", "ticket", "predictor", "refit", "charts", "report", "runs", "serving"),
-    ("training", "worker", "__main__"),
+    (
+        "store", "album", "preview", "jobs", "ticket", "predictor", "refit", "charts", "report", "runfile", "runs",
+        "script", "serving", "tracking",
+    ),
+    ("training", "record", "worker", "__main__"),
 )  # fmt: skip
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 
@@ -58,10 +61,10 @@ def test_core_modules_import_only_their_own_layer_or_below(path: Path) -> None:
     assert not [name for name in imports(path) if name.split(".")[0] in ("streamlit", "pages", "app")]
 
 
-def test_only_the_training_opens_neural_and_only_inside_functions() -> None:
+def test_only_the_training_and_its_record_open_neural_and_only_inside_functions() -> None:
     users = [p for p in SOURCES if "neural" in core_modules(p) and p.parent.name != "neural"]
-    assert names(users) == ["core/training.py"]
-    assert "neural" not in core_modules(ROOT / "core/training.py", top_level_only=True)
+    assert names(users) == ["core/record.py", "core/training.py"]
+    assert not [path for path in users if "neural" in core_modules(path, top_level_only=True)]
 
 
 def test_neural_knows_no_store_no_jobs_and_no_pages() -> None:

@@ -1,18 +1,21 @@
 """What results, demo and export say about several runs; what a user does to a run is in the browser story."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from core import jobs, shelf, ticket
+from core import jobs, messages, runfile, shelf, ticket
 from core.evaluation import Evaluation
 from core.plan import Plan
 from core.store import Project, Run, Store
-from tests.test_pages import visit
+from tests.test_pages import ROOT, visit
 
 BASE = Plan(epochs=20)  # the run that `trained` has
 
@@ -109,3 +112,78 @@ def test_a_comparison_of_backbones_whose_run_was_deleted_shows_the_others(
     runs.delete(store, store.run(job.params["runs"][1]))
     said = visit(store.home, project.id, "train")["said"]["train"]
     assert "**Backbones compared**" in said["markdown"]
+
+
+def test_export_offers_the_run_file_the_script_and_the_curves(home: tuple[Store, Project, Run]) -> None:
+    store, project, run = home
+    said = visit(store.home, project.id, "export")["said"]["export"]
+    for name in ("train.zip", "run.yaml", "logs.zip"):
+        assert any(text.startswith(f"**{name}**") for text in said["markdown"]), name
+    assert "Repeats the score" in said["markdown"]
+    second(store, run, 1, precision="bfloat16")
+    said = visit(store.home, project.id, "export")["said"]["export"]
+    assert any(text == "It does not follow: Precision. Its score may differ." for text in said["markdown"])
+
+
+# Uploads a run file on the training page of the project in argv, starts, and tells what the page says.
+_REPEAT = """
+import json, sys
+from pathlib import Path
+from streamlit.testing.v1 import AppTest
+from core import jobs
+jobs.WORKER = ["/bin/true"]  # what is started needs no worker here
+root, project, path = sys.argv[1:]
+at = AppTest.from_file(f"{root}/pages/studio.py", default_timeout=60)
+at.query_params["project"] = project
+at.run()
+at.switch_page("train.py")
+at.query_params["project"] = project
+at.run()
+at.get("file_uploader")[0].upload("run.yaml", Path(path).read_bytes(), "application/yaml").run()
+said = {kind: [e.value for e in at.get(kind)] for kind in ("success", "warning", "error", "info")}
+at.button(key="start").click().run()
+said["then"] = [e.value for e in at.get("info")]
+said["exception"] = [e.value for e in at.exception]
+print(json.dumps(said))
+"""
+
+
+def repeat(store: Store, project: Project, path: Path) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-c", _REPEAT, str(ROOT), project.id, str(path)], cwd=ROOT,
+        env=os.environ | {"HEADSTART_HOME": str(store.home)}, capture_output=True, text=True, timeout=180,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    assert not said["exception"], said
+    return said
+
+
+def test_a_run_file_fills_in_every_setting_so_that_its_run_is_found_finished(
+    home: tuple[Store, Project, Run], tmp_path: Path
+) -> None:
+    store, project, run = home
+    (tmp_path / "run.yaml").write_text(runfile.write(store, run))
+    said = repeat(store, project, tmp_path / "run.yaml")
+    assert any("this repeats its run" in text for text in said["success"]) and not said["error"]
+    assert said["then"] == ["This training is finished already: same pictures, same settings."]
+    assert len(store.runs(project.id)) == 1
+
+
+def test_a_run_file_of_other_pictures_warns_and_leaves_a_remark_on_the_run(
+    home: tuple[Store, Project, Run], tmp_path: Path
+) -> None:
+    store, project, run = home
+    text = runfile.write(store, run).replace(run.fingerprint, "f" * 64).replace("epochs: 20", "epochs: 7", 1)
+    (tmp_path / "run.yaml").write_text(text)
+    said = repeat(store, project, tmp_path / "run.yaml")
+    assert any("the pictures, labels or parts differ" in text for text in said["warning"])
+    (new,) = [other for other in store.runs(project.id) if other.id != run.id]
+    assert new.plan == run.plan | {"epochs": 7} and new.note == messages.note("runfile_differs", {})
+
+
+def test_a_file_that_is_no_run_file_is_refused_in_words(home: tuple[Store, Project, Run], tmp_path: Path) -> None:
+    store, project, _ = home
+    (tmp_path / "run.yaml").write_text("hello")
+    said = repeat(store, project, tmp_path / "run.yaml")
+    assert any("not a run file of Headstart" in text for text in said["error"]), said

@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from core.backbones import STARTER, Backbone, Block, find
 from core.errors import HeadstartError
+from core.neural.starter import starter
 
 # Else a GPU computes with ten bits of precision: neither features nor a saved model would be those of a processor.
 tf.config.experimental.enable_tensor_float_32_execution(False)
@@ -94,7 +95,7 @@ def _check_golden(network: keras.Model, backbone: Backbone, weights: Path) -> No
 
 def _plain(backbone: Backbone, scaled: Any, pixels: Any) -> keras.Model:
     if backbone.name == STARTER.name:
-        return keras.Model(pixels, _starter(scaled), name=backbone.name)
+        return keras.Model(pixels, starter(scaled), name=backbone.name)
     factory = getattr(keras.applications, backbone.name)
     network = keras.Model(
         pixels, factory(include_top=False, weights=None, input_tensor=scaled).output, name=backbone.name
@@ -147,28 +148,3 @@ def _scale(pixels: Any, scaling: str) -> Any:
     scaled = layer(pixels)
     layer.set_weights([kernel.astype(np.float32).reshape(1, 1, 3, 3), bias.astype(np.float32)])
     return scaled
-
-
-def _starter(x: Any) -> Any:
-    """The small residual network described in `starter.md`; layers are created in the order of its weights file."""
-    x = _convolve(x, 24, 3, 2, "stem")
-    x = keras.layers.Activation("relu", name="stem_relu")(x)
-    for number, filters in enumerate((24, 48, 96, 192), start=1):
-        x = _residual(x, filters, 1 if number == 1 else 2, f"block{number}")
-    x = _convolve(x, 512, 1, 1, "top")
-    return keras.layers.Activation("relu", name="top_relu")(x)
-
-
-def _residual(x: Any, filters: int, stride: int, name: str) -> Any:
-    y = _convolve(x, filters, 3, stride, f"{name}_a")
-    y = keras.layers.Activation("relu", name=f"{name}_a_relu")(y)
-    y = _convolve(y, filters, 3, 1, f"{name}_b")
-    if stride > 1:
-        x = keras.layers.AveragePooling2D(stride, name=f"{name}_pool")(x)
-        x = _convolve(x, filters, 1, 1, f"{name}_skip")
-    return keras.layers.Activation("relu", name=f"{name}_out")(keras.layers.Add(name=f"{name}_add")([x, y]))
-
-
-def _convolve(x: Any, filters: int, kernel: int, stride: int, name: str) -> Any:
-    x = keras.layers.Conv2D(filters, kernel, stride, "same", use_bias=False, name=f"{name}_conv")(x)
-    return keras.layers.BatchNormalization(name=f"{name}_bn")(x)

@@ -14,11 +14,20 @@ from PIL import Image, ImageCms, ImageOps
 
 
 def prepare(path: str, size: int) -> np.ndarray:
-    """Decode a picture upright, on white, as 8-bit sRGB; reduce its central square to size x size."""
+    """A picture as the model takes it: (size, size, 3) of 0..255."""
+    return square(decode(path, size), size)
+
+
+def decode(path: str, size: int) -> Image.Image:
+    """Decode a picture upright, on white, as 8-bit sRGB."""
     image: Image.Image = Image.open(path)
     image.draft(None, (2 * size, 2 * size))  # large JPEGs are read at a reduced size, as in training
     image.load()
-    image = rgb(upright(image))
+    return rgb(upright(image))
+
+
+def square(image: Image.Image, size: int) -> np.ndarray:
+    """Reduce the central square to size x size."""
     side = min(image.size)
     left, top = (image.width - side) / 2, (image.height - side) / 2
     box = (left, top, left + side, top + side)

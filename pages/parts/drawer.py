@@ -109,7 +109,7 @@ def _slider(name: str, base: Plan, key: str) -> Any:
         list(range(len(backbones.find(base.backbone).blocks) + 1)) if name == "fine_tune_blocks" else _OPTIONS[name]
     )
     for value in (default, st.session_state.get(key, default)):
-        if value not in options:
+        if value not in options:  # also one that was taken over from elsewhere
             options = sorted([*options, value])
     if key in st.session_state:  # chosen or taken over; a default beside it is a warning of Streamlit's
         return st.select_slider(_TITLES[name], options, **common)

@@ -16,8 +16,9 @@ def name(run: Run) -> str:
     """The user's name of a run, else one made of backbone, head, fine-tuning and score."""
     if run.name:
         return run.name
-    result, units = run.result or {}, run.plan.get("hidden_units", 0)
-    head = say("head_hidden", n=units) if units else say("head_linear")
+    result = run.result or {}
+    units, layers = run.plan.get("hidden_units", 0), run.plan.get("hidden_layers", 1)
+    head = say("head_linear" if not units else "head_hidden" if layers == 1 else "head_deep", n=units, layers=layers)
     tuned = say("run_tuned") if result.get("fine_tune") and result["fine_tune"]["best_epoch"] else ""
     return say(
         "run_name", backbone=run.plan.get("backbone"), head=head, tuned=tuned,

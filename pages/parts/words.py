@@ -320,6 +320,13 @@ WORDS = {
     "done_score": "Done. Right on {correct} of {n} test pictures.",
     "done_no_test": "Done. There were too few pictures for a test.",
     "see_results": "See results",
+    "repeat": "Repeat a run from its file",
+    "repeat_file": "A run.yaml from Export",
+    "repeat_help": "Fills in every setting, and divides the pictures as they were then if these are the same ones.",
+    "repeat_same": "The settings, the pictures and the parts are those of the file: this repeats its run.",
+    "repeat_other": (
+        "The settings are those of the file, but the pictures, labels or parts differ. This will be a run of its own."
+    ),
     "already": "This training is finished already: same pictures, same settings.",
     # results
     "results_empty": "No model yet",
@@ -435,6 +442,19 @@ WORDS = {
     "head_for": "The trained layers as plain numpy arrays, for model.tflite.",
     "json_for": "Class names and picture size, for model.tflite.",
     "script_for": "A Python script that answers for picture files, with model.keras beside it.",
+    "export_model": "The model",
+    "export_run": "The run",
+    "export_run_help": "To repeat the training, or to see how it went.",
+    "run_file_for": "Settings, seeds, versions and scores: repeats the run in Headstart, here or elsewhere.",
+    "train_for": (
+        "A plain Keras script that trains the model again from your folder of pictures, without Headstart. With the "
+        "list of pictures in each part."
+    ),
+    "train_unlike": "It does not follow: {names}. Its score may differ.",
+    "train_close": "Repeats the score",
+    "train_close_help": "To half a point or one picture; the script was tested so, not with this very run.",
+    "logs_for": "Curves and settings for TensorBoard: unpack, then `tensorboard --logdir logs`.",
+    "logs_missing": "Runs of an older Headstart have none. Train again to get them.",
     "script_title": "Use it in Python",
     "script_more": "Needs `pip install keras tensorflow-cpu pillow`, and nothing of Headstart.",
     "mb": "{n:.1f} MB",

@@ -1,0 +1,53 @@
+"""The course of a training as event files that TensorBoard reads: one folder each for train and val.
+
+`head/loss` and the like have a point for each epoch; the settings and scores are text.
+"""
+
+import io
+import shutil
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+History = Sequence[Mapping[str, float]]
+
+# What a row of a history calls the scores of each folder.
+_PARTS = {"train": ("loss", "accuracy"), "val": ("val_loss", "val_accuracy")}
+
+
+def write(folder: Path, phases: Mapping[str, History], facts: Mapping[str, Any]) -> bytes:
+    """Write the event files below `folder`, replacing what was there, and answer them as a ZIP. `phases` has the
+    history of each phase by name, `facts` what is shown as a table."""
+    shutil.rmtree(folder, ignore_errors=True)
+    for part, names in _PARTS.items():
+        writer = tf.summary.create_file_writer(str(folder / part))
+        with writer.as_default():
+            if part == "train":
+                rows = "\n".join(f"| {name} | {value} |" for name, value in facts.items())
+                _write("settings", tf.constant([f"| | |\n|---|---|\n{rows}"]), 0, "text")
+            for phase, history in phases.items():
+                for epoch, row in enumerate(history, start=1):
+                    for name in names:
+                        if name in row:
+                            tag = f"{phase}/{name.removeprefix('val_')}"
+                            _write(tag, tf.constant(row[name], tf.float32), epoch, "scalars")
+        writer.close()
+        for number, path in enumerate(sorted((folder / part).iterdir())):
+            # TensorFlow puts the name of the machine into that of the file; TensorBoard asks for the beginning alone.
+            path.rename(path.with_name(f"events.out.tfevents.{number}"))
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                archive.write(path, Path("logs") / path.relative_to(folder))
+    return out.getvalue()
+
+
+def _write(tag: str, value: tf.Tensor, step: int, plugin: str) -> None:
+    # As tf.summary.scalar and tf.summary.text do, which are there only where TensorBoard is installed.
+    metadata = tf.compat.v1.SummaryMetadata()
+    metadata.plugin_data.plugin_name = plugin
+    tf.summary.write(tag, value, step, metadata)

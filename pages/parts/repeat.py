@@ -1,0 +1,61 @@
+"""Repeat a run from its file: every setting as it was, and whether the pictures are those of the file."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import streamlit as st
+
+from core import messages, runfile
+from core.plan import Plan
+from core.store import Project, Run
+from pages.parts import shell
+from pages.parts.words import say
+
+_MB = 1  # what the browser sends at most; the file itself is checked against its own limit
+
+
+def panel(found: Project, dial: str, use: Callable[[Mapping[str, Any]], None]) -> None:
+    """An upload whose settings are taken over into the form."""
+    with st.expander(say("repeat"), icon=":material/replay:"):
+        key = f"repeat-file-{found.id}"
+        take = shell.attempt(lambda: _take(found, dial, key, use))
+        st.file_uploader(
+            say("repeat_file"), ["yaml", "yml"], key=key, on_change=take, max_upload_size=_MB, help=say("repeat_help")
+        )
+
+
+def _take(found: Project, dial: str, key: str, use: Callable[[Mapping[str, Any]], None]) -> None:
+    st.session_state.pop("repeat", None)
+    upload = st.session_state[key]
+    if upload is None:
+        return
+    wanted = runfile.read(upload.getvalue())
+    same = runfile.settle(shell.store(), found.id, wanted)
+    use(wanted.plan.to_dict())
+    st.session_state["repeat"] = (found.id, dial, wanted.plan, same)
+
+
+def base(found: Project, dial: str, backbone: str) -> Plan | None:
+    """The plan of the file that was taken, for this project, position of the dial and backbone."""
+    project, position, plan, _ = st.session_state.get("repeat", ("", "", None, False))
+    return plan if (project, position) == (found.id, dial) and plan.backbone == backbone else None
+
+
+def verdict(found: Project, dial: str, chosen: Plan) -> None:
+    """Whether what is chosen repeats the run of the file."""
+    if _file(found, dial, chosen):
+        _, _, _, same = st.session_state["repeat"]
+        if same:
+            st.success(say("repeat_same"), icon=":material/check_circle:")
+        else:
+            st.warning(say("repeat_other"), icon=":material/warning:")
+
+
+def remark(found: Project, dial: str, run: Run) -> None:
+    """Let the note of a run say that the pictures of its file were others."""
+    if _file(found, dial, Plan.from_dict(run.plan)) and not st.session_state["repeat"][3] and not run.note:
+        shell.store().describe_run(run.id, run.name, messages.note("runfile_differs", {}), run.starred)
+
+
+def _file(found: Project, dial: str, chosen: Plan) -> bool:
+    return base(found, dial, chosen.backbone) == chosen

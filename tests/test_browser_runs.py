@@ -1,0 +1,58 @@
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from core.store import Store
+from tests import browser
+from tests.browser import button, by_key, idle, step
+from tests.test_page_runs import second
+
+pytestmark = pytest.mark.browser
+
+
+def test_runs_are_named_starred_compared_and_deleted(chromium: Browser, trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained, tmp_path / "home")
+    store = Store(tmp_path / "home")
+    project = store.projects()[0]
+    old = store.runs(project.id)[0]
+    new = second(store, old, 4, hidden_units=64)
+    with browser.server(store.home, browser.free_port()) as app, browser.tab(chromium, app.url) as page:
+        page.goto(f"{app.url}/results?project={project.id}")
+        expect(page.get_by_text(re.compile("Right on 2 of 6 pictures"))).to_be_visible()
+        button(page, "Name and note").click()
+        page.get_by_label("Name", exact=True).fill("Small <b>head</b>")
+        page.get_by_label("Name", exact=True).press("Enter")
+        page.get_by_label("Note", exact=True).fill("Too few pictures")
+        page.get_by_label("Note", exact=True).press("Control+Enter")
+        expect(page.get_by_text("Too few pictures").last).to_be_visible()
+        page.keyboard.press("Escape")
+        idle(page)
+        button(page, "Star").click()
+        expect(button(page, "Starred")).to_be_visible()
+        kept = store.run(new.id)
+        assert (kept.name, kept.note, kept.starred) == ("Small <b>head</b>", "Too few pictures", True)
+
+        page.get_by_role("tab", name="Compare", exact=True).click()
+        n = round(old.result["test_accuracy"] * 6) - 2
+        expect(page.get_by_text(re.compile(f"Right only with .*: {n}$")).first).to_be_visible()
+        expect(page.get_by_role("row", name=re.compile("Hidden units"))).to_contain_text("64")
+        pictures = page.locator("[class*='st-key-only-'] .cell")
+        expect(pictures).to_have_count(n)
+
+        step(page, "Export")
+        expect(page.get_by_text("train.zip")).to_be_visible()
+        with page.expect_download() as coming:
+            by_key(page, "file-run.yaml").get_by_role("button", name="Download").click()
+        assert "hidden_units: 64" in Path(coming.value.path()).read_text()
+
+        step(page, "Results")
+        button(page, "Delete").click()
+        expect(page.get_by_text("Delete this run?")).to_be_visible()
+        button(page, "Delete run").click()
+        expect(page.get_by_role("tab", name="Compare", exact=True)).to_have_count(0)
+        expect(page.get_by_text("Delete this run?")).to_have_count(0)
+        assert [run.id for run in store.runs(project.id)] == [old.id]
+        assert not store.folder(new.id).exists() and store.folder(old.id).is_dir()

@@ -1,0 +1,169 @@
+import csv
+import json
+import re
+import subprocess
+import sys
+import zipfile
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core import images, jobs, script
+from core.__main__ import main
+from core.plan import Plan
+from core.store import Run, Store
+from tests.bad_files import encoded, noise
+from tests.conftest import wait
+from tests.test_training import prepare
+
+EPOCH = re.compile(r"^head, epoch (\d+): val loss ([0-9.]+),", re.MULTILINE)
+SCORE = re.compile(r"^Right on (\d+) of (\d+) test pictures", re.MULTILINE)
+
+
+def unpack(store: Store, run: Run, folder: Path) -> Path:
+    with zipfile.ZipFile(BytesIO(script.build(store, run))) as archive:
+        archive.extractall(folder)
+    return folder
+
+
+def repeat(store: Store, run: Run, data: Path, folder: Path) -> str:
+    """What the script of a run prints, in a process and a folder in which nothing of Headstart is."""
+    unpack(store, run, folder)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "train.py", str(data)], cwd=folder, capture_output=True, text=True, timeout=500
+    )
+    assert done.returncode == 0, done.stderr
+    assert (folder / "trained.keras").is_file()
+    return done.stdout
+
+
+def require_same_score(run: Run, said: str) -> None:
+    """Within half a point or one picture, whichever is larger."""
+    found = SCORE.search(said)
+    assert found, said
+    correct, n = int(found[1]), int(found[2])
+    result = run.result or {}
+    assert n == result["test_n"]
+    assert abs(correct / n - result["test_accuracy"]) <= max(0.005, 1 / n) + 1e-9
+
+
+def require_same_course(run: Run, said: str) -> None:
+    """The val loss of every epoch as printed, to its fourth digit but for rounding."""
+    losses = {int(epoch): float(loss) for epoch, loss in EPOCH.findall(said)}
+    history = (run.result or {})["head"]["history"]
+    assert list(losses) == list(range(1, len(history) + 1))
+    for epoch, row in enumerate(history, start=1):
+        assert losses[epoch] == pytest.approx(row["val_loss"], abs=2e-3), epoch
+
+
+def test_the_script_of_a_frozen_linear_run_repeats_it_from_a_folder_of_pictures(
+    trained: Path, shapes: Path, tmp_path: Path
+) -> None:
+    store = Store(trained)
+    run = store.runs(store.projects()[0].id)[0]
+    said = repeat(store, run, shapes, tmp_path / "script")
+    require_same_score(run, said)
+    require_same_course(run, said)
+
+
+def test_the_script_of_an_mlp_on_altered_copies_repeats_it(store: Store, shapes: Path, tmp_path: Path) -> None:
+    plan = Plan(hidden_units=32, dropout=0.3, augment=1, epochs=8, balance=0.5, batch_size=16)
+    run = prepare(store, shapes, plan)
+    assert wait(store, jobs.start(store, run.project_id, "train", {}, run.id)).state == "succeeded"
+    run = store.run(run.id)
+    said = repeat(store, run, shapes, tmp_path / "script")
+    require_same_score(run, said)
+    require_same_course(run, said)
+
+
+@pytest.mark.slow
+def test_the_script_of_a_fine_tuned_run_repeats_it(store: Store, shapes: Path, tmp_path: Path) -> None:
+    run = prepare(store, shapes, Plan(epochs=5, fine_tune_blocks=2, fine_tune_epochs=3))
+    assert wait(store, jobs.start(store, run.project_id, "train", {}, run.id), 300).state == "succeeded"
+    run = store.run(run.id)
+    said = repeat(store, run, shapes, tmp_path / "script")
+    require_same_score(run, said)
+    found = re.findall(r"^fine-tuning, epoch \d+: val loss ([0-9.]+)", said, re.MULTILINE)
+    expected = [row["val_loss"] for row in run.result["fine_tune"]["history"][1:]]
+    assert [float(loss) for loss in found] == pytest.approx(expected, rel=0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.data
+@pytest.mark.weights
+@pytest.mark.parametrize("blocks", [0, 2])
+def test_the_script_of_mobilenet_repeats_ants_and_bees(
+    blocks: int, real_data: Path, keras_home: Path, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KERAS_HOME", str(keras_home))
+    data = real_data / "hymenoptera"
+    command = ["run", str(data), "--home", str(store.home), "--backbone", "mobilenetv2", "--fine-tune", str(blocks)]
+    assert main([*command, "--json"]) == 0
+    run = store.runs(store.projects()[0].id)[0]
+    require_same_score(run, repeat(store, run, data, tmp_path / "script"))
+
+
+def test_the_zip_names_each_picture_with_its_class_and_part_and_nothing_of_headstart_is_imported(
+    trained: Path, tmp_path: Path
+) -> None:
+    store = Store(trained)
+    run = store.runs(store.projects()[0].id)[0]
+    folder = unpack(store, run, tmp_path)
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"train.py", "split.csv", "use_model.py", "run.yaml", "starter.py", "starter.weights.h5"}
+    with (folder / "split.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {(r["sha256"], r["class"], r["part"]) for r in rows} == {
+        (p.id, p.label, p.part) for p in store.dataset(run.project_id).pictures
+    }
+    for path in folder.glob("*.py"):
+        assert "core." not in path.read_text(), path.name
+    compile((folder / "train.py").read_text(), "train.py", "exec")
+
+
+def test_another_backbone_goes_without_starter(trained: Path, tmp_path: Path) -> None:
+    store = Store(trained)
+    run = store.runs(store.projects()[0].id)[0]
+    other = replace(run, plan=run.plan | {"backbone": "MobileNetV2", "fine_tune_blocks": 2})
+    folder = unpack(store, other, tmp_path)
+    assert not list(folder.glob("starter*"))
+    text = (folder / "train.py").read_text()
+    assert '"name": "MobileNetV2",' in text and '"fine_tune_from": "block_15_add",' in text
+
+
+def test_settings_that_the_script_does_not_follow_are_named(trained: Path) -> None:
+    store = Store(trained)
+    run = store.runs(store.projects()[0].id)[0]
+    assert script.unlike(run) == []
+    odd = replace(run, plan=run.plan | {"precision": "bfloat16", "of_a_later_version": 3})
+    assert script.unlike(odd) == ["precision", "of_a_later_version"]
+    said = script.text(odd, store.dataset(run.project_id))
+    assert "does not follow: precision, of_a_later_version." in said
+
+
+KINDS = [("crop",), ("flip",), ("light",), ("turn",), images.KINDS]
+
+
+@pytest.mark.parametrize("kinds", KINDS, ids=" ".join)
+def test_altered_copies_of_the_script_are_those_of_the_training(kinds: tuple[str, ...], tmp_path: Path) -> None:
+    from core.neural import train_script
+
+    data = encoded(noise(70, 50), "PNG")
+    seed = bytes(range(32))
+    image = Image.open(BytesIO(data))
+    for number in (1, 2, 3):
+        expected = images.augment(np.asarray(image), number, kinds, seed)
+        found = np.asarray(train_script.alter(image, number, kinds, seed))
+        assert found.shape == expected.shape and np.array_equal(found, expected)
+
+
+def test_the_measured_score_stands_in_the_script(trained: Path) -> None:
+    store = Store(trained)
+    run = store.runs(store.projects()[0].id)[0]
+    correct = round(run.result["test_accuracy"] * 6)
+    line = next(x for x in script.text(run, store.dataset(run.project_id)).splitlines() if x.startswith("MEASURED"))
+    assert json.loads(line.split(" = ")[1]) == f"Headstart: right on {correct} of 6 test pictures."
