@@ -31,6 +31,7 @@ DARK = Colors("#ECE9E3", "#3D3A35", "#5EC4B8", "#F0A35E", ("#24221F", "#1F3F3B",
 # Beyond this many classes numbers in the cells are too small to read; hovering shows them.
 _NUMBERED = 16
 _LONGEST_LABEL = 18
+_PERCENT = "\u00a0%"
 
 
 def confusion(evaluation: Evaluation, colors: Colors, words: Mapping[str, str]) -> go.Figure:
@@ -74,15 +75,96 @@ def confusion(evaluation: Evaluation, colors: Colors, words: Mapping[str, str]) 
     figure.update_layout(
         xaxis=axis | {"title": {"text": words["predicted"], "standoff": 12}, "range": [-0.5, k - 0.5]},
         yaxis=axis | {"title": {"text": words["actual"], "standoff": 12}, "range": [k - 0.5, -0.5]},
-        margin={"l": 8, "r": 8, "t": 8, "b": 8},
         height=min(640, 220 + 44 * k),
-        showlegend=False,
-        dragmode=False,
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"color": colors.ink},
+        **_plain(colors),
     )
     return figure
+
+
+def bars(rows: Sequence[tuple[str, float, float, float]], colors: Colors, title: str) -> go.Figure:
+    """Shares with their intervals, (name, share, low, high) each, as lying bars; the first in the accent color."""
+    names = [_short(name) for name, *_ in rows]
+    shares, lows, highs = zip(*[(100 * share, 100 * low, 100 * high) for _, share, low, high in rows], strict=True)
+    others = len(rows) - 1
+    figure = go.Figure(
+        go.Bar(
+            x=shares, y=names, orientation="h", width=0.6, error_x=_whiskers(shares, lows, highs, colors),
+            # Grey for what is only compared with: dark enough to be seen, 3 to 1 on either ground.
+            marker={"color": [colors.accent, *[colors.ink] * others], "opacity": [1, *[0.55] * others]},
+            customdata=list(zip(lows, highs, strict=True)),
+            hovertemplate="%{y}: %{x:.0f} % (%{customdata[0]:.0f} to %{customdata[1]:.0f})<extra></extra>",
+        )
+    )  # fmt: skip
+    for name, share, high in zip(names, shares, highs, strict=True):
+        figure.add_annotation(
+            x=high, y=name, text=f"{share:.0f}{_PERCENT}", showarrow=False, xanchor="left", xshift=8,
+            font={"color": colors.ink},
+        )  # fmt: skip
+    axis = {"color": colors.ink, "zeroline": False, "fixedrange": True, "automargin": True}
+    ticks = {"tickvals": [0, 25, 50, 75, 100], "ticksuffix": _PERCENT, "gridcolor": colors.line}
+    figure.update_layout(
+        xaxis=axis | ticks | {"title": {"text": title, "standoff": 8}, "range": [0, 116]},
+        yaxis=axis | {"autorange": "reversed", "showgrid": False, "ticksuffix": " "},
+        height=100 + 44 * len(rows),
+        **_plain(colors),
+    )
+    return figure
+
+
+def growth(
+    rows: Sequence[tuple[int, float, float, float]],
+    expected: tuple[float, float, float, float],
+    colors: Colors,
+    words: Mapping[str, str],
+) -> go.Figure:
+    """A learning curve, (pictures, share, low, high) each, and dotted where it is expected to lead.
+
+    `words` gives the axis titles (x, y) and the name of the expectation (expected).
+    """
+    sizes = [row[0] for row in rows]
+    shares, lows, highs = zip(*[(100 * share, 100 * low, 100 * high) for _, share, low, high in rows], strict=True)
+    end, middle, low, high = expected[0], *(100 * value for value in expected[1:])
+    hover = f"%{{x}}: %{{y:.1f}}{_PERCENT}<extra></extra>"
+    measured = go.Scatter(
+        x=sizes, y=shares, mode="lines+markers", line={"color": colors.accent, "width": 2}, marker={"size": 8},
+        error_y=_whiskers(shares, lows, highs, colors), hovertemplate=hover,
+    )  # fmt: skip
+    ahead = go.Scatter(
+        x=[sizes[-1], end], y=[shares[-1], middle], mode="lines+markers",
+        line={"color": colors.second, "width": 2, "dash": "dot"},
+        marker={"size": [0, 10], "symbol": "diamond", "color": colors.second},
+        error_y=_whiskers([shares[-1], middle], [shares[-1], low], [shares[-1], high], colors), hovertemplate=hover,
+    )  # fmt: skip
+    figure = go.Figure([measured, ahead])
+    figure.add_annotation(
+        x=end, y=high, text=words["expected"], showarrow=False, yanchor="bottom", xanchor="right",
+        font={"color": colors.ink},
+    )  # fmt: skip
+    axis = {"color": colors.ink, "zeroline": False, "fixedrange": True, "gridcolor": colors.line, "automargin": True}
+    floor = max(0.0, min(*lows, low) - 5)
+    figure.update_layout(
+        xaxis=axis | {"title": {"text": words["x"], "standoff": 8}, "range": [0, 1.06 * end]},
+        yaxis=axis | {"title": {"text": words["y"]}, "range": [floor, 106], "ticksuffix": _PERCENT},
+        height=300,
+        **_plain(colors),
+    )
+    return figure
+
+
+def _whiskers(middle: Sequence[float], lows: Sequence[float], highs: Sequence[float], colors: Colors) -> dict[str, Any]:
+    return {
+        "type": "data", "symmetric": False, "color": colors.ink, "thickness": 1.5, "width": 5,
+        "array": [high - value for value, high in zip(middle, highs, strict=True)],
+        "arrayminus": [value - low for value, low in zip(middle, lows, strict=True)],
+    }  # fmt: skip
+
+
+def _plain(colors: Colors) -> dict[str, Any]:
+    """What all charts of ours leave out."""
+    return {
+        "margin": {"l": 8, "r": 8, "t": 8, "b": 8}, "showlegend": False, "dragmode": False,
+        "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)", "font": {"color": colors.ink},
+    }  # fmt: skip
 
 
 def training(

@@ -30,14 +30,19 @@ class Paired:
 
     @property
     def p(self) -> float:
-        """How often equal models would differ at least as much: McNemar's test in its exact form, two-sided.
+        """How often equal models would differ at least as much."""
+        return mcnemar(len(self.first_only), len(self.second_only))
 
-        Q. McNemar, Psychometrika 12, 1947; for comparing classifiers T. G. Dietterich, Neural Computation 10, 1998.
-        """
-        fewer, discordant = sorted((len(self.first_only), len(self.second_only)))
-        discordant += fewer
-        tail = sum(math.comb(discordant, i) for i in range(fewer + 1))
-        return float(min(1.0, 2 * tail / 2**discordant))
+
+def mcnemar(first_only: int, second_only: int) -> float:
+    """How often equal models would differ at least as much on the pictures that only one of them has right: McNemar's
+    test in its exact form, two-sided.
+
+    Q. McNemar, Psychometrika 12, 1947; for comparing classifiers T. G. Dietterich, Neural Computation 10, 1998.
+    """
+    fewer, discordant = min(first_only, second_only), first_only + second_only
+    tail = sum(math.comb(discordant, i) for i in range(fewer + 1))
+    return float(min(1.0, 2 * tail / 2**discordant))
 
 
 def truths(scores: Evaluation) -> dict[str, str]:

@@ -141,7 +141,9 @@ def _sizes(width: int, n_classes: int, plan: Plan) -> list[int]:
     return [width, *([plan.hidden_units] * plan.hidden_layers if plan.hidden_units else []), n_classes]
 
 
-def solve(train: Labelled, n_classes: int, plan: Plan, start: "Head | None" = None) -> Head:
+def solve(
+    train: Labelled, n_classes: int, plan: Plan, start: "Head | None" = None, progress: "Progress | None" = None
+) -> Head:
     """The linear head with the lowest loss there is for a plan's regularization, balance and label smoothing, whatever
     its rate and epochs: the problem is convex, and L-BFGS (Liu and Nocedal, 1989) finds the answer. A head of similar
     settings is a good start; it is not used where hardly any regularization leaves many answers, so that one never
@@ -156,6 +158,8 @@ def solve(train: Labelled, n_classes: int, plan: Plan, start: "Head | None" = No
     pull = plan.regularization / n
 
     def loss(flat: Any) -> tuple[float, Any]:
+        if progress is not None:
+            progress.tick(0)  # where it can be cancelled
         layer = flat.astype(np.float32).reshape(width + 1, n_classes)
         kernel, bias = layer[:-1], layer[-1]
         logits = x @ kernel + bias

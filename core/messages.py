@@ -81,6 +81,10 @@ ERRORS: Mapping[str, tuple[str, str]] = {
         "There are no val pictures to measure on.",
         "Give the val part a share on the data page.",
     ),
+    "more_too_few": (
+        "{n} training pictures are too few to learn from parts of them.",
+        "Add some pictures of each class, then ask again.",
+    ),
     "precision_missing": (
         "This machine does not compute in {precision}.",
         "Choose float32, or install openvino where the processor has avx512_bf16 or amx_bf16.",
@@ -335,6 +339,9 @@ STAGES: Mapping[str, str] = {
     "check": "Checking the weights",
     "convert": "Preparing the backbone",
     "features": "Looking at each picture",
+    "untrained": "Looking with random weights",
+    "compare": "Comparing with and without pretraining",
+    "more": "Learning from parts of the pictures",
     "search": "Trying settings of the head",
     "head": "Training the head",
     "boundary": "Preparing fine-tuning",

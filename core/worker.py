@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from core import album, archive, backbones, intake, jobs, sample, search, weights
+from core import album, answers, archive, backbones, intake, jobs, sample, search, weights
 from core.archive import Entry
 from core.dataset import File
 from core.errors import HeadstartError
@@ -238,8 +238,8 @@ def _weights(ticket: Ticket) -> None:
 
 
 _KINDS: Mapping[str, Callable[[Ticket], None]] = {
-    "intake": _intake, "train": _train, "compare": _compare, "search": _search, "download": _download,
-    "weights": _weights,
+    "intake": _intake, "train": _train, "compare": _compare, "search": _search, "fit": answers.fit,
+    "more": answers.more, "download": _download, "weights": _weights,
 }  # fmt: skip
 
 

@@ -5,8 +5,9 @@ import streamlit as st
 
 from core import charts, messages
 from core.evaluation import Evaluation
+from core.plan import Plan
 from core.store import Run
-from pages.parts import comparing, gallery, live, shell, watch
+from pages.parts import comparing, gallery, live, questions, shell, watch
 from pages.parts import runs as names
 from pages.parts.gallery import Tile
 from pages.parts.words import percent, plain, say
@@ -117,8 +118,8 @@ if scores.n:
         cell = _matrix(scores)
     with right:
         _pictures(scores, cell)
-tabs = ["per_class", "curves", "runs", *(["compare_tab"] if len(runs) > 1 else [])]
-per_class, curves, others, *more = st.tabs([say(name) for name in tabs])
+tabs = ["per_class", "curves", "fit", "runs", *(["compare_tab"] if len(runs) > 1 else [])]
+per_class, curves, fits, others, *more = st.tabs([say(name) for name in tabs])
 with per_class:
     _per_class(scores)
 with curves:
@@ -126,6 +127,8 @@ with curves:
     watch.finished(run)
     for code, values in run.result["notes"]:
         st.markdown(plain(messages.note(code, values)))
+with fits:
+    questions.panel(found, "fit", Plan(backbone=run.plan["backbone"]), run.result["pictures"])
 with others:
     _runs(runs)
 for tab in more:

@@ -9,7 +9,7 @@ import streamlit as st
 from core import album, effects, jobs, plan
 from core.errors import HeadstartError
 from core.plan import Plan
-from pages.parts import chooser, drawer, line, live, preview, refit, repeat, runs, search, shell
+from pages.parts import chooser, drawer, line, live, preview, questions, repeat, runs, search, shell
 from pages.parts.chooser import Choice
 from pages.parts.words import duration, percent, plain, say
 
@@ -103,7 +103,7 @@ def _live(chosen: Plan | None) -> None:
 
 found = shell.project()
 counts = {row.label: row.n for row in album.classes(shell.store(), found.id)}
-job = jobs.current(shell.store(), found.id)
+job = questions.shown(found, jobs.current(shell.store(), found.id))
 download = jobs.current(shell.store(), found.id, "download")
 fetching = download is not None and download.active
 
@@ -122,5 +122,5 @@ else:
             live.panel(found, download)
         _live(settings)
         line.panel(job)
-        if settings is not None and not (job and job.active) and shell.finished(found):
-            refit.panel(found, settings, sum(counts.values()))
+        if settings is not None:
+            questions.tabs(found, settings, sum(counts.values()), busy=bool(job and job.active))

@@ -49,3 +49,25 @@ def test_a_fine_tuning_that_is_no_better_leaves_the_mark_on_the_head() -> None:
 def test_without_a_val_part_there_is_one_curve_and_no_mark() -> None:
     option = charts.training([{"loss": 1.0, "accuracy": 0.5}], [], "loss", charts.LIGHT, WORDS)
     assert option["series"][1]["data"] == [] and "markPoint" not in option["series"][1]
+
+
+def test_bars_have_their_interval_their_share_in_words_and_one_accent() -> None:
+    rows = [("Starter", 0.9, 0.8, 0.95), ("Raw pixels", 0.4, 0.3, 0.5)]
+    figure = charts.bars(rows, charts.LIGHT, "Right")
+    (bar,) = figure.data
+    assert bar.x == (90, 40) and bar.y == ("Starter", "Raw pixels")
+    np.testing.assert_allclose(bar.error_x.array, [5, 10])
+    np.testing.assert_allclose(bar.error_x.arrayminus, [10, 10])
+    assert bar.marker.color == (charts.LIGHT.accent, charts.LIGHT.ink)
+    assert [note.text for note in figure.layout.annotations] == ["90\u00a0%", "40\u00a0%"]
+
+
+def test_a_learning_curve_leads_from_its_last_point_to_what_is_expected() -> None:
+    rows = [(10, 0.5, 0.4, 0.6), (100, 0.8, 0.7, 0.88)]
+    words = {"x": "Pictures", "y": "Right", "expected": "expected"}
+    figure = charts.growth(rows, (200, 0.84, 0.78, 0.9), charts.DARK, words)
+    measured, ahead = figure.data
+    assert measured.x == (10, 100) and measured.y == (50, 80)
+    assert ahead.x == (100, 200) and ahead.y == (80, 84) and ahead.line.dash == "dot"
+    np.testing.assert_allclose(ahead.error_y.array, [0, 6])
+    assert figure.layout.yaxis.range == (35, 106) and figure.layout.xaxis.range[1] > 200

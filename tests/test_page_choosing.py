@@ -33,8 +33,8 @@ def worker(store: Store, job: jobs.Job) -> Iterator[jobs.Ticket]:
         yield ticket
 
 
-def train_page(store: Store, project: Project) -> dict[str, Any]:
-    said: dict[str, Any] = visit(store.home, project.id, "train")["said"]["train"]
+def train_page(store: Store, project: Project, red: bool = False) -> dict[str, Any]:
+    said: dict[str, Any] = visit(store.home, project.id, "train", red=red)["said"]["train"]
     return said
 
 

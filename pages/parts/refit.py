@@ -22,8 +22,8 @@ def _refit() -> Refit:
 
 def panel(found: Project, chosen: Plan, n_pictures: int) -> None:
     """Val accuracy and confusion of the chosen settings, or why there are none."""
-    with st.container(border=True, key="refit"):
-        st.markdown(f"**{say('refit')}**", help=say("refit_help"))
+    with st.container(key="refit"):
+        st.caption(say("refit_help"))
         try:
             answer = _answer(found, chosen, n_pictures)
         except HeadstartError as error:

@@ -195,6 +195,102 @@ WORDS = {
         "val loss {loss:.3f}."
     ),
     "refit_linear": "Hidden units and fine-tuning need a training.",
+    "refit_untrained": "After the first training this shows at once what other settings of the head would change.",
+    "refit_waits": "The running work comes first; then the sliders with a bolt answer here at once.",
+    "fit": "Does it fit?",
+    "fit_lead": (
+        "Does what **{backbone}** learned elsewhere help with your pictures? Its features are compared with those of "
+        "the same network with random weights, and with raw pixels."
+    ),
+    "fit_ask": "Does {backbone} fit?",
+    "fit_clear": "**{backbone} clearly helps.**",
+    "fit_little": "**{backbone} helps little.**",
+    "fit_none": "**{backbone} does not help with these pictures.**",
+    "fit_unclear": "**Too few pictures to say whether {backbone} helps.**",
+    "fit_numbers": (
+        "{score} of {n} pictures are right with what it learned, {other} with {rival}: a difference of {gain} points, "
+        "likely between {low} and {high}."
+    ),
+    "fit_advice_clear": "What it learned carries over to your pictures. Go on with it.",
+    "fit_advice_little": (
+        "Try *Compare backbones*, or fine-tune two or three blocks (*All settings*, *Fine-tuning*), so that it learns "
+        "what is special about your pictures."
+    ),
+    "fit_advice_none": (
+        "Your pictures differ from those it learned from. Try another backbone; fine-tune more blocks (*All settings*, "
+        "*Fine-tuning*); or bring more pictures of each class."
+    ),
+    "fit_advice_easy": (
+        "These classes differ in color or brightness alone, so there is hardly anything left to learn. Any backbone "
+        "will do: take the smallest."
+    ),
+    "fit_advice_unclear": "Bring more pictures of each class, then ask again.",
+    "fit_axis": "Right, of all pictures looked at",
+    "fit_chart": "Share of pictures that are right with each set of features",
+    "set_pretrained": "{backbone}",
+    "set_random": "Random weights",
+    "set_pixels": "Raw pixels",
+    "set_random_in": "the same network with random weights",
+    "set_pixels_in": "raw pixels",
+    "numbers": "All numbers",
+    "fit_set": "Features",
+    "fit_linear": "Linear head",
+    "fit_near": "{k} neighbors",
+    "fit_near_help": "Each picture is called what its nearest others are, by the cosine of their features.",
+    "fit_logme": "LogME",
+    "fit_logme_help": (
+        "How probable the classes are as a linear function of the features: higher is better (You et al., ICML 2021, "
+        "arXiv 2102.11005)."
+    ),
+    "fit_chance": "p",
+    "fit_chance_help": (
+        "How likely it is that chance alone sets the backbone apart so much (McNemar's exact test on the pictures that "
+        "only one of the two has right)."
+    ),
+    "fit_how": (
+        "{n} pictures of {classes} classes from train and val, never from test. Each is judged by a linear head that "
+        "was fitted without it ({folds} parts in turn). Intervals hold in 95 of 100 cases."
+    ),
+    "more": "More pictures?",
+    "more_lead": (
+        "Will more pictures help? Linear heads on **{backbone}** learn from a tenth, a fifth and so on of your "
+        "pictures; where that curve leads says what twice as many would bring."
+    ),
+    "more_ask": "Will more pictures help?",
+    "more_hardly": (
+        "**More pictures of the same kind will hardly help.** With twice as many expect about {gain} {unit} more "
+        "({low} to {high}). Another backbone, fine-tuning or clearer labels may bring more."
+    ),
+    "more_helps": "**With twice as many pictures expect about {gain} {unit} more** ({low} to {high}).",
+    "more_rough": (
+        "**With twice as many pictures expect perhaps {gain} {unit} more** ({low} to {high}). With so few pictures "
+        "that is a guess: it is measured on {n} val pictures."
+    ),
+    "more_x": "Training pictures",
+    "more_y": "Val pictures right",
+    "more_expected": "expected",
+    "more_chart": "Share of val pictures that are right, by the number of training pictures",
+    "more_how": (
+        "Linear heads on {backbone}, frozen, scored on {n} val pictures; small shares were drawn several times. "
+        "Vertical lines: where the share lies in 95 of 100 cases."
+    ),
+    "answer_again": "Measure again",
+    "answer_running": "This is being measured; above you see how far it is.",
+    "answer_waits": "This is measured as soon as it is its turn.",
+    "answer_stale": "The pictures have changed since this was measured.",
+    "answer_time": "Takes about {time}. Test pictures are not looked at.",
+    "point_one": "point",
+    "point_many": "points",
+    "job_fit": "measurement of how a backbone fits",
+    "job_more": "measurement of the learning curve",
+    "fit_failed": "Measuring the fit stopped",
+    "fit_died": "Measuring the fit was interrupted",
+    "fit_cancelled": "Measuring the fit was cancelled",
+    "fit_paused": "Measuring the fit is paused",
+    "more_failed": "Measuring the curve stopped",
+    "more_died": "Measuring the curve was interrupted",
+    "more_cancelled": "Measuring the curve was cancelled",
+    "more_paused": "Measuring the curve is paused",
     "choose": "Let Headstart choose",
     "choose_help": (
         "The backbone stays frozen in both. Val pictures decide; test pictures are never looked at for it. What is "
@@ -475,6 +571,13 @@ def plain(text: str) -> str:
 def percent(share: float | None) -> str:
     """0.934 -> 93 %."""
     return "-" if share is None else f"{share * 100:.0f}\u00a0%"
+
+
+def points(share: float) -> str:
+    """0.034 -> 3, and 0.004 -> 0.4: percentage points, with a minus sign where it is one."""
+    n = share * 100
+    text = f"{abs(n):.0f}" if abs(n) >= 0.95 else f"{abs(n):.1f}".removesuffix(".0")
+    return f"\u2212{text}" if n < 0 and text != "0" else text
 
 
 def duration(seconds: float) -> str:

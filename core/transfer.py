@@ -1,0 +1,259 @@
+"""Does what a backbone learned elsewhere help with these pictures?
+
+Its features are measured beside two rivals on the same pictures: the same network with random weights, and raw pixels.
+Every picture is judged by a linear head that was fitted without it, so each one counts once and no part is used up.
+The published measures beside that (nearest neighbors, LogME) explain the verdict; they do not decide it.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core import head
+from core.comparison import LEVEL, mcnemar
+from core.dataset import Picture
+from core.evaluation import Z95, wilson
+from core.head import Labelled
+from core.plan import Plan
+from core.progress import Progress
+
+Array = NDArray[np.float32]
+Targets = NDArray[np.int64]
+
+# What is compared, the backbone itself first.
+SETS = ("pretrained", "random", "pixels")
+# Pictures that are looked at: enough to see a difference of five points beyond chance, few enough to take seconds.
+PICTURES = 1_000
+# Slow networks see fewer: both of them together are to take no longer than this, with so many pictures at least.
+_LOOK_S, _LEAST = 60.0, 200
+# More classes make the heads slow, and with so few pictures each tell nothing more.
+CLASSES = 50
+# Neighbors that vote; small, because a class may have hardly more pictures than that.
+NEIGHBORS = 5
+# Each head is fitted on four fifths of the pictures, the usual compromise (Kohavi, IJCAI 1995, recommends 5 to 10).
+FOLDS = 5
+# Raw pixels are the picture at this size: color, brightness and coarse shape, in about as many numbers as features.
+PIXELS_PX = 16
+# Fewer points than fine-tuning or another setting brings here (README: about three) are not much for a backbone.
+CLEAR = 0.05
+# From here on the rival has nothing left to gain.
+EASY = 0.95
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One set of features: right on `correct` pictures by a linear head, on `neighbors` by their nearest ones; its
+    LogME; and against the backbone: pictures that only the backbone had right (`won`), and only this (`lost`)."""
+
+    name: str
+    correct: int
+    neighbors: int
+    logme: float
+    won: int
+    lost: int
+
+    @property
+    def chance(self) -> float:
+        """How probable counts so uneven are if both were equally good."""
+        return mcnemar(self.won, self.lost)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What was measured on `n` pictures of `classes` classes."""
+
+    n: int
+    classes: int
+    sets: tuple[Scored, ...]
+
+    @property
+    def pretrained(self) -> Scored:
+        return self.sets[0]
+
+    @property
+    def rival(self) -> Scored:
+        """The better of the two sets of features that know no other pictures."""
+        return max(self.sets[1:], key=lambda scored: scored.correct)
+
+    @property
+    def gain(self) -> float:
+        """How much the backbone is ahead of its rival, as a share of the pictures."""
+        return (self.pretrained.correct - self.rival.correct) / self.n
+
+    @property
+    def gain_interval(self) -> tuple[float, float]:
+        """Where that gain lies, at 95 %."""
+        return difference(self.rival.won, self.rival.lost, self.n)
+
+    def interval(self, scored: Scored) -> tuple[float, float]:
+        """Where the accuracy of a set lies, at 95 % (Wilson)."""
+        return wilson(scored.correct, self.n)
+
+    @property
+    def verdict(self) -> str:
+        """`clear`, `little`, `none`, or `unclear`: too few pictures to say.
+
+        The backbone must beat both rivals beyond chance; then no correction for two tests is needed (Berger,
+        Technometrics 24, 1982: the intersection-union principle).
+        """
+        beats = [scored.won > scored.lost and scored.chance < LEVEL for scored in self.sets[1:]]
+        if all(beats):
+            return "clear" if self.gain >= CLEAR else "little"
+        loses = self.rival.lost > self.rival.won and self.rival.chance < LEVEL
+        # Not beyond chance is only then a no, when a gain worth having can be ruled out.
+        return "none" if loses or self.gain_interval[1] < CLEAR else "unclear"
+
+    @property
+    def is_easy(self) -> bool:
+        """Whether the rival alone is nearly always right."""
+        return self.rival.correct / self.n >= EASY
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @staticmethod
+    def from_dict(values: Mapping[str, Any]) -> "Fit":
+        return Fit(values["n"], values["classes"], tuple(Scored(**row) for row in values["sets"]))
+
+
+def most(cpu_ms: float) -> int:
+    """How many pictures a network looks at that needs so many milliseconds for one."""
+    return int(min(PICTURES, max(_LEAST, _LOOK_S * 1000 / (2 * cpu_ms))))
+
+
+def choose(pictures: Sequence[Picture], cpu_ms: float) -> tuple[Picture, ...]:
+    """The pictures to measure on: stratified, always the same ones; `cpu_ms` is what one costs the network."""
+    n = most(cpu_ms)
+    rng = np.random.default_rng(0)
+    by_class: dict[str, list[Picture]] = {}
+    for picture in sorted(pictures, key=lambda picture: picture.id):
+        by_class.setdefault(picture.label, []).append(picture)
+    labels = sorted(by_class)
+    if len(labels) > CLASSES:
+        labels = [labels[i] for i in np.sort(rng.choice(len(labels), CLASSES, replace=False))]
+    share = min(1.0, n / sum(len(by_class[label]) for label in labels))
+    chosen: list[Picture] = []
+    for label in labels:
+        own = by_class[label]
+        count = min(len(own), max(FOLDS, round(share * len(own))))
+        chosen += [own[i] for i in np.sort(rng.permutation(len(own))[:count])]
+    return tuple(chosen)
+
+
+def compare(sets: Mapping[str, Array], targets: Targets, progress: Progress) -> Fit:
+    """Measure the sets of features, (n, width) each, named as in SETS, on pictures of the classes `targets` (n,)."""
+    progress.stage("compare", len(SETS) * FOLDS)
+    hits = {name: probe(sets[name], targets, progress) for name in SETS}
+    mine = hits[SETS[0]]
+    rows = []
+    for name in SETS:
+        won, lost = int((mine & ~hits[name]).sum()), int((hits[name] & ~mine).sum())
+        near = int(neighbors(sets[name], targets).sum())
+        rows.append(Scored(name, int(hits[name].sum()), near, logme(sets[name], targets), won, lost))
+        progress.tick(0)
+    return Fit(len(targets), len(np.unique(targets)), tuple(rows))
+
+
+def probe(features: Array, targets: Targets, progress: Progress) -> NDArray[np.bool_]:
+    """Which pictures a linear head has right that was fitted without them, (n,). Ticks once a fold."""
+    x = _standard(features)
+    n_classes = int(targets.max()) + 1
+    fold = folds(targets)
+    right = np.zeros(len(targets), bool)
+    for number in range(FOLDS):
+        test = fold == number
+        if test.any():
+            fitted = head.solve(Labelled(x[~test], targets[~test]), n_classes, Plan(), progress=progress)
+            right[test] = fitted.probabilities(x[test]).argmax(axis=1) == targets[test]
+        progress.tick()
+    return right
+
+
+def folds(targets: Targets) -> Targets:
+    """The fold of each picture, (n,): stratified, and the same for the same targets."""
+    rng = np.random.default_rng(0)
+    fold = np.empty(len(targets), np.int64)
+    start = 0
+    for label in np.unique(targets):
+        rows = np.flatnonzero(targets == label)
+        fold[rng.permutation(rows)] = (start + np.arange(len(rows))) % FOLDS
+        start += len(rows)  # so that small classes do not all fill the same folds
+    return fold
+
+
+def neighbors(features: Array, targets: Targets, k: int = NEIGHBORS) -> NDArray[np.bool_]:
+    """Which pictures their k nearest others have right, (n,): by cosine, each vote counting its similarity."""
+    x = features.astype(np.float64)
+    x = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-30)
+    n, n_classes = len(x), int(targets.max()) + 1
+    k = min(k, n - 1)
+    similar = x @ x.T
+    np.fill_diagonal(similar, -np.inf)
+    nearest = np.argpartition(-similar, k - 1, axis=1)[:, :k]
+    rows = np.arange(n)[:, None]
+    votes = np.zeros((n, n_classes))
+    # Cosines may be negative; shifted, the order of two votes stays and none counts against its own class.
+    np.add.at(votes, (np.broadcast_to(rows, nearest.shape), targets[nearest]), 1 + similar[rows, nearest])
+    right: NDArray[np.bool_] = votes.argmax(axis=1) == targets
+    return right
+
+
+def logme(features: Array, targets: Targets) -> float:
+    """Log of the maximum evidence that the classes are a linear function of the features, per picture and class.
+
+    You, Liu, Wang and Long, "LogME: Practical Assessment of Pre-trained Models for Transfer Learning", ICML 2021
+    (arXiv 2102.11005): for each class, the evidence of Bayesian linear regression on its 0/1 labels, maximized over
+    the precisions of weights (alpha) and noise (beta) by the fixed-point iteration of their algorithm 1.
+    """
+    x = features.astype(np.float64)
+    u, s, _ = np.linalg.svd(x, full_matrices=False)
+    labels = np.unique(targets)
+    return float(np.mean([_evidence(u, s, x.shape[1], (targets == label).astype(np.float64)) for label in labels]))
+
+
+def _evidence(u: NDArray[np.float64], s: NDArray[np.float64], width: int, y: NDArray[np.float64]) -> float:
+    """The maximum of the log evidence of y (n,) divided by n, for features with singular vectors u and values s."""
+    n, squares = len(y), s**2
+    z2 = (u.T @ y) ** 2
+    outside = max(float(y @ y - z2.sum()), 0.0)  # what no weights can explain
+    alpha = beta = 1.0
+    for _ in range(100):
+        ratio = alpha / beta
+        shrunk = squares / (squares + ratio)
+        gamma = float(shrunk.sum())  # the number of weights that the data determine
+        m2 = float((z2 * squares / (squares + ratio) ** 2).sum())
+        error = float((z2 * (1 - shrunk) ** 2).sum()) + outside
+        alpha, beta = gamma / max(m2, _TINY), max(n - gamma, _TINY) / max(error, _TINY)
+        if abs(alpha / beta - ratio) <= 1e-4 * ratio:
+            break
+    ratio = alpha / beta
+    m2 = float((z2 * squares / (squares + ratio) ** 2).sum())
+    error = float((z2 * (ratio / (squares + ratio)) ** 2).sum()) + outside
+    determinant = float(np.log(alpha + beta * squares).sum()) + (width - len(s)) * math.log(alpha)
+    precisions = n * math.log(beta) + width * math.log(alpha) - n * math.log(2 * math.pi)
+    return (precisions - beta * error - alpha * m2 - determinant) / (2 * n)
+
+
+# Keeps a perfect fit finite.
+_TINY = 1e-10
+
+
+def difference(won: int, lost: int, n: int) -> tuple[float, float]:
+    """The interval at 95 % for the difference of two shares of the same n pictures (Agresti and Min, Statistics in
+    Medicine 24, 2005: Wald's interval after adding half a picture to each count)."""
+    b, c, m = won + 0.5, lost + 0.5, n + 2
+    center = (b - c) / m
+    half = Z95 * math.sqrt(b + c - (b - c) ** 2 / m) / m
+    return max(-1.0, center - half), min(1.0, center + half)
+
+
+def _standard(features: Array) -> Array:
+    """Standardized without a floor: a random network may answer in tiny numbers that tell as much as large ones."""
+    x = features.astype(np.float64)
+    deviation = x.std(axis=0)
+    standard: Array = ((x - x.mean(axis=0)) / np.where(deviation > 0, deviation, 1)).astype(np.float32)
+    return standard

@@ -1,0 +1,34 @@
+"""In a real browser: asking whether the backbone fits and whether more pictures help, on the sample."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from core import advice
+from tests import browser
+from tests.browser import Server, button
+
+pytestmark = pytest.mark.browser
+
+
+def test_both_questions_are_answered_on_the_sample_before_any_training(page: Page, app: Server) -> None:
+    project = browser.try_sample(page, app.url)
+    browser.step(page, "Train")
+    browser.choose_fast(page)
+    button(page, "Does Starter fit?").click()
+    expect(page.get_by_text("This is being measured")).to_be_visible()
+    expect(page.get_by_text("Starter clearly helps.")).to_be_visible(timeout=browser.TRAIN_S * 1000)
+    chart = browser.by_key(page, "fit-chart")
+    expect(chart.locator(".bars .point")).to_have_count(3)
+    page.get_by_role("tab", name="More pictures?").click()
+    button(page, "Will more pictures help?").click()
+    expect(page.get_by_text(re.compile("twice as many pictures|hardly help")).first).to_be_visible(
+        timeout=browser.TRAIN_S * 1000
+    )
+    told = {kind: advice.answer(app.store, project, kind, "Starter") for kind in ("fit", "more")}
+    assert told["fit"] is not None and told["fit"].fit.verdict == "clear"
+    assert told["more"] is not None and told["more"].growth.n_train > 200
+    page.reload()
+    browser.idle(page)
+    expect(page.get_by_text("Starter clearly helps.")).to_be_attached()
