@@ -122,7 +122,7 @@ class Fit:
 
 def most(cpu_ms: float) -> int:
     """How many pictures a network looks at that needs so many milliseconds for one."""
-    return int(min(PICTURES, max(_LEAST, _LOOK_S * 1000 / (2 * cpu_ms))))
+    return int(min(PICTURES, max(_LEAST, _LOOK_S * 1000 / (2 * max(cpu_ms, 1.0)))))  # not all are measured
 
 
 def choose(pictures: Sequence[Picture], cpu_ms: float) -> tuple[Picture, ...]:

@@ -57,7 +57,7 @@ def panel(found: Project, kind: str, chosen: Plan, n_pictures: int) -> None:
                 st.info(say("answer_stale"), icon=":material/update:")
             (_show_fit if kind == "fit" else _show_growth)(told, chosen)
         if job is not None and job.active:
-            st.caption(say("answer_waits" if job.state == "queued" else "answer_running"))
+            st.caption(say("answer_running"))  # where it stands in the line is shown above
         elif told is None or not told.current:
             _ask(found, kind, chosen, n_pictures, again=told is not None)
 

@@ -276,7 +276,6 @@ WORDS = {
     ),
     "answer_again": "Measure again",
     "answer_running": "This is being measured; above you see how far it is.",
-    "answer_waits": "This is measured as soon as it is its turn.",
     "answer_stale": "The pictures have changed since this was measured.",
     "answer_time": "Takes about {time}. Test pictures are not looked at.",
     "point_one": "point",
