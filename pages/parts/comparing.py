@@ -21,9 +21,10 @@ def panel(all_runs: Sequence[Run], current: Run) -> None:
     """Choose runs, and see how they differ."""
     shown = runs.names(all_runs)
     others = [run.id for run in all_runs if run.id != current.id]
+    turn = hash(tuple(shown.values()))  # Streamlit keeps a choice by its label, and would lose a run that is renamed
     picked = st.multiselect(
         say("compare_runs"), [run.id for run in all_runs], [current.id, *others[:1]], format_func=shown.__getitem__,
-        max_selections=_MOST, key=f"comparing-{current.id}", help=say("compare_runs_help"),
+        max_selections=_MOST, key=f"comparing-{current.id}-{turn}", help=say("compare_runs_help"),
     )  # fmt: skip
     by_id = {run.id: run for run in all_runs}
     chosen = [by_id[key] for key in picked]
