@@ -119,12 +119,16 @@ ERRORS: Mapping[str, tuple[str, str]] = {
         "Choose at most {limit}.",
     ),
     "fine_tune_rate": (
-        "The rate of fine-tuning is {rate}; at most a tenth of the head's ({limit}) is safe.",
+        "The rate of fine-tuning is {rate}; it must not be over the head's ({limit}).",
         "Lower it: large steps destroy what the backbone has learned.",
     ),
     "augment_kinds_none": (
         "{n} altered copies of each picture are asked for, but nothing in which they may differ.",
         "Choose crop, flip, light or turn, or no copies.",
+    ),
+    "fine_tune_gradual": (
+        "Until all {n} blocks learn, {needed} epochs are needed; fine-tuning has {epochs}.",
+        "Fine-tune for at least {needed} epochs, choose fewer blocks, or let one more block learn earlier.",
     ),
     "diverged": (
         "The training went astray in epoch {epoch}: its loss is no longer a number.",

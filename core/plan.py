@@ -14,6 +14,8 @@ from core.errors import HeadstartError
 
 POOLINGS = ("average", "max", "flatten")
 PRECISIONS = ("float32", "bfloat16")
+SCHEDULES = ("constant", "cosine")
+BATCH_NORMS = ("frozen", "scales", "adapt")
 
 
 def _setting(default: Any, help: str, **bounds: Any) -> Any:
@@ -88,12 +90,48 @@ class Plan:
     fine_tune_blocks: int = _setting(
         0, "How many of the backbone's last blocks go on learning after the head; 0 keeps all frozen.", low=0, high=50
     )
-    fine_tune_epochs: int = _setting(10, "How often fine-tuning sees all training pictures.", low=1, high=200)
+    fine_tune_epochs: int = _setting(
+        8, "How often fine-tuning sees all training pictures, if it does not stop earlier.", low=1, high=200
+    )
+    fine_tune_patience: int = _setting(
+        5,
+        "After how many epochs without a better one fine-tuning stops; 0 is never. The best one is kept in any case.",
+        low=0,
+        high=200,
+    )
     fine_tune_rate: float = _setting(
-        1e-4,
-        "Step of fine-tuning, at most a tenth of the head's: large steps destroy what the backbone knows.",
+        3e-4,
+        "How far each step moves the head and the top block, at most as far as in the head's training: large steps "
+        "destroy what the backbone knows.",
         low=1e-7,
         high=1e-2,
+    )
+    fine_tune_schedule: str = _setting(
+        "cosine",
+        "Whether steps stay as large as they are (constant) or shrink to a hundredth toward the end (cosine).",
+        choices=SCHEDULES,
+    )
+    fine_tune_warmup: int = _setting(
+        0, "Epochs in which steps grow evenly to their full size, so that the first ones break nothing.", low=0, high=50
+    )
+    fine_tune_decay: float = _setting(
+        1.0,
+        "Step of each block as a share of the step of the block above it: lower blocks know more general things, which "
+        "need to change less. 1 is the same for all.",
+        low=0.1,
+        high=1.0,
+    )
+    fine_tune_gradual: int = _setting(
+        0,
+        "Epochs until one more block learns, from the top down; 0 is all chosen blocks at once.",
+        low=0,
+        high=50,
+    )
+    fine_tune_batch_norm: str = _setting(
+        "frozen",
+        "BatchNormalization in these blocks: it stays as it is (frozen), its scale and shift learn (scales), or its "
+        "mean and variance follow your pictures too (adapt; for batches of at least 32).",
+        choices=BATCH_NORMS,
     )
     seed: int = _setting(0, "Start of all random numbers; the same seed gives the same model.", low=0, high=2**31 - 1)
 
@@ -104,13 +142,19 @@ class Plan:
         object.__setattr__(self, "augment_kinds", " ".join([*known, *(word for word in words if word not in known)]))
         for setting in fields(self):
             _check(setting, getattr(self, setting.name))
-        blocks = backbones.find(self.backbone).blocks
-        if self.fine_tune_blocks > len(blocks):
-            raise HeadstartError("too_many_blocks", n=self.fine_tune_blocks, backbone=self.backbone, limit=len(blocks))
-        if self.fine_tune_blocks and self.fine_tune_rate > self.learning_rate / 10 * (1 + 1e-9):
-            raise HeadstartError("fine_tune_rate", rate=self.fine_tune_rate, limit=self.learning_rate / 10)
+        self._check_fine_tuning()
         if self.augment and not self.kinds:
             raise HeadstartError("augment_kinds_none", n=self.augment)
+
+    def _check_fine_tuning(self) -> None:
+        n, limit = self.fine_tune_blocks, len(backbones.find(self.backbone).blocks)
+        if n > limit:
+            raise HeadstartError("too_many_blocks", n=n, backbone=self.backbone, limit=limit)
+        if n and self.fine_tune_rate > self.learning_rate:
+            raise HeadstartError("fine_tune_rate", rate=self.fine_tune_rate, limit=self.learning_rate)
+        needed = 1 + self.fine_tune_gradual * (n - 1)
+        if n and needed > self.fine_tune_epochs:
+            raise HeadstartError("fine_tune_gradual", n=n, needed=needed, epochs=self.fine_tune_epochs)
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -187,7 +231,7 @@ DIALS = ("fast", "balanced", "best")
 # fine-tuning for one picture per block, importing TensorFlow and saving a model. Rough on purpose: it says "about".
 _DECODE_S = 0.003
 _HEAD_EPOCH_S = 5e-6
-_TUNE_EPOCH_S = 0.0007
+_TUNE_EPOCH_S = 0.0008
 _SAVE_S = 5.0
 
 
@@ -222,8 +266,9 @@ def suggest(dial: str, counts: Mapping[str, int], mirrored: bool | None = None) 
     views = max(1, n * (1 + copies))
     batch = 2 ** round(math.log2(min(max(views / 64, _BATCHES[0]), _BATCHES[1])))
     kinds = [kind for kind in ("crop", "flip", "light") if kind != "flip" or may_flip(counts, mirrored)]
+    backbone = backbones.STARTER.name if dial == "fast" else _best_here()
     return Plan(
-        backbone=backbones.STARTER.name if dial == "fast" else _best_here(),
+        backbone=backbone,
         # A class is pulled against its own pictures, a share of 1 / classes: without that the many weights of many
         # classes are held down (sign digits: log loss 0.25 at 50, 0.19 at 10).
         regularization=round(100 / n_classes, 1),
@@ -232,7 +277,7 @@ def suggest(dial: str, counts: Mapping[str, int], mirrored: bool | None = None) 
         balance=_BALANCE if rarest(counts) else 0.0,
         augment=max(copies, 1) if best and n < 5_000 else copies,
         augment_kinds=" ".join(kinds),
-        fine_tune_blocks=2 if best else 0,
+        fine_tune_blocks=_tuned_blocks(backbone, n) if best else 0,
     )
 
 
@@ -242,6 +287,12 @@ def _copies(n: int, n_classes: int) -> int:
 
 def _best_here() -> str:
     return next(b.name for b in (backbones.MOBILENET_V2, backbones.STARTER) if b.has_weights)
+
+
+def _tuned_blocks(backbone: str, n: int) -> int:
+    """How many blocks to fine-tune. Measured on val with MobileNetV2: 2,000 pictures of hand signs teach seven blocks
+    more than two (92.6 % frozen, 99.7 % with seven); 240 photographs are soon known by heart, whatever learns."""
+    return min(3 if n < 500 else 7, len(backbones.find(backbone).blocks))
 
 
 def rarest(counts: Mapping[str, int]) -> tuple[str, float] | None:

@@ -217,17 +217,17 @@ class Training:
         return self.backbone.blocks[self.plan.fine_tune_blocks - 1]
 
     def _fine_tune(self, fitted: Fitted) -> Any:
-        from core.neural import networks, tuning
+        from core.neural import checkpoints, networks, tuning
 
         path = self.folder / "checkpoint.npz"
-        checkpoints = tuning.Checkpoints(
+        keep = checkpoints.Checkpoints(
             read=lambda: path.read_bytes() if path.is_file() else None, write=lambda data: shelf.write(path, data)
         )
         with Children("core.images:answer", images.DECODING) as children:
             data = self._boundary(children)
             upper = networks.upper(self._network, self._block)
             weights = head.class_weights(self._targets("train"), len(self.data.classes), self.plan.balance)
-            return tuning.fine_tune(upper, fitted.head, data, self.plan, self.ticket, checkpoints, weights)
+            return tuning.fine_tune(upper, fitted.head, data, self.plan, self.ticket, keep, weights)
 
     def _boundary(self, children: Children) -> tuple[Labelled, Labelled]:
         """What the frozen blocks answer for train and val: kept, or without room for it computed at each reading."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from core import album, effects, jobs, plan
+from core import album, backbones, effects, jobs, plan
 from core.errors import HeadstartError
 from core.plan import Plan
 from pages.parts import chooser, drawer, line, live, preview, questions, repeat, runs, search, shell
@@ -38,8 +38,13 @@ def _consequences(chosen: Plan, n: int) -> None:
     kind = "linear" if not chosen.hidden_units else "hidden" if chosen.hidden_layers == 1 else "deep"
     head = say(f"head_{kind}", n=chosen.hidden_units, layers=chosen.hidden_layers)
     words = {"backbone": chosen.backbone, "head": head, "time": duration(plan.estimate_s(chosen, n))}
-    key = "plan_tuned" if chosen.fine_tune_blocks else "plan_frozen"
-    st.markdown(say(key, blocks=chosen.fine_tune_blocks, **words))
+    if chosen.fine_tune_blocks:
+        every = [block.name for block in backbones.find(chosen.backbone).blocks]
+        top, *below = every[: chosen.fine_tune_blocks]
+        blocks = say("blocks_few" if len(below) == 1 else "blocks_many", top=top, lowest=below[-1]) if below else top
+        st.markdown(say("plan_tuned", blocks=blocks, n=chosen.fine_tune_blocks, all=len(every), **words))
+    else:
+        st.markdown(say("plan_frozen", **words))
     if (rare := plan.rarest(counts)) is not None:
         key = "uneven_balanced" if chosen.balance else "uneven_unbalanced"
         st.caption(say(key, label=plain(rare[0]), times=round(rare[1])))

@@ -28,7 +28,7 @@ def test_the_sample_leads_from_the_first_look_to_a_checked_model(page: Page, app
     page.get_by_role("tab", name="Fine-tuning").click()
     browser.slide(page, "fine_tune_blocks", "ArrowRight")
     browser.slide(page, "fine_tune_epochs", "ArrowLeft", "ArrowLeft")
-    expect(page.get_by_text("its top 1 blocks are fine-tuned")).to_be_visible()
+    expect(page.get_by_text("then fine-tuning of top (1 of 5 blocks)")).to_be_visible()
     button(page, "Start training").click()
     expect(button(page, "Cancel")).to_be_visible()
     page.reload()

@@ -94,17 +94,38 @@ def test_separable_convolutions_and_biases_fold_and_a_network_may_leave_out_scal
     np.testing.assert_allclose(np.asarray(folded(x)), np.asarray(network(x)), atol=1e-4)
 
 
-def test_what_is_not_a_linear_convolution_and_a_frozen_normalization_stays_as_it_is() -> None:
+def test_scales_and_shifts_that_learn_get_the_same_gradients_inside_their_convolution() -> None:
+    network = upper("mobilenet")
+    for layer in network.layers:
+        layer.trainable = True
+    folded, x = fold(network), inputs(network)
+    variables = [v for layer in network.layers for v in layer.trainable_variables]
+    assert sum(v.name in ("gamma", "beta") for v in variables) == 14
+    for layer in network.layers:  # so that the plain network is in inference mode, with gradients for all the same
+        layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
+    with tf.GradientTape() as tape:
+        tape.watch([v.value for v in variables])
+        loss = tf.reduce_mean(network(x, training=True) ** 2)
+    expected = [np.asarray(g) for g in tape.gradient(loss, [v.value for v in variables])]
+    for plain, ours in zip(expected, gradients(folded, variables, x), strict=True):
+        assert np.abs(plain).max() > 0
+        np.testing.assert_allclose(ours, plain, atol=1e-3 * np.abs(plain).max())
+
+
+def test_what_is_not_folded_runs_as_it_is_without_moving_statistics() -> None:
     pixels = keras.Input((8, 8, 4))
     x = keras.layers.BatchNormalization()(keras.layers.Conv2D(4, 3, activation="relu")(pixels))
     x = keras.layers.BatchNormalization()(keras.layers.Conv2DTranspose(4, 3)(x))
     network = keras.Model(pixels, keras.layers.BatchNormalization()(x))
     unsettle(network)
-    learning = keras.layers.BatchNormalization()(keras.layers.Conv2D(4, 1)(network.output))
-    network = keras.Model(pixels, learning)
+    for layer in network.layers:
+        layer.trainable = True
     folded, x = fold(network), inputs(network)
     assert not any(isinstance(layer, Folded) for layer in folded.layers)
-    np.testing.assert_allclose(np.asarray(folded(x)), np.asarray(network(x)), atol=1e-6)
+    expected, before = np.asarray(network(x, training=False)), network.get_weights()
+    np.testing.assert_allclose(np.asarray(folded(x, training=True)), expected, atol=1e-6)
+    assert all(np.array_equal(a, b) for a, b in zip(before, network.get_weights(), strict=True))
+    assert {id(v) for v in folded.trainable_variables} == {id(v) for v in network.trainable_variables}
 
 
 def test_a_convolution_that_something_else_reads_too_keeps_its_own_output() -> None:

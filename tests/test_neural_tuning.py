@@ -12,13 +12,17 @@ from core import backbones, head
 from core.head import Head, Labelled
 from core.matrix import Standard
 from core.neural import networks, tuning
-from core.neural.tuning import Checkpoints, Tuned, fine_tune
+from core.neural.checkpoints import Checkpoints, State
+from core.neural.tuning import Tuned, fine_tune
 from core.plan import Plan
 from core.progress import Cancelled, Progress, Recorder, Silent
 
 TINY = replace(backbones.STARTER, size=32)
 BLOCK = TINY.blocks[1]  # top and block4, with convolutions and BatchNormalization in both
-PLAN = Plan(fine_tune_blocks=2, fine_tune_epochs=4, fine_tune_rate=1e-3, learning_rate=1e-2, batch_size=16, dropout=0.2)
+PLAN = Plan(
+    fine_tune_blocks=2, fine_tune_epochs=4, fine_tune_rate=1e-3, fine_tune_schedule="constant", fine_tune_warmup=0,
+    learning_rate=1e-2, batch_size=16, dropout=0.2,
+)  # fmt: skip
 
 
 @dataclass
@@ -256,6 +260,7 @@ def test_an_epoch_is_that_of_plain_keras_in_the_same_order(setup: Setup, case: s
         rng = np.random.default_rng(0)
         rows = rng.normal(size=(40, 2, 2, 160)).astype(np.float32)
         data = Labelled(rows, np.arange(40) % 3)  # the last batch is a half
+        plan = plan.with_(backbone="MobileNetV2", fine_tune_blocks=3)
         knows = Head(((rng.normal(size=(1280, 3)).astype(np.float32) * 0.01, np.zeros(3, np.float32)),))
     memory = Memory()
     upper = networks.upper(network, block)
@@ -290,6 +295,18 @@ def test_class_weights_are_factors_of_the_loss_of_train_alone(setup: Setup) -> N
     expected = (np.array([3.0, 0.5, 0.0])[targets] * losses).mean()
     assert histories["uneven"][1]["loss"] == pytest.approx(expected, rel=1e-2)
     assert abs(expected - losses.mean()) > 0.05
+
+
+def test_smoothed_labels_count_in_the_loss_as_in_that_of_the_head(setup: Setup) -> None:
+    plan = PLAN.with_(dropout=0.0, fine_tune_epochs=1, fine_tune_rate=1e-7, label_smoothing=0.3)
+    (kernel, bias), data = setup.head.layers[0], (setup.parts["train"], setup.parts["train"])
+    sure = Head(((20 * kernel, 20 * bias),))  # so that it matters
+    upper = networks.upper(setup.network(), BLOCK)
+    tuned = fine_tune(upper, sure, data, plan, Silent(), Memory().checkpoints())
+    logs = np.log(sure.probabilities(pooled(setup.network(), setup.pixels["train"])))
+    aims = 0.7 * np.eye(3)[setup.parts["train"].targets] + 0.1
+    assert tuned.history[1]["loss"] == pytest.approx(-(aims * logs).sum(axis=1).mean(), rel=1e-2)
+    assert tuned.history[1]["loss"] > tuned.history[0]["val_loss"] + 0.05
 
 
 def test_a_class_of_great_weight_is_recognized_more_often(setup: Setup) -> None:
@@ -353,7 +370,7 @@ def test_a_checkpoint_brings_back_every_number() -> None:
     current = [rng.normal(size=(3, 4)).astype(np.float32), np.array(7, np.int64), np.array([1, 2**32 - 1], np.uint32)]
     history = [{"val_loss": 0.5, "val_accuracy": 0.25}, {"loss": 0.1, "val_loss": 1 / 3, "val_accuracy": 0.5}]
     memory = Memory()
-    memory.checkpoints().save(tuning._State(history, 1, current, current[::-1]))
+    memory.checkpoints().save(State(history, 1, current, current[::-1]))
     assert memory.data is not None and memory.data[:2] == b"PK"
     state = memory.checkpoints().load()
     assert state is not None
@@ -376,3 +393,141 @@ def test_an_epoch_is_better_by_val_accuracy_and_at_equal_accuracy_by_val_loss(
     best = {"val_accuracy": 0.5, "val_loss": 1.0}
     assert tuning._better({"val_accuracy": accuracy, "val_loss": loss}, best) is better
     assert tuning._better({"loss": 0.1, "accuracy": 1.0}, {}) is False
+
+
+def moved(setup: Setup, network: keras.Model) -> set[str]:
+    """The layers that differ from what they were."""
+    return {
+        name
+        for name, _, before, now in by_layer(network, setup.weights)
+        if not all(np.array_equal(a, b) for a, b in zip(before, now, strict=True))
+    }
+
+
+@dataclass
+class Seen(Silent):
+    """Which layers had moved after each epoch."""
+
+    setup: Setup
+    network: keras.Model
+    layers: list[set[str]] = field(default_factory=list)
+
+    def epoch(self, index: int, scores: object) -> None:
+        self.layers.append(moved(self.setup, self.network))
+
+
+def test_gradual_unfreezing_leaves_lower_blocks_untouched_until_it_is_their_turn(setup: Setup) -> None:
+    network, plan = setup.network(), PLAN.with_(fine_tune_gradual=2)
+    seen = Seen(setup, network)
+    setup.tune(network, seen, Memory(), plan)
+    top, block4 = {"top_conv"}, {"block4_a_conv", "block4_b_conv", "block4_skip_conv"}
+    assert seen.layers == [top, top, top | block4, top | block4]
+
+
+def test_a_block_that_joins_later_takes_steps_of_the_rate_not_larger_ones(setup: Setup) -> None:
+    # Adam with a count of steps that began before its moments would begin with steps of three times the rate.
+    plan = PLAN.with_(dropout=0.0, fine_tune_gradual=1, batch_size=96, fine_tune_epochs=3)
+    tuner = tuning._Tuner(networks.upper(setup.network(), BLOCK), setup.head, setup.parts["train"], plan, Silent())
+    kernel = next(variable for variable in tuner.groups[1] if variable.name == "kernel")
+    before = kernel.numpy()
+    tuner.epoch(setup.parts["train"], 1)  # one step an epoch
+    assert np.array_equal(kernel.numpy(), before)
+    tuner.epoch(setup.parts["train"], 2)
+    assert np.abs(kernel.numpy() - before).max() == pytest.approx(plan.fine_tune_rate, rel=0.01)
+
+
+def test_the_first_step_of_each_block_is_its_share_of_the_rate_at_that_moment(setup: Setup) -> None:
+    # Adam's first step is the rate in the direction of the sign of the gradient.
+    plan = PLAN.with_(dropout=0.0, batch_size=96, fine_tune_decay=0.25, fine_tune_warmup=4, fine_tune_epochs=8)
+    tuner = tuning._Tuner(networks.upper(setup.network(), BLOCK), setup.head, setup.parts["train"], plan, Silent())
+    before = [[v.numpy() for v in group] for group in tuner.groups]
+    tuner.epoch(setup.parts["train"], 1)
+    largest = [
+        max(np.abs(v.numpy() - b).max() for v, b in zip(group, old, strict=True))
+        for group, old in zip(tuner.groups, before, strict=True)
+    ]
+    assert largest == pytest.approx([plan.fine_tune_rate / 4, plan.fine_tune_rate / 16], rel=0.01)
+
+
+@pytest.mark.parametrize("policy", ["frozen", "scales", "adapt"])
+def test_batch_normalization_learns_what_its_policy_says(setup: Setup, policy: str) -> None:
+    network, plan = setup.network(), PLAN.with_(fine_tune_batch_norm=policy, fine_tune_epochs=1)
+    watch = Seen(setup, network)
+    setup.tune(network, watch, Memory(), plan)
+    normalizations = {"block4_a_bn", "block4_b_bn", "block4_skip_bn", "top_bn"}
+    convolutions = {"block4_a_conv", "block4_b_conv", "block4_skip_conv", "top_conv"}
+    assert watch.layers == [convolutions | (set() if policy == "frozen" else normalizations)]
+
+
+@pytest.mark.parametrize(("policy", "changed"), [("scales", [True, True, False, False]), ("adapt", [True] * 4)])
+def test_scales_learn_with_or_without_statistics_that_move(setup: Setup, policy: str, changed: list[bool]) -> None:
+    network, plan = setup.network(), PLAN.with_(fine_tune_batch_norm=policy)
+    tuner = tuning._Tuner(networks.upper(network, BLOCK), setup.head, setup.parts["train"], plan, Silent())
+    tuner.epoch(setup.parts["train"], 1)
+    for name, above, before, now in by_layer(network, setup.weights):
+        if name.endswith("_bn"):
+            differs = [not np.array_equal(a, b) for a, b in zip(before, now, strict=True)]
+            assert differs == (changed if above else [False] * 4), name
+
+
+def test_statistics_that_adapt_move_toward_those_of_the_batch(setup: Setup) -> None:
+    network, plan = setup.network(), PLAN.with_(fine_tune_batch_norm="adapt", batch_size=96, dropout=0.0)
+    upper = networks.upper(network, BLOCK)
+    tuner = tuning._Tuner(upper, setup.head, setup.parts["train"], plan, Silent())
+    kernel = upper.get_layer("block4_a_conv").kernel.numpy()
+    values = np.asarray(keras.ops.conv(setup.parts["train"].features, kernel, strides=2, padding="same"))
+    normalization = upper.get_layer("block4_a_bn")
+    mean, momentum = normalization.moving_mean.numpy(), normalization.momentum
+    tuner.epoch(setup.parts["train"], 1)
+    expected = momentum * mean + (1 - momentum) * values.mean(axis=(0, 1, 2))
+    np.testing.assert_allclose(normalization.moving_mean.numpy(), expected, atol=1e-4)
+
+
+def test_statistics_of_a_block_whose_turn_has_not_come_do_not_adapt(setup: Setup) -> None:
+    network = setup.network()
+    seen = Seen(setup, network)
+    setup.tune(network, seen, Memory(), PLAN.with_(fine_tune_batch_norm="adapt", fine_tune_gradual=3))
+    assert seen.layers[:3] == [{"top_conv", "top_bn"}] * 3
+    assert seen.layers[3] >= {"block4_a_bn", "block4_a_conv"}
+
+
+@pytest.mark.parametrize("policy", ["frozen", "adapt"])
+def test_work_that_was_stopped_goes_on_at_the_pace_it_had(setup: Setup, policy: str) -> None:
+    plan = PLAN.with_(
+        fine_tune_schedule="cosine", fine_tune_warmup=1, fine_tune_gradual=2, fine_tune_decay=0.5,
+        fine_tune_batch_norm=policy,
+    )  # fmt: skip
+    whole = setup.tune(setup.network(), Silent(), Memory(), plan)
+    memory = Memory()
+    with pytest.raises(Cancelled):
+        setup.tune(setup.network(), Recorder(cancel_after=6), memory, plan)
+    assert len(memory.written) == 3
+    resumed = setup.tune(setup.network(), Silent(), memory, plan)
+    assert len(memory.written) == 4 and resumed.best_epoch == whole.best_epoch
+    for ours, theirs in zip(resumed.history, whole.history, strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-3, abs=1e-4)
+    for ours, theirs in zip(resumed.weights, whole.weights, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-4)
+
+
+def test_patience_is_that_of_the_plan(setup: Setup) -> None:
+    wrong = Labelled(setup.parts["train"].features, (setup.parts["train"].targets + 1) % 3)
+    features = Labelled(pooled(setup.network(), setup.pixels["train"]), setup.parts["train"].targets)
+    good = head.fit(features, Labelled(features.features[:0], features.targets[:0]), 3, Plan(), Silent()).head
+    plan, data = PLAN.with_(fine_tune_epochs=9, fine_tune_patience=2), (wrong, setup.parts["train"])
+    tuned = fine_tune(networks.upper(setup.network(), BLOCK), good, data, plan, Silent(), Memory().checkpoints())
+    assert tuned.best_epoch == 0 and len(tuned.history) == 1 + 2
+
+
+def test_dropout_inside_a_backbone_draws_the_same_for_the_same_seed() -> None:
+    rows = np.random.default_rng(0).normal(size=(32, 4, 4, 6)).astype(np.float32)
+    kernel = np.stack([np.arange(5), -np.arange(5)], axis=1).astype(np.float32)
+    data, knows = Labelled(rows, np.arange(32) % 2), Head(((kernel, np.zeros(2, np.float32)),))
+    losses = []
+    for seed in (0, 0, 1):
+        inputs = keras.Input((4, 4, 6))
+        convolution = keras.layers.Conv2D(5, 1, kernel_initializer=keras.initializers.GlorotUniform(seed=3))
+        upper = keras.Model(inputs, keras.layers.Dropout(0.5)(convolution(inputs)))
+        plan = Plan(fine_tune_blocks=1, fine_tune_epochs=1, seed=seed, batch_size=32)
+        losses.append(fine_tune(upper, knows, (data, data), plan, Silent(), Memory().checkpoints()).history[1]["loss"])
+    assert losses[0] == losses[1] != losses[2]

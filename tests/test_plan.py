@@ -93,11 +93,18 @@ def test_an_unknown_backbone_is_refused_with_the_names() -> None:
     assert "Starter, MobileNetV2, VGG16" in error.hint
 
 
-def test_a_fine_tune_rate_over_a_tenth_of_the_heads_is_refused() -> None:
-    error = refused(fine_tune_blocks=1, learning_rate=1e-3, fine_tune_rate=1.01e-4)
-    assert error.code == "fine_tune_rate" and error.values["limit"] == pytest.approx(1e-4)
-    assert Plan(fine_tune_blocks=1, learning_rate=1e-3, fine_tune_rate=1e-4).fine_tune_rate == 1e-4
-    assert Plan(fine_tune_blocks=0, learning_rate=1e-3, fine_tune_rate=1e-3).fine_tune_rate == 1e-3
+def test_a_fine_tune_rate_over_the_heads_is_refused() -> None:
+    error = refused(fine_tune_blocks=1, learning_rate=1e-3, fine_tune_rate=1.01e-3)
+    assert error.code == "fine_tune_rate" and error.values["limit"] == pytest.approx(1e-3)
+    assert Plan(fine_tune_blocks=1, learning_rate=1e-3, fine_tune_rate=1e-3).fine_tune_rate == 1e-3
+    assert Plan(fine_tune_blocks=0, learning_rate=1e-4, fine_tune_rate=1e-3).fine_tune_rate == 1e-3
+
+
+def test_an_unfreezing_that_never_reaches_the_last_block_is_refused() -> None:
+    error = refused(fine_tune_blocks=4, fine_tune_gradual=3, fine_tune_epochs=9)
+    assert error.code == "fine_tune_gradual" and error.values["needed"] == 10
+    assert Plan(fine_tune_blocks=4, fine_tune_gradual=3, fine_tune_epochs=10).fine_tune_gradual == 3
+    assert Plan(fine_tune_blocks=0, fine_tune_gradual=30).fine_tune_gradual == 30
 
 
 @pytest.mark.parametrize("backbone", backbones.CATALOGUE, ids=lambda b: b.name)
@@ -219,3 +226,13 @@ def test_other_names_are_no_reason_against_flips(label: str) -> None:
 def test_what_was_measured_counts_more_than_names() -> None:
     assert suggest("balanced", {"left": 9, "right": 9}, mirrored=True).kinds == ("crop", "flip", "light")
     assert suggest("balanced", {"cat": 9, "dog": 9}, mirrored=False).kinds == ("crop", "light")
+
+
+def test_the_best_dial_fine_tunes_more_blocks_of_many_pictures_than_of_few(monkeypatch: Any, tmp_path: Any) -> None:
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    assert [suggest("best", even(2, n // 2)).fine_tune_blocks for n in (244, 2_062)] == [3, 5]  # Starter has no more
+    weights = backbones.weights_path(backbones.MOBILENET_V2)
+    weights.parent.mkdir(parents=True)
+    weights.write_bytes(b"")
+    assert [suggest("best", even(2, n // 2)).fine_tune_blocks for n in (244, 2_062)] == [3, 7]
+    assert [suggest(dial, even(2, 1_031)).fine_tune_blocks for dial in ("fast", "balanced")] == [0, 0]

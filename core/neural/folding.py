@@ -1,8 +1,9 @@
-"""Frozen BatchNormalization folded into the convolution before it, for training.
+"""BatchNormalization with frozen statistics, folded into the convolution before it, for training.
 
 The folded network computes the same numbers with fewer passes over memory: the scale goes onto the kernel, the shift
 becomes a bias. It shares its variables with the network it was made from: the kernels that learn are the original ones,
-seen through the scale, so an optimizer takes the same steps. Whatever is not recognized runs as it is.
+seen through the scale, so an optimizer takes the same steps; scale and shift may learn too. Whatever is not recognized
+runs as it is, but that no statistics move.
 """
 
 from typing import Any
@@ -12,13 +13,15 @@ from keras import ops
 
 
 def fold(network: keras.Model) -> keras.Model:
-    """The same network on the same variables, with each frozen normalization inside its convolution."""
+    """The same network on the same variables, with each normalization in inference mode inside its convolution."""
     convolved: dict[int, tuple[Any, keras.layers.Layer, Any]] = {}
 
     def call(layer: keras.layers.Layer, *args: Any, **kwargs: Any) -> Any:
-        if _is_frozen_normalization(layer) and id(args[0]) in convolved:
-            _, convolution, before = convolved[id(args[0])]
-            return Folded(convolution, layer)(before)
+        if isinstance(layer, keras.layers.BatchNormalization):
+            if id(args[0]) in convolved and type(layer) is keras.layers.BatchNormalization and layer.axis in (-1, 3):
+                _, convolution, before = convolved[id(args[0])]
+                return Folded(convolution, layer)(before)
+            return Settled(layer)(*args)
         output = layer(*args, **kwargs)
         if _is_linear_convolution(layer):
             convolved[id(output)] = (output, layer, args[0])  # holding the output keeps its id from being used again
@@ -34,8 +37,16 @@ def _is_linear_convolution(layer: keras.layers.Layer) -> bool:
     return known and layer.activation is keras.activations.linear and layer.data_format == "channels_last"
 
 
-def _is_frozen_normalization(layer: keras.layers.Layer) -> bool:
-    return type(layer) is keras.layers.BatchNormalization and not layer.trainable and layer.axis in (-1, 3)
+class Settled(keras.layers.Layer):  # type: ignore[misc]
+    """A normalization whose statistics do not move, whether its scale and shift learn or not."""
+
+    def __init__(self, normalization: keras.layers.BatchNormalization) -> None:
+        super().__init__()
+        self.normalization = normalization
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        return self.normalization(inputs, training=False)
 
 
 class Folded(keras.layers.Layer):  # type: ignore[misc]

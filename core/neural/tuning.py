@@ -2,13 +2,11 @@
 
 The frozen blocks run once: training starts from their cached outputs at the boundary. BatchNormalization stays in
 inference mode (its statistics are those of pretraining; https://keras.io/guides/transfer_learning/), folded into the
-convolutions. Epoch 0 is the frozen model: it is kept unless an epoch is better on val. After each epoch a checkpoint is
-offered to `keep`, so that work that was cut off goes on from there.
+convolutions, unless the plan says otherwise. Epoch 0 is the frozen model: it is kept unless an epoch is better on val.
+After each epoch a checkpoint is offered to `keep`, so that work that was cut off goes on from there.
 """
 
-import io
-import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +15,12 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from core import backbones
 from core.errors import HeadstartError
 from core.head import Head, Labelled
 from core.matrix import Standard
-from core.neural import networks
+from core.neural import networks, schedule
+from core.neural.checkpoints import Checkpoints, State
 from core.neural.folding import fold
 from core.plan import Plan
 from core.progress import Progress
@@ -28,8 +28,6 @@ from core.progress import Progress
 Array = NDArray[np.float32]
 Rows = NDArray[np.int64]
 
-# Epochs without a better one after which fine-tuning stops by itself.
-_PATIENCE = 5
 # Pictures at a time where nothing is learned; on two cores larger batches gain nothing.
 _FORWARD_BATCH = 64
 
@@ -50,14 +48,14 @@ def fine_tune(
     data: tuple[Labelled, Labelled],
     plan: Plan,
     progress: Progress,
-    keep: "Checkpoints",
+    keep: Checkpoints,
     class_weights: Array | None = None,
 ) -> Tuned:
     """Train the upper part of a network (see `networks.upper`) and the head.
 
     `data` is (train, val): boundary activations and targets. The activations need only a length, and answer an array of
     row numbers with those rows. `class_weights` (classes,) count in the loss of train alone, as factors of its rows.
-    The network is left with the best weights. Stops early when val has not improved for five epochs.
+    The network is left with the best weights. Stops early when val has not improved for the epochs of the patience.
     """
     train, val = data
     progress.stage("fine_tune", plan.fine_tune_epochs)
@@ -66,7 +64,7 @@ def fine_tune(
         tuner.class_weights = np.asarray(class_weights, np.float32)
     state = keep.load()
     if state is None or not tuner.fits(state.current):
-        state = _State([], 0, tuner.arrays(), tuner.arrays())
+        state = State([], 0, tuner.arrays(), tuner.arrays())
         state.history.append(tuner.score(val))
     else:
         tuner.restore(state.current)
@@ -74,7 +72,7 @@ def fine_tune(
         progress.epoch(row, scores)
         progress.tick()
     for epoch in range(len(state.history), plan.fine_tune_epochs + 1):
-        if epoch - state.best > _PATIENCE:
+        if schedule.is_over(plan, epoch, state.best):
             break
         scores = tuner.epoch(train, epoch) | tuner.score(val)
         if not np.isfinite(scores["loss"]):
@@ -90,56 +88,6 @@ def fine_tune(
     return Tuned(tuner.head(), tuple(upper.get_weights()), tuple(state.history), state.best)
 
 
-@dataclass
-class _State:
-    """Where a training stands: everything needed to go on as if it had not stopped."""
-
-    history: list[dict[str, float]]
-    best: int
-    current: list[Array]
-    best_arrays: list[Array]
-
-
-class Checkpoints:
-    """Keeps the newest state through two functions: `write(bytes)` must be durable, `read()` answers None at first."""
-
-    def __init__(self, read: Callable[[], bytes | None], write: Callable[[bytes], None]) -> None:
-        self._read = read
-        self._write = write
-
-    def save(self, state: _State) -> None:
-        arrays: dict[str, Any] = {f"current_{i}": a for i, a in enumerate(state.current)}
-        arrays |= {f"best_{i}": a for i, a in enumerate(state.best_arrays)}
-        names = sorted({name for row in state.history for name in row})
-        table = [[row.get(name, np.nan) for name in names] for row in state.history]
-        out = io.BytesIO()
-        np.savez(out, history=np.array(table), names=np.array(names), best_epoch=np.array(state.best), **arrays)
-        self._write(out.getvalue())
-
-    def load(self) -> _State | None:
-        """The newest state, or None: at first, and when what was kept cannot be read."""
-        data = self._read()
-        if data is None:
-            return None
-        try:
-            return self._parse(data)
-        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
-            return None
-
-    @staticmethod
-    def _parse(data: bytes) -> _State:
-        with np.load(io.BytesIO(data), allow_pickle=False) as file:
-            names = [str(name) for name in file["names"]]
-            history = [
-                {name: float(x) for name, x in zip(names, row, strict=True) if not np.isnan(x)}
-                for row in file["history"]
-            ]
-            n = sum(name.startswith("current_") for name in file.files)
-            current = [file[f"current_{i}"] for i in range(n)]
-            best = [file[f"best_{i}"] for i in range(n)]
-            return _State(history, int(file["best_epoch"]), current, best)
-
-
 class _Tuner:
     """The upper network with a head on standardized features, and one optimizer for both."""
 
@@ -147,9 +95,13 @@ class _Tuner:
         self.plan = plan
         self.progress = progress
         self.class_weights = np.ones(len(head.layers[-1][1]), np.float32)
-        for layer in upper.layers:
-            layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
-        folded = fold(upper)
+        self.blocks = _blocks(upper, plan)
+        for number, layer in enumerate(upper.layers):
+            if hasattr(layer, "seed_generator"):  # dropout inside a backbone, which starts anywhere
+                layer.seed_generator.state.assign([plan.seed, number])
+        self._unfreeze(len(self.blocks))
+        # Normalizations whose statistics move with every batch compute something else in training: only they stay.
+        folded = upper if plan.fine_tune_batch_norm == "adapt" else fold(upper)
         pooled = keras.Model(folded.input, networks.pool(folded.output, plan.pooling))
         # The head was trained on standardized features; its weights have a sensible scale only there.
         self.standard = Standard.of(self._predict(pooled, train))
@@ -165,32 +117,53 @@ class _Tuner:
         self.model = keras.Model(folded.input, x)
         for layer, weights in zip(self.dense, layers, strict=True):
             layer.set_weights(weights)
-        self.optimizer = keras.optimizers.Adam(plan.fine_tune_rate)
-        self.optimizer.build(self.model.trainable_variables)
+        self.groups = [[v for layer in block for v in layer.trainable_variables] for block in self.blocks]
+        self.groups[0] += [v for layer in self.dense for v in layer.trainable_variables]
+        # One for each block: Adam's first steps are only right where its count of steps starts with its moments.
+        self.optimizers = [keras.optimizers.Adam(plan.fine_tune_rate) for _ in self.groups]
+        for optimizer, group in zip(self.optimizers, self.groups, strict=True):
+            optimizer.build(group)
         # A function of its own instead of Keras' fit: batches come from wherever the activations lie, and a step costs
         # little more than its arithmetic.
         self._step = tf.function(self._learn, reduce_retracing=True)
 
+    def _unfreeze(self, n: int) -> None:
+        """The top `n` blocks learn, the others compute as they are: Keras also asks this of a normalization to know
+        whether its statistics move."""
+        for number, block in enumerate(self.blocks):
+            for layer in block:
+                normalizes = isinstance(layer, keras.layers.BatchNormalization)
+                layer.trainable = number < n and not (normalizes and self.plan.fine_tune_batch_norm == "frozen")
+
     def epoch(self, train: Labelled, epoch: int) -> dict[str, float]:
         """One pass, in an order that depends on (seed, epoch) alone; the state of dropout is among the variables."""
-        n = len(train.targets)
+        n, size = len(train.targets), self.plan.batch_size
         order = np.random.default_rng([self.plan.seed, 1, epoch]).permutation(n)
+        steps, n_blocks = -(-n // size), schedule.blocks(self.plan, epoch)
+        self._unfreeze(n_blocks)
         loss, correct = 0.0, 0
-        for rows, x in self._batches(train, order, self.plan.batch_size):
+        for step, (rows, x) in enumerate(self._batches(train, order, size), start=(epoch - 1) * steps):
             targets = train.targets[rows]
-            batch_loss, hits = self._step(x, targets, self.class_weights[targets])
+            rate = tf.constant(schedule.rate(self.plan, step, steps), tf.float32)
+            batch_loss, hits = self._step(x, targets, self.class_weights[targets], rate, n_blocks)
             loss += float(batch_loss) * len(rows)
             correct += int(hits)
         return {"loss": loss / n, "accuracy": correct / n}
 
-    def _learn(self, x: Any, targets: Any, weights: Any) -> tuple[Any, Any]:
-        """One step of the optimizer: the weighted loss of the batch and how many were right before it."""
-        variables = self.model.trainable_variables
+    def _learn(self, x: Any, targets: Any, weights: Any, rate: Any, n_blocks: int) -> tuple[Any, Any]:
+        """One step of the top blocks: the weighted loss of the batch and how many were right before it."""
+        groups = self.groups[:n_blocks]
         with tf.GradientTape() as tape:
             logits = self.model(x, training=True)
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
+            if self.plan.label_smoothing:  # a share of each label is spread over all classes, as in the head's training
+                even = -tf.reduce_mean(tf.nn.log_softmax(logits), axis=1)
+                losses += self.plan.label_smoothing * (even - losses)
             loss = tf.reduce_mean(losses * weights)
-        self.optimizer.apply(tape.gradient(loss, variables), variables)
+        for number, gradients in enumerate(tape.gradient(loss, groups)):
+            optimizer = self.optimizers[number]
+            optimizer.learning_rate.assign(rate * schedule.share(self.plan, number))
+            optimizer.apply(gradients, groups[number])
         return loss, tf.math.count_nonzero(tf.argmax(logits, axis=1) == targets)
 
     def score(self, val: Labelled) -> dict[str, float]:
@@ -214,22 +187,36 @@ class _Tuner:
             yield rows, np.asarray(data.features[rows], np.float32)
             self.progress.tick(0)
 
+    @property
+    def _variables(self) -> list[Any]:
+        return [*self.model.variables, *(v for optimizer in self.optimizers for v in optimizer.variables)]
+
     def arrays(self) -> list[Array]:
-        variables = [*self.model.variables, *self.optimizer.variables]
-        return [np.array(v.numpy()) for v in variables]
+        return [np.array(v.numpy()) for v in self._variables]
 
     def fits(self, arrays: list[Array]) -> bool:
         """Whether arrays of a checkpoint are of this network and optimizer (another Keras may lay them out anew)."""
         return [a.shape for a in arrays] == [a.shape for a in self.arrays()]
 
     def restore(self, arrays: list[Array]) -> None:
-        for variable, value in zip([*self.model.variables, *self.optimizer.variables], arrays, strict=True):
+        for variable, value in zip(self._variables, arrays, strict=True):
             variable.assign(value)
 
     def head(self) -> Head:
         """The head for raw features, as it is now."""
         layers = [(np.array(k), np.array(b)) for k, b in (layer.get_weights() for layer in self.dense)]
         return Head(self.standard.fold(layers))
+
+
+def _blocks(upper: keras.Model, plan: Plan) -> list[list[keras.layers.Layer]]:
+    """The layers of each block that is fine-tuned, the topmost first."""
+    layers = list(upper.layers)  # in the order of computation: a block is what stands between two boundaries
+    blocks = []
+    for block in backbones.find(plan.backbone).blocks[: plan.fine_tune_blocks - 1]:
+        start = 1 + [layer.name for layer in layers].index(block.after)
+        blocks.append(layers[start:])
+        layers = layers[:start]
+    return [*blocks, layers]
 
 
 def _better(scores: dict[str, float], best: dict[str, float]) -> bool:

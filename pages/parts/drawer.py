@@ -16,10 +16,16 @@ _GROUPS = {
         "pooling", "hidden_units", "hidden_layers", "dropout", "regularization", "label_smoothing", "balance",
     ),
     "group_learning": ("epochs", "patience", "learning_rate", "batch_size"),
-    "group_tune": ("fine_tune_blocks", "fine_tune_epochs", "fine_tune_rate"),
+    "group_tune": ("fine_tune_blocks",),
     "group_augment": ("augment", "augment_kinds"),
     "group_advanced": ("precision", "seed"),
 }  # fmt: skip
+# What follows when some blocks are to learn, in short groups.
+_TUNE = {
+    "tune_what": ("fine_tune_batch_norm", "fine_tune_gradual"),
+    "tune_pace": ("fine_tune_rate", "fine_tune_decay", "fine_tune_schedule", "fine_tune_warmup"),
+    "tune_end": ("fine_tune_epochs", "fine_tune_patience"),
+}
 _RATES = [1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2]
 _OPTIONS: dict[str, list[Any]] = {
     "epochs": [5, 10, 20, 40, 60, 80, 120, 200],
@@ -32,13 +38,20 @@ _OPTIONS: dict[str, list[Any]] = {
     "label_smoothing": [0.0, 0.05, 0.1, 0.2, 0.3],
     "balance": [0.0, 0.25, 0.5, 0.75, 1.0],
     "regularization": [0.0, 5.0, 20.0, 50.0, 100.0, 200.0, 500.0],
-    "fine_tune_epochs": [3, 5, 10, 20, 40],
+    "fine_tune_batch_norm": list(plan.BATCH_NORMS),
+    "fine_tune_gradual": [0, 1, 2, 3, 5],
     "fine_tune_rate": [1e-6, 3e-6, *_RATES[:5]],
+    "fine_tune_decay": [0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0],
+    "fine_tune_schedule": list(plan.SCHEDULES),
+    "fine_tune_warmup": [0, 1, 2, 3, 5],
+    "fine_tune_epochs": [3, 5, 8, 12, 20, 40],
+    "fine_tune_patience": [0, 3, 5, 10, 20],
     "augment": [0, 1, 2, 3, 4, 8],
     "pooling": list(plan.POOLINGS),
     "precision": list(plan.PRECISIONS),
 }
 _TITLES = {setting.name: setting.name.replace("_", " ").capitalize() for setting in fields(Plan)}
+_TITLES |= {name: say(name) for name in [*_GROUPS["group_tune"], *(name for names in _TUNE.values() for name in names)]}
 _TITLES |= {name: f"{_TITLES[name]} :material/bolt:" for name in SETTINGS}
 _HELP = {setting.name: setting.metadata["help"] for setting in fields(Plan)}
 
@@ -69,6 +82,23 @@ def settings(base: Plan, key: Callable[[str], str], preview: Preview) -> dict[st
                     values[name] = _slider(name, base, key(name))
                 if "augment" in names:
                     preview(values)
+                if values.get("fine_tune_blocks") and names == _GROUPS["group_tune"]:
+                    values |= _tuning(base, key, values["learning_rate"])
+    return values
+
+
+def _tuning(base: Plan, key: Callable[[str], str], head_rate: float) -> dict[str, Any]:
+    """How fine-tuning goes, once some blocks are to learn."""
+    values: dict[str, Any] = {}
+    for title, names in _TUNE.items():
+        st.markdown(f"**{say(title)}**")
+        for pair in zip(names[::2], names[1::2], strict=True):
+            for column, name in zip(st.columns(2, gap="medium"), pair, strict=True):
+                with column:
+                    _follow(name, base, key(name))
+                    values[name] = _slider(name, base, key(name))
+                    if name == "fine_tune_rate":
+                        st.caption(say("tune_rate_share", times=f"{values[name] / head_rate:.3g}"))
     return values
 
 
