@@ -265,7 +265,7 @@ def fine_tune(network: keras.Model, model: keras.Model, parts: dict[str, list[Vi
     loss, accuracy = scores(upper.predict(x_val.astype(np.float32), verbose=0), y_val, even)
     best, best_epoch, kept = (accuracy, -loss), 0, upper.get_weights()
     for epoch in range(1, PLAN["fine_tune_epochs"] + 1):
-        if epoch - 1 - best_epoch >= PLAN["fine_tune_patience"]:
+        if 0 < PLAN["fine_tune_patience"] <= epoch - 1 - best_epoch:
             break
         order = np.random.default_rng([PLAN["seed"], 1, epoch]).permutation(len(x))
         for start in range(0, len(x), size):
