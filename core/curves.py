@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from core.evaluation import wilson
+from core.evaluation import Evaluation, wilson
 from core.plan import Plan
 
 History = Sequence[Mapping[str, float]]
@@ -146,3 +146,22 @@ def _head_advice(plan: Plan) -> Iterator[Finding]:
         yield Finding("try_augment", advice=True)
     if plan.hidden_units and not plan.dropout:
         yield Finding("try_dropout", advice=True)
+
+
+def remarks(
+    tuned: Any, before: Mapping[str, Evaluation], after: Mapping[str, Evaluation]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What the numbers of a training mean, as codes and values of notes. `before` and `after` fine-tuning are the
+    scores by part; `tuned` (None: not fine-tuned) has a history that begins with the frozen model."""
+    if not before["val"].n:
+        yield "no_val", {}
+    if not before["test"].n:
+        yield "no_test", {}
+    if tuned is None or not before["val"].n:
+        return
+    frozen = before["val"].accuracy
+    if tuned.best_epoch:
+        yield "tuned_kept", {"before": frozen, "after": after["val"].accuracy, "best": tuned.best_epoch}
+    else:
+        best = max((row["val_accuracy"] for row in tuned.history[1:]), default=0.0)
+        yield "frozen_kept", {"before": frozen, "after": best}

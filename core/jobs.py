@@ -24,6 +24,7 @@ from typing import Any
 from core import album, shelf, turn
 from core.dataset import Dataset
 from core.errors import HeadstartError
+from core.forecast import remaining
 from core.plan import Plan
 from core.store import Run, Store
 from core.ticket import STOPPING, Ticket
@@ -63,6 +64,13 @@ class Job:
     error: dict[str, Any] | None
     created_at: float
     ended_at: float | None
+    forecast: dict[str, float] | None
+
+    def left_s(self, now: float) -> float | None:
+        """Seconds to the end of the job at `now` (epoch seconds), where that is known."""
+        if self.forecast is None or self.state != "running":
+            return None
+        return remaining(self.forecast["left"], self.forecast["later"], max(0.0, now - self.forecast["at"]))
 
     @property
     def active(self) -> bool:
@@ -273,6 +281,14 @@ def paused(store: Store) -> list[Job]:
     return [_job(row) for row in store.read("SELECT * FROM job WHERE state = 'paused' ORDER BY ended_at, rowid")]
 
 
+def recent(store: Store, since: float) -> list[Job]:
+    """The jobs that are active, and those that have ended after `since` (epoch seconds)."""
+    rows = store.read(
+        "SELECT id FROM job WHERE state IN ('queued', 'running', 'cancelling', 'pausing') OR ended_at > ?", since
+    )
+    return [get(store, row["id"]) for row in rows]
+
+
 def current(store: Store, project_id: str, kind: str = "") -> Job | None:
     """The job of a project to look at, of a kind or of those that compute: the one at work, else the next in line,
     else the newest."""
@@ -308,7 +324,8 @@ def claim(store: Store, job_id: str) -> Iterator[Ticket]:
         if held:
             db = stack.enter_context(store.write())
             row = db.execute(
-                "UPDATE job SET state = 'running', token = ?, attempt = attempt + 1, stage = '', done = 0, total = 0 "
+                "UPDATE job SET state = 'running', token = ?, attempt = attempt + 1, stage = '', done = 0, total = 0, "
+                "forecast = NULL "
                 "WHERE id = ? AND state = 'queued' RETURNING *",
                 (token, job_id),
             ).fetchone()
@@ -342,8 +359,9 @@ def _spawn(store: Store, job_id: str) -> None:
 
 def _job(row: sqlite3.Row) -> Job:
     error = json.loads(row["error"]) if row["error"] else None
+    forecast = json.loads(row["forecast"]) if row["forecast"] else None
     return Job(
         row["id"], row["project_id"], row["run_id"], row["kind"], row["line"], json.loads(row["params"]), row["state"],
         row["attempt"], row["stage"], row["done"], row["total"], row["stage_at"], error, row["created_at"],
-        row["ended_at"],
+        row["ended_at"], forecast,
     )  # fmt: skip

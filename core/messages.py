@@ -348,6 +348,7 @@ STAGES: Mapping[str, str] = {
     "more": "Learning from parts of the pictures",
     "search": "Trying settings of the head",
     "head": "Training the head",
+    "load": "Loading the backbone",
     "boundary": "Preparing fine-tuning",
     "fine_tune": "Fine-tuning",
     "evaluate": "Measuring",

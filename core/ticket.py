@@ -8,9 +8,10 @@ import contextlib
 import json
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from core.forecast import Forecast, Speeds, Step, crowd
 from core.progress import Cancelled
 from core.store import Store
 
@@ -33,21 +34,32 @@ class Ticket:
         self._stage = ""
         self._done = 0
         self._reported = 0.0
+        self.speeds = Speeds(store.home / "speeds.json")
+        self._forecast = Forecast()
+        self.ahead_s = 0.0  # what follows the steps that are expected next
+
+    def expect(self, steps: Sequence[Step]) -> None:
+        """What the stages to come will be: from here on the job tells how long it still takes."""
+        self._forecast = Forecast(steps, self.ahead_s, crowd())
 
     def stage(self, name: str, total: int) -> None:
         self._stage, self._done = name, 0
+        self._learn(self._forecast.stage(name, total, time.monotonic()))
         with self._guarded() as db:
             db.execute(
-                "UPDATE job SET stage = ?, done = 0, total = ?, stage_at = ? WHERE id = ?",
-                (name, total, time.time(), self.job.id),
+                "UPDATE job SET stage = ?, done = 0, total = ?, stage_at = ?, forecast = ? WHERE id = ?",
+                (name, total, time.time(), self._left(), self.job.id),
             )
             self._record(db, "stage", name, {"total": total})
 
     def tick(self, n: int = 1) -> None:
         self._done += n
+        if n:
+            self._forecast.tick(self._done, time.monotonic())
         if time.monotonic() - self._reported >= _EVERY_S:
             with self._guarded() as db:
-                db.execute("UPDATE job SET done = ? WHERE id = ?", (self._done, self.job.id))
+                values = (self._done, self._left(), self.job.id)
+                db.execute("UPDATE job SET done = ?, forecast = ? WHERE id = ?", values)
 
     def epoch(self, index: int, scores: Mapping[str, float]) -> None:
         with self._guarded() as db:
@@ -60,6 +72,7 @@ class Ticket:
 
     def succeed(self, result: Mapping[str, Any], artifacts: Mapping[str, str]) -> None:
         """The files are in place: record them, the result and the end, all or nothing."""
+        self._learn(self._forecast.end(time.monotonic()))
         with self._guarded() as db:
             if self.job.run_id is not None:
                 _publish(db, self.job.run_id, result, artifacts)
@@ -67,6 +80,7 @@ class Ticket:
 
     def finish(self, run_id: str, result: Mapping[str, Any], artifacts: Mapping[str, str]) -> None:
         """One run of several is done, its files are in place: record them and the result. The job goes on."""
+        self._learn(self._forecast.end(time.monotonic()))
         with self._guarded() as db:
             _publish(db, run_id, result, artifacts)
 
@@ -84,6 +98,15 @@ class Ticket:
         with contextlib.suppress(Cancelled), self._guarded(cancellable=False) as db:
             row = db.execute("SELECT state FROM job WHERE id = ?", (self.job.id,)).fetchone()
             self._end(db, STOPPING.get(row["state"], "cancelled"))
+
+    def _left(self) -> str | None:
+        """What the forecast says, as it is kept in the row."""
+        left = self._forecast.left(time.monotonic())
+        return None if left is None else json.dumps({"left": left[0], "later": left[1], "at": time.time()})
+
+    def _learn(self, ended: tuple[Step, float] | None) -> None:
+        if ended is not None:
+            self.speeds.keep(*ended)
 
     @contextlib.contextmanager
     def _guarded(self, cancellable: bool = True) -> Iterator[sqlite3.Connection]:

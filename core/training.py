@@ -18,7 +18,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core import album, backbones, boundary, effects, engine, head, images, record, runfile, shelf, weights
+from core import (
+    album,
+    backbones,
+    boundary,
+    curves,
+    effects,
+    engine,
+    forecast,
+    head,
+    images,
+    record,
+    runfile,
+    shelf,
+    weights,
+)
 from core.backbones import Block
 from core.boundary import Computed
 from core.child import Children
@@ -27,6 +41,7 @@ from core.engine import Engine
 from core.errors import HeadstartError
 from core.evaluation import Evaluation
 from core.features import Cache, Recipe, View, decode, extract, views
+from core.forecast import Work
 from core.head import Fitted, Head, Labelled
 from core.images import Pixels
 from core.plan import Plan, rarest
@@ -64,6 +79,7 @@ class Training:
     def run(self) -> None:
         with self._phase("features"):
             self.weights = weights.fetch(self.backbone, self.ticket)
+            self.ticket.expect(forecast.steps(self.plan, self._work(), self.ticket.speeds))
             tflite = self._converted(self._recipe("test"))  # before fine-tuning changes the network it is made from
             frozen = self._frozen_features()
         with self._phase("head"):
@@ -87,7 +103,8 @@ class Training:
             if not checked.n:
                 checked = self._evaluate(fitted.head, frozen["train"], "train")
             artifacts = self._save(final, tflite, after, checked)
-        self._remember(fitted, tuned, before, after)
+        for code, values in curves.remarks(tuned, before, after):
+            self.say(code, **values)
         album.lock_test(self.store, self.ticket.job.project_id, after["test"].ids)
         result = self._result(fitted, tuned, before, after)
         artifacts |= record.keep(self, result, list(artifacts))
@@ -103,6 +120,14 @@ class Training:
             self.weights = weights.fetch(self.backbone, self.ticket)
             frozen = self._frozen_features()
         return self._labelled(frozen["train"], "train"), self._labelled(frozen["val"], "val")
+
+    def _work(self) -> Work:
+        """What is to be done, as far as it is not done yet."""
+        caches = {part: Cache(self.store.home / "features", self._recipe(part)) for part in PARTS}
+        missing = sum(len(cache.missing(self._views(part))) for part, cache in caches.items())
+        n_train, *held_out = (len(self.data.part(part).pictures) for part in PARTS)
+        converted = self._tflite(self._recipe("test")).is_file()
+        return Work(n_train, sum(held_out), missing, converted, (self.folder / "head.json").is_file())
 
     # -- features
 
@@ -173,13 +198,16 @@ class Training:
 
     def _converted(self, recipe: Recipe, after: str | None = None) -> Path:
         """The network that answers a recipe, converted once for all runs."""
-        path = self.store.home / "networks" / f"{recipe.network}.tflite"
+        path = self._tflite(recipe)
         if not path.is_file():
             self.ticket.stage("convert", 0)
             from core.neural import export
 
             shelf.write(path, export.to_tflite(self._network.input, self._output(after)))
         return path
+
+    def _tflite(self, recipe: Recipe) -> Path:
+        return self.store.home / "networks" / f"{recipe.network}.tflite"
 
     def _output(self, after: str | None) -> Any:
         """What the frozen network answers: the features, or the activations behind a layer."""
@@ -219,6 +247,7 @@ class Training:
     def _fine_tune(self, fitted: Fitted) -> Any:
         from core.neural import checkpoints, networks, tuning
 
+        self.ticket.stage("load", 0)
         path = self.folder / "checkpoint.npz"
         keep = checkpoints.Checkpoints(
             read=lambda: path.read_bytes() if path.is_file() else None, write=lambda data: shelf.write(path, data)
@@ -329,24 +358,6 @@ class Training:
         """A note of the job, and of the run for good."""
         self.notes.append((code, values))
         self.ticket.note(code, **values)
-
-    def _remember(
-        self, fitted: Fitted, tuned: Any, before: Mapping[str, Evaluation], after: Mapping[str, Evaluation]
-    ) -> None:
-        """Say what the numbers mean."""
-        say = self.say
-        if not before["val"].n:
-            say("no_val")
-        if not before["test"].n:
-            say("no_test")
-        if tuned is None or not before["val"].n:
-            return
-        tried = tuned.history[1:]
-        if tuned.best_epoch:
-            say("tuned_kept", before=before["val"].accuracy, after=after["val"].accuracy, best=tuned.best_epoch)
-        else:
-            best = max((row["val_accuracy"] for row in tried), default=0.0)
-            say("frozen_kept", before=before["val"].accuracy, after=best)
 
     def _result(
         self, fitted: Fitted, tuned: Any, before: Mapping[str, Evaluation], after: Mapping[str, Evaluation]

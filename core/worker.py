@@ -20,6 +20,7 @@ from core.dataset import File
 from core.errors import HeadstartError
 from core.intake import Place, Received
 from core.messages import REASONS
+from core.plan import Plan, estimate_s
 from core.progress import Cancelled
 from core.store import Store
 from core.ticket import Ticket
@@ -188,18 +189,31 @@ def _compare(ticket: Ticket) -> None:
     """Params: runs, the ids of those to train, one after the other. One that cannot be trained does not stop the
     others: its error is an event, and the job's own only when it is the same for all."""
     errors = []
-    for run_id in ticket.job.params["runs"]:
+    runs = ticket.job.params["runs"]
+    for number, run_id in enumerate(runs, start=1):
         try:
             if jobs.is_finished(ticket.store, ticket.store.run(run_id)):
                 continue
+            ticket.ahead_s = sum(_run_s(ticket.store, later) for later in runs[number:])
             ticket.found("run", run_id, {})
             Training(ticket, run_id).run()
         except HeadstartError as error:
             errors.append(error)
             ticket.found("run", run_id, {"code": error.code, "values": error.values})
-    if len(errors) == len(ticket.job.params["runs"]):
+    if len(errors) == len(runs):
         raise errors[0]
     ticket.succeed({}, {})
+
+
+def _run_s(store: Store, run_id: str) -> float:
+    """About how long one run of several will take."""
+    try:
+        run = store.run(run_id)
+    except HeadstartError:  # deleted since
+        return 0.0
+    if run.result is not None:
+        return 0.0
+    return estimate_s(Plan.from_dict(run.plan), len(store.dataset(run.project_id).pictures))
 
 
 def _search(ticket: Ticket) -> None:

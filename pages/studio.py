@@ -3,7 +3,7 @@
 import streamlit as st
 
 from core.errors import HeadstartError
-from pages.parts import shell, way
+from pages.parts import bell, shell, way
 from pages.parts.words import say
 
 st.set_page_config(page_title=say("app"), page_icon=str(shell.ART / "icon.png"), layout="wide")
@@ -24,6 +24,8 @@ try:
         way.frame(current)
         shell.show_pending_error()
     page.run()
+    if current != "present":
+        bell.watch()
 except HeadstartError as error:
     shell.show(error)
 except Exception as error:  # noqa: BLE001 - the last stop: an error id for the user, the traceback for the log

@@ -135,6 +135,32 @@ def test_a_second_training_waits_in_line_and_both_can_be_paused_resumed_and_canc
     assert jobs.get(store, long.id).state == "cancelled"
 
 
+_TOLD = """
+window.told = []
+window.Notification = class extends Notification {
+  constructor(title, options) { super(title, options); window.told.push([title, options.body]) }
+}
+"""
+
+
+def test_the_end_of_a_training_is_told_by_a_notification_and_by_the_title_of_a_hidden_tab(
+    page: Page, app: Server, found: Project
+) -> None:
+    page.context.grant_permissions(["notifications"])
+    page.add_init_script(_TOLD)
+    open_training(page, app, found)
+    jobs.train(app.store, found.id, Plan(epochs=500, hidden_units=1024))
+    page.reload()
+    page.get_by_role("switch", name="Tell me when it is done").check()
+    browser.step(page, "Data")  # any page tells
+    expect(page.get_by_text("All 36 files are used")).to_be_visible()
+    page.evaluate("Object.defineProperty(document, 'hidden', {get: () => true, configurable: true})")
+    expect(page).to_have_title("Done - Headstart", timeout=browser.TRAIN_S * 1000)
+    assert page.evaluate("window.told") == [["Done: training of Starter", "Shapes"]]
+    page.evaluate("delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))")
+    expect(page).to_have_title(re.compile("^Headstart$|^Data"))
+
+
 @pytest.mark.weights
 def test_comparing_backbones_ends_in_a_leaderboard_and_a_search_in_a_run(
     chromium: Browser, tmp_path: Path, keras_home: Path

@@ -23,8 +23,8 @@ LAYERS = (
     ("errors", "messages", "settings", "progress", "shelf", "child", "turn"),
     (
         "archive", "audit", "backbones", "boundary", "comparison", "curves", "dataset", "effects", "engine",
-        "evaluation", "features", "growth", "head", "images", "intake", "matrix", "plan", "sample", "search",
-        "transfer", "weights",
+        "evaluation", "features", "forecast", "growth", "head", "images", "intake", "matrix", "plan", "sample",
+        "search", "transfer", "weights",
     ),
     (
         "store", "album", "preview", "jobs", "ticket", "predictor", "refit", "advice", "charts", "report", "runfile",

@@ -1,13 +1,17 @@
 import json
+import os
 import shutil
+import signal
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from core import album, boundary, jobs, shelf
+from core import album, boundary, jobs, shelf, turn
 from core.__main__ import main
 from core.evaluation import Evaluation
+from core.head import Head
 from core.plan import Plan
 from core.predictor import Predictor
 from core.store import Run, Store
@@ -80,6 +84,26 @@ def test_killed_at_every_report_a_training_ends_with_the_same_single_model(
     assert finished["head"] == expected["head"]
     for row, calm_row in zip(finished["fine_tune"]["history"], expected["fine_tune"]["history"], strict=True):
         assert row == pytest.approx(calm_row, abs=1e-4)
+
+
+def test_a_head_killed_at_any_moment_and_resumed_has_the_same_weights_bit_for_bit(store: Store, shapes: Path) -> None:
+    plan, heads = Plan(epochs=120, patience=0, hidden_units=256, dropout=0.3), []
+    for delays in ((), (0.0, 0.1)):
+        run = prepare(store, shapes, plan)
+        job = jobs.start(store, run.project_id, "train", {}, run.id)
+        for delay in delays:
+            while (job := jobs.get(store, job.id)).state != "running" or job.stage != "head":
+                time.sleep(0.01)
+            time.sleep(delay)
+            os.kill(turn.holder(store.home, job.id), signal.SIGKILL)
+            job = wait(store, job)
+            assert job.error == {"code": "worker_died", "values": {"stage": "head"}}
+            jobs.resume(store, job.id)
+        assert wait(store, job).state == "succeeded"
+        heads.append(Head.from_bytes((store.folder(run.id) / "head.npz").read_bytes()))
+    assert jobs.get(store, job.id).attempt == 3
+    for calm, killed in zip(heads[0].layers, heads[1].layers, strict=True):
+        assert all(np.array_equal(ours, theirs) for ours, theirs in zip(calm, killed, strict=True))
 
 
 @pytest.mark.slow

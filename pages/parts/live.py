@@ -12,8 +12,8 @@ from core.curves import History
 from core.errors import HeadstartError
 from core.jobs import Job
 from core.store import Project
-from pages.parts import line, search, shell, watch
-from pages.parts.words import duration, plain, say
+from pages.parts import bell, line, search, shell, watch
+from pages.parts.words import duration, left, plain, say
 
 _TICK_S = 1.0
 
@@ -50,6 +50,7 @@ def _running(job_id: str) -> None:
                 say("pause"), key=f"pause-{job.id}", icon=":material/pause:", help=say("pause_help"), on_click=pause
             )
         line.cancel_button(job)
+    bell.switch()
 
 
 def _active(job_id: str) -> Job:
@@ -140,6 +141,9 @@ def _step_text(job: Job) -> str:
         rate = job.done / seconds
         if job.stage in ("intake", "features", "boundary"):
             parts.append(say("per_second", n=round(rate)))
-        if job.done < job.total:
-            parts.append(say("step_left", time=duration((job.total - job.done) / rate)))
+        if job.done < job.total and job.forecast is None:
+            parts.append(say("step_left", time=left((job.total - job.done) / rate)))
+    seconds_left = job.left_s(time.time())
+    if seconds_left is not None:
+        parts.append(say("time_left", time=left(seconds_left)))
     return " \u00b7 ".join(parts)

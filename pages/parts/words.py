@@ -373,7 +373,10 @@ WORDS = {
     "time_min": "{n}\u00a0min",
     "live_empty": "The training will be shown here",
     "live_empty_more": "Curves, time left and what the numbers mean.",
-    "step_left": "about {time} left in this step",
+    "step_left": "{time} left in this step",
+    "time_left": "{time} left",
+    "left_few": "a few seconds",
+    "left_about": "about {time}",
     "per_second": "{n} pictures per second",
     "epoch_of": "epoch {n} of {total}",
     "train_failed": "The training stopped",
@@ -400,6 +403,14 @@ WORDS = {
     "pause": "Pause",
     "pause_help": "Stops the work until you resume it, and lets what waits go first. What is finished is kept.",
     "pausing": "Pausing",
+    "bell": "Tell me when it is done",
+    "bell_denied": "The browser does not allow notifications here; the title of the tab will tell.",
+    "bell_succeeded": "Done: {job}",
+    "bell_failed": "Stopped: {job}",
+    "tab_succeeded": "Done",
+    "tab_failed": "Stopped",
+    "job_intake": "reading of the pictures",
+    "job_download": "download of weights",
     "line_first": "Starting in a moment",
     "line_1": "Next in line, after the {after}",
     "line_2": "Second in line, after the {after}",
@@ -599,6 +610,15 @@ def duration(seconds: float) -> str:
     if seconds < 90:
         return say("time_s", n=max(1, round(seconds)))
     return say("time_min", n=round(seconds / 60))
+
+
+def left(seconds: float) -> str:
+    """A time that is left, rounded so that it does not change every second."""
+    if seconds < 8:
+        return say("left_few")
+    if seconds < 55:
+        return say("left_about", time=say("time_s", n=-(-round(seconds) // 10) * 10))
+    return say("left_about", time=say("time_min", n=round(seconds / 60) or 1))
 
 
 def size(n_bytes: int) -> str:

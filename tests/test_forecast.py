@@ -1,0 +1,98 @@
+from pathlib import Path
+
+import pytest
+
+from core.forecast import Forecast, Speeds, Step, Work, crowd, remaining, steps
+from core.plan import Plan
+
+PLAIN = (Step("convert", 1, 4.0, "convert"), Step("features", 100, 0.1, "features"), Step("save", 1, 6.0, "save"))
+
+
+def test_at_first_what_was_expected_is_left_and_the_stage_at_work_runs_down() -> None:
+    forecast = Forecast(PLAIN)
+    assert forecast.left(0.0) == (20.0, 20.0)
+    forecast.stage("convert", 0, 0.0)
+    assert forecast.left(3.0) == (pytest.approx(17.0), pytest.approx(16.0))
+
+
+def test_a_machine_twice_as_slow_as_expected_is_found_out_by_its_first_stages() -> None:
+    forecast = Forecast(PLAIN)
+    forecast.stage("convert", 0, 0.0)
+    forecast.stage("features", 100, 8.0)
+    for done in range(1, 101):
+        forecast.tick(done, 8.0 + 0.2 * done)
+        if done == 50:
+            left = Forecast.left(forecast, 18.0)
+            assert left is not None and left[0] == pytest.approx(10 + 12, rel=0.2)
+
+
+def test_the_stage_at_work_is_judged_by_its_own_pace() -> None:
+    forecast = Forecast((Step("features", 1000, 0.001, "features"),))
+    forecast.stage("features", 1000, 0.0)
+    for done in range(10, 501, 10):
+        forecast.tick(done, done * 0.1)
+    left = forecast.left(50.0)
+    assert left is not None and left[0] == pytest.approx(50, rel=0.05) and left[1] == 0.0
+
+
+def test_work_that_was_done_before_a_crash_does_not_count_as_fast() -> None:
+    forecast = Forecast((Step("features", 1000, 0.1, "features"),))
+    forecast.stage("features", 1000, 0.0)
+    forecast.tick(900, 0.0)
+    for n in range(1, 51):
+        forecast.tick(900 + n, 0.2 * n)
+    left = forecast.left(10.0)
+    assert left is not None and left[0] == pytest.approx(10.0, rel=0.1)
+    assert forecast.stage("save", 0, 20.0) is None  # and is no measurement
+
+
+def test_what_is_said_does_not_jump() -> None:
+    forecast = Forecast((Step("features", 100, 0.1, "features"),))
+    forecast.stage("features", 100, 0.0)
+    forecast.tick(1, 0.1)
+    before = forecast.left(0.2)
+    forecast.tick(2, 10.0)  # a pause of ten seconds
+    after = forecast.left(10.0)
+    nearly = forecast.left(10.1)
+    assert before is not None and after is not None and nearly is not None
+    assert abs(nearly[0] - after[0]) < 0.1 * after[0]
+
+
+def test_a_step_that_was_done_as_a_whole_is_measured_and_known_to_the_next_training(tmp_path: Path) -> None:
+    speeds = Speeds(tmp_path / "speeds.json")
+    step = speeds.step("features", "Starter", 200, 0.5)
+    assert step.seconds == 100
+    forecast = Forecast((step,))
+    forecast.stage("features", 200, 0.0)
+    forecast.tick(1, 0.1)
+    forecast.tick(200, 20.0)
+    ended = forecast.stage("save", 0, 20.0)
+    assert ended == (step, 20.0)
+    speeds.keep(*ended)
+    assert Speeds(tmp_path / "speeds.json").step("features", "Starter", 200, 0.5).seconds == pytest.approx(20)
+    speeds.keep(step, 40.0)
+    assert speeds.step("features", "Starter", 200, 0.5).seconds == pytest.approx(30)
+
+
+def test_a_training_on_cached_features_expects_no_looking_and_a_fine_tuned_one_expects_all(tmp_path: Path) -> None:
+    speeds = Speeds(tmp_path / "speeds.json")
+    cached = steps(Plan(), Work(80, 20, missing=0, converted=True), speeds)
+    assert [step.stage for step in cached] == ["head", "save"]
+    whole = steps(Plan(fine_tune_blocks=2), Work(80, 20, missing=100, converted=False), speeds)
+    names = ["convert", "features", "head", "boundary", "fine_tune", "convert", "evaluate", "save"]
+    assert [step.stage for step in whole] == names
+    assert sum(step.seconds for step in whole) > 1.5 * sum(step.seconds for step in cached)
+
+
+def test_on_a_crowded_machine_more_time_is_expected_from_the_start() -> None:
+    forecast = Forecast(PLAIN, crowd=3.0)
+    assert forecast.left(0.0) == (60.0, 60.0)
+    forecast.stage("convert", 0, 0.0)
+    assert forecast.stage("features", 100, 12.0) == (PLAIN[0], 4.0)  # measured as if alone
+    assert crowd() >= 1.0
+
+
+def test_a_stage_without_a_word_runs_down_and_then_says_that_the_machine_is_slow() -> None:
+    assert remaining(10.0, 6.0, 1.0) == 9.0
+    assert remaining(10.0, 6.0, 4.0) == 6.0
+    assert remaining(10.0, 6.0, 11.0) == 12.0
