@@ -32,7 +32,7 @@ from core import (
     runfile,
     shelf,
     weights,
-)
+)  # fmt: skip
 from core.backbones import Block
 from core.boundary import Computed
 from core.child import Children
@@ -276,12 +276,11 @@ class Training:
         return Labelled(rows[0], self._targets("train")), Labelled(rows[1], self._targets("val"))
 
     def _write_tuned_tflite(self) -> Path:
-        from core.neural import export, networks
+        from core.neural import export
 
         self.ticket.stage("convert", 0)
         path = self.folder / "tuned.tflite"
-        output = networks.pool(self._network.output, self.plan.pooling)
-        shelf.write(path, export.to_tflite(self._network.input, output))
+        shelf.write(path, export.to_tflite(self._network.input, self._output(None)))
         return path
 
     def _extract_tuned(self, tflite: Path) -> Cache:
