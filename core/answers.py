@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from core import engine, growth, images, jobs, shelf, transfer, weights
 from core.child import Children
+from core.extraction import Extraction
 from core.features import Cache, Recipe, decode, extract, views
 from core.ticket import Ticket
-from core.training import Training
 
 Array = NDArray[np.float32]
 
@@ -35,7 +35,7 @@ def fit(ticket: Ticket) -> None:
 def more(ticket: Ticket) -> None:
     """Params: run, whose plan is the head that is solved on more and more of its pictures. Tells the curve."""
     if not _told(ticket, "more"):
-        base = Training(ticket, ticket.job.params["run"])
+        base = Extraction(ticket, ticket.job.params["run"])
         train, val = base.features()
         curve = growth.measure(train, val, len(base.data.classes), base.plan, ticket)
         ticket.found("more", base.backbone.name, {"fingerprint": base.data.fingerprint, **curve.to_dict()})
@@ -47,7 +47,7 @@ def _told(ticket: Ticket, kind: str) -> bool:
     return any(event.kind == kind for event in jobs.events(ticket.store, ticket.job.id))
 
 
-class _Sets(Training):
+class _Sets(Extraction):
     """The three sets of features of some pictures of a run, (n, width) each."""
 
     def pretrained(self, ids: Sequence[str]) -> Array:

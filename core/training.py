@@ -4,77 +4,43 @@ Each phase leaves its result in a file there before the next begins, so a traini
 it was in. Part of the worker: `core.neural` is opened here, inside functions, when a phase needs Keras.
 """
 
-import contextlib
 import json
 import math
 import shutil
-import time
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from functools import cached_property
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from core import (
-    album,
-    backbones,
-    boundary,
-    curves,
-    effects,
-    engine,
-    forecast,
-    head,
-    images,
-    record,
-    runfile,
-    shelf,
-    weights,
-)  # fmt: skip
+from core import album, boundary, curves, effects, engine, forecast, head, images, record, runfile, shelf, weights
 from core.backbones import Block
 from core.boundary import Computed
 from core.child import Children
-from core.dataset import PARTS, Dataset
-from core.engine import Engine
+from core.dataset import PARTS
 from core.errors import HeadstartError
 from core.evaluation import Evaluation
-from core.features import Cache, Recipe, View, decode, extract, views
+from core.extraction import Extraction
+from core.features import Cache, Recipe, View, decode, extract
 from core.forecast import Work
 from core.head import Fitted, Head, Labelled
 from core.images import Pixels
-from core.plan import Plan, rarest
+from core.plan import rarest
 from core.ticket import Ticket
 
 # What the saved model and the one that predicts may differ by, in probabilities.
 TOLERANCE = 1e-3
 # Pictures on which a saved model is compared; a second of Keras on two cores.
 _CHECKED = 64
-# Fewer pictures take so little time that starting up counts.
-_MEASURABLE = 50
-# Where Linux shows the first NVIDIA GPU.
-_GPU = Path("/dev/nvidia0")
-_PHASES = ("features", "head", "fine_tune", "evaluate")
 
 
-class Training:
+class Training(Extraction):
     """A run being worked on. `run` does everything and publishes the result; it ends the job when it is the job's."""
 
     def __init__(self, ticket: Ticket, run_id: str) -> None:
-        self.ticket = ticket
-        self.store = ticket.store
-        self.run_id = run_id
-        self.plan = Plan.from_dict(self.store.run(run_id).plan)
-        self.backbone = backbones.find(self.plan.backbone)
-        self.folder = self.store.folder(run_id)
-        self.data = Dataset.from_bytes((self.folder / "dataset.json").read_bytes())
-        self.weights = ""
+        super().__init__(ticket, run_id)
         self.mirror: dict[str, Any] | None = None
         self.notes: list[tuple[str, dict[str, Any]]] = []
-        self.seconds: dict[str, float] = dict.fromkeys(_PHASES, 0.0) | self._json("seconds.json", {})
-        self.caches: set[str] = set()
-        self.extracted: dict[str, float] = {"n": 0, "seconds": 0.0} | self._json("extracted.json", {})
 
     def run(self) -> None:
         with self._phase("features"):
@@ -114,13 +80,6 @@ class Training:
             self.ticket.finish(self.run_id, result, artifacts)
         self._clean()
 
-    def features(self) -> tuple[Labelled, Labelled]:
-        """What the head learns from and what it is chosen on, extracted where it is missing; nothing is trained."""
-        with self._phase("features"):
-            self.weights = weights.fetch(self.backbone, self.ticket)
-            frozen = self._frozen_features()
-        return self._labelled(frozen["train"], "train"), self._labelled(frozen["val"], "val")
-
     def _work(self) -> Work:
         """What is to be done, as far as it is not done yet."""
         caches = {part: Cache(self.store.home / "features", self._recipe(part)) for part in PARTS}
@@ -129,105 +88,7 @@ class Training:
         converted = self._tflite(self._recipe("test")).is_file()
         return Work(n_train, sum(held_out), missing, converted, (self.folder / "head.json").is_file())
 
-    # -- features
-
-    def _recipe(self, part: str) -> Recipe:
-        # Only what is learned from may be coarser: scores are those of the saved model, which computes in float32.
-        precision = self.plan.precision if part == "train" and self.data.part("val").pictures else "float32"
-        return Recipe(self.weights, self.plan.pooling, self.backbone.size, computed_in=precision)
-
-    def _views(self, part: str) -> list[View]:
-        ids = [p.id for p in self.data.part(part).pictures]
-        return views(ids, self.plan.augment, self.plan.kinds) if part == "train" else views(ids)
-
-    def _targets(self, part: str) -> NDArray[np.int64]:
-        index = {label: i for i, label in enumerate(self.data.classes)}
-        targets = np.array([index[p.label] for p in self.data.part(part).pictures], dtype=np.int64)
-        return np.tile(targets, self.plan.augment + 1) if part == "train" else targets
-
-    def _frozen_features(self) -> dict[str, Cache]:
-        """The cache that holds the rows of each part."""
-        parts = defaultdict(list)
-        for part in PARTS:
-            parts[self._recipe(part)].append(part)
-        caches: dict[str, Cache] = {}
-        for recipe, names in parts.items():
-            views = [view for part in names for view in self._views(part)]
-            caches |= dict.fromkeys(names, self._extract("features", recipe, views))
-        return caches
-
-    def _extract(self, stage: str, recipe: Recipe, views: list[View], after: str | None = None) -> Cache:
-        cache = Cache(self.store.home / "features", recipe)
-        self.caches.add(recipe.key)
-        missing = len(cache.missing(views))
-        if missing:
-            loaded = self._engine(recipe, after, missing)
-            if stage == "features":
-                # A head that is too large is refused before all pictures are looked at.
-                row = loaded.run(np.zeros((1, loaded.size, loaded.size, 3), np.uint8))
-                head.require_memory(row.shape[1], len(self.data.classes), self.plan)
-            self.ticket.stage(stage, len(views))
-            self.ticket.tick(len(views) - missing)
-            started = time.monotonic()
-            extract(cache, loaded, self.store.pictures, views, self.ticket)
-            if stage == "features":
-                self._measured(recipe, missing, time.monotonic() - started)
-        return cache
-
-    def _measured(self, recipe: Recipe, n: int, seconds: float) -> None:
-        """Add to what extraction took, and keep beside the network how fast it is here: later runs find all in the
-        cache."""
-        before = self.extracted
-        self.extracted = {"n": before["n"] + n, "seconds": round(before["seconds"] + seconds, 3)}
-        self._keep("extracted.json", self.extracted)
-        path = self._speed_path(recipe)
-        if n >= _MEASURABLE or not path.is_file():
-            shelf.write(path, json.dumps(1000 * seconds / n).encode())
-
-    def _speed_path(self, recipe: Recipe) -> Path:
-        return self.store.home / "networks" / f"{recipe.key}.json"
-
-    def _engine(self, recipe: Recipe, after: str | None, n_pictures: int) -> Engine:
-        """What computes a recipe: Keras on a GPU, elsewhere the converted network."""
-        if _GPU.exists():  # only then is it worth to import TensorFlow for this
-            from core.neural import inference
-
-            if inference.has_gpu():
-                return inference.engine(self._network.input, self._output(after))
-        return engine.load(self._converted(recipe, after), recipe.computed_in, n_pictures)
-
-    def _converted(self, recipe: Recipe, after: str | None = None) -> Path:
-        """The network that answers a recipe, converted once for all runs."""
-        path = self._tflite(recipe)
-        if not path.is_file():
-            self.ticket.stage("convert", 0)
-            from core.neural import export
-
-            shelf.write(path, export.to_tflite(self._network.input, self._output(after)))
-        return path
-
-    def _tflite(self, recipe: Recipe) -> Path:
-        return self.store.home / "networks" / f"{recipe.network}.tflite"
-
-    def _output(self, after: str | None) -> Any:
-        """What the frozen network answers: the features, or the activations behind a layer."""
-        from core.neural import networks
-
-        if after is None:
-            return networks.pool(self._network.output, self.plan.pooling)
-        return self._network.get_layer(after).output
-
-    @cached_property
-    def _network(self) -> Any:
-        """The backbone in Keras; changed in place by fine-tuning."""
-        from core.neural import networks
-
-        return networks.build(self.backbone, backbones.weights_path(self.backbone))
-
     # -- head and fine-tuning
-
-    def _labelled(self, cache: Cache, part: str) -> Labelled:
-        return Labelled(cache.read(self._views(part)), self._targets(part))
 
     def _fit(self, frozen: Mapping[str, Cache]) -> Fitted:
         path = self.folder / "frozen.npz"
@@ -382,11 +243,6 @@ class Training:
             "mirror": self.mirror,
         }
 
-    def _milliseconds(self) -> float | None:
-        """How long a picture takes from its file to its features on this machine, as measured when it was last done."""
-        path = self._speed_path(self._recipe("train"))
-        return round(float(json.loads(path.read_bytes())), 2) if path.is_file() else None
-
     # -- the folder of the run
 
     def _clean(self) -> None:
@@ -394,17 +250,3 @@ class Training:
         for name in ("checkpoint.npz", "tuned.tflite", "tuned.speed.json"):
             (self.folder / name).unlink(missing_ok=True)
         shutil.rmtree(self.folder / "features", ignore_errors=True)
-
-    @contextlib.contextmanager
-    def _phase(self, name: str) -> Iterator[None]:
-        started = time.monotonic()
-        yield
-        self.seconds[name] += time.monotonic() - started
-        self._keep("seconds.json", self.seconds)
-
-    def _json(self, name: str, default: Any) -> Any:
-        path = self.folder / name
-        return json.loads(path.read_bytes()) if path.is_file() else default
-
-    def _keep(self, name: str, value: Any) -> None:
-        shelf.write(self.folder / name, json.dumps(value).encode())

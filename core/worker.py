@@ -18,6 +18,7 @@ from core import album, answers, archive, backbones, intake, jobs, sample, searc
 from core.archive import Entry
 from core.dataset import File
 from core.errors import HeadstartError
+from core.extraction import Extraction
 from core.intake import Place, Received
 from core.messages import REASONS
 from core.plan import Plan, estimate_s
@@ -219,7 +220,7 @@ def _run_s(store: Store, run_id: str) -> float:
 def _search(ticket: Ticket) -> None:
     """Params: run, the one whose plan is to be bettered. Tells what was tried and the run of the best as an event,
     then trains that run."""
-    store, base = ticket.store, Training(ticket, ticket.job.params["run"])
+    store, base = ticket.store, Extraction(ticket, ticket.job.params["run"])
     known = [event for event in jobs.events(store, ticket.job.id) if event.kind == "search"]
     if not known:
         train, val = base.features()

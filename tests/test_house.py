@@ -30,7 +30,7 @@ LAYERS = (
         "store", "album", "preview", "jobs", "ticket", "predictor", "refit", "advice", "charts", "report", "runfile",
         "runs", "script", "serving", "tracking",
     ),
-    ("training", "answers", "record", "worker", "__main__"),
+    ("extraction", "training", "answers", "record", "worker", "__main__"),
 )  # fmt: skip
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 
@@ -62,9 +62,9 @@ def test_core_modules_import_only_their_own_layer_or_below(path: Path) -> None:
     assert not [name for name in imports(path) if name.split(".")[0] in ("streamlit", "pages", "app")]
 
 
-def test_only_training_record_and_answers_open_neural_and_only_inside_functions() -> None:
+def test_only_modules_of_the_worker_open_neural_and_only_inside_functions() -> None:
     users = [p for p in SOURCES if "neural" in core_modules(p) and p.parent.name != "neural"]
-    assert names(users) == ["core/answers.py", "core/record.py", "core/training.py"]
+    assert names(users) == ["core/answers.py", "core/extraction.py", "core/record.py", "core/training.py"]
     assert not [path for path in users if "neural" in core_modules(path, top_level_only=True)]
 
 
