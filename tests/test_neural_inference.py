@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core import backbones, engine, jobs, training, weights
+from core import backbones, engine, extraction, jobs, weights
 from core.jobs import Ticket
 from core.neural import export, inference, networks
 from core.plan import Plan
@@ -35,9 +35,9 @@ def test_a_training_takes_it_only_where_there_is_a_gpu(
     run = prepare(store, shapes, Plan())
     monkeypatch.setattr(jobs, "WORKER", ["/bin/true"])
     job = jobs.start(store, run.project_id, "train", {}, run.id)
-    monkeypatch.setattr(training, "_GPU", tmp_path)
+    monkeypatch.setattr(extraction, "_GPU", tmp_path)
     monkeypatch.setattr(inference, "has_gpu", lambda: gpu)
-    one = training.Training(Ticket(store, job, "token"), run.id)
+    one = extraction.Extraction(Ticket(store, job, "token"), run.id)
     monkeypatch.setattr(one.ticket, "stage", lambda name, total: None)
     one.weights = weights.fetch(one.backbone, one.ticket)
     assert one._engine(one._recipe("val"), None, 10).name == name
