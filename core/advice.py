@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from core import album, backbones, jobs, transfer
+from core import album, backbones, forecast, jobs, transfer
 from core.errors import HeadstartError
 from core.growth import Growth
 from core.jobs import Job
@@ -71,9 +71,8 @@ def answer(store: Store, project_id: str, kind: str, backbone: str) -> Told | No
     return Told(facts, current)
 
 
-# Measured on two cores, in seconds: decoding a photograph, building and converting a network once, and for each picture
-# the heads of the comparison and of the curve. Rough on purpose: it says "about".
-_DECODE_S = 0.003
+# Measured on two cores, in seconds: building and converting a network once, and for each picture the heads of the
+# comparison and of the curve. Rough on purpose: it says "about".
 _TWIN_S = 12.0
 _COMPARE_S = 0.006
 _CURVE_S = 0.004
@@ -81,8 +80,9 @@ _CURVE_S = 0.004
 
 def estimate_s(kind: str, plan: Plan, n_pictures: int, looked: bool) -> float:
     """Roughly how long an answer takes; `looked`: the backbone has seen the pictures before."""
-    ms = backbones.find(plan.backbone).cpu_ms
+    backbone = backbones.find(plan.backbone)
+    picture_s = forecast.picture_cost_s(backbone)
     if kind == "fit":
-        n = min(n_pictures, transfer.most(ms))
-        return _TWIN_S + n * (_COMPARE_S + (_DECODE_S + ms / 1000) * (1 if looked else 2))
-    return 2 + n_pictures * (_CURVE_S + (0.0 if looked else _DECODE_S + ms / 1000))
+        n = min(n_pictures, transfer.most(backbone.cpu_ms))
+        return _TWIN_S + n * (_COMPARE_S + picture_s * (1 if looked else 2))
+    return 2 + n_pictures * (_CURVE_S + (0.0 if looked else picture_s))

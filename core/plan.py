@@ -227,14 +227,6 @@ def preset_settings(name: str, suggested: Plan) -> dict[str, Any]:
 
 DIALS = ("fast", "balanced", "best")
 
-# Measured on two cores: decoding and resizing a photograph, one epoch of a head for one picture, one epoch of
-# fine-tuning for one picture per block, importing TensorFlow and saving a model. Rough on purpose: it says "about".
-_DECODE_S = 0.003
-_HEAD_EPOCH_S = 5e-6
-_TUNE_EPOCH_S = 0.0008
-_SAVE_S = 5.0
-
-
 # Measured on photographs of ants and bees and on hand signs: with 5 training pictures a class altered copies brought up
 # to 10 points of accuracy, with 50 about 1, with more than 100 none; a class gives a third of its pictures to val and
 # test.
@@ -319,17 +311,3 @@ _SIDED = re.compile(
     r"(?i:^(?:(?:letter|char|character|digit|number|num|sign)s?[ _-]?)?(?:[a-z]|\d{1,4})$)"
     r"|(?i:(?<![a-z])(?:left|right|clockwise|anticlockwise|counterclockwise)(?![a-z]))|(?:Left|Right)(?=[A-Z]|$)"
 )
-
-
-def estimate_s(plan: Plan, n_pictures: int) -> float:
-    """Roughly how many seconds a training takes that finds nothing in the cache."""
-    backbone = backbones.find(plan.backbone)
-    views = n_pictures * (1 + 0.7 * plan.augment)
-    convert = 2 + min(10.0, backbone.parameters * 2.5e-6)
-    seconds = views * (_DECODE_S + backbone.cpu_ms / 1000) + convert + _SAVE_S
-    width = backbone.width * (plan.hidden_units or 4) * (49 if plan.pooling == "flatten" else 1)
-    seconds += views * plan.epochs * _HEAD_EPOCH_S * max(1.0, width / 5_000)
-    if plan.fine_tune_blocks:
-        tuning = plan.fine_tune_epochs * _TUNE_EPOCH_S * plan.fine_tune_blocks
-        seconds += views * (_DECODE_S + backbone.cpu_ms / 1000 + tuning) + convert
-    return seconds

@@ -14,14 +14,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from core import album, answers, archive, backbones, intake, jobs, sample, search, weights
+from core import album, answers, archive, backbones, forecast, intake, jobs, sample, search, weights
 from core.archive import Entry
 from core.dataset import File
 from core.errors import HeadstartError
 from core.extraction import Extraction
 from core.intake import Place, Received
 from core.messages import REASONS
-from core.plan import Plan, estimate_s
+from core.plan import Plan
 from core.progress import Cancelled
 from core.store import Store
 from core.ticket import Ticket
@@ -195,7 +195,7 @@ def _compare(ticket: Ticket) -> None:
         try:
             if jobs.is_finished(ticket.store, ticket.store.run(run_id)):
                 continue
-            ticket.ahead_s = sum(_run_s(ticket.store, later) for later in runs[number:])
+            ticket.ahead_s = sum(_run_s(ticket, later) for later in runs[number:])
             ticket.found("run", run_id, {})
             Training(ticket, run_id).run()
         except HeadstartError as error:
@@ -206,15 +206,17 @@ def _compare(ticket: Ticket) -> None:
     ticket.succeed({}, {})
 
 
-def _run_s(store: Store, run_id: str) -> float:
+def _run_s(ticket: Ticket, run_id: str) -> float:
     """About how long one run of several will take."""
+    store = ticket.store
     try:
         run = store.run(run_id)
     except HeadstartError:  # deleted since
         return 0.0
     if run.result is not None:
         return 0.0
-    return estimate_s(Plan.from_dict(run.plan), len(store.dataset(run.project_id).pictures))
+    n = len(store.dataset(run.project_id).pictures)
+    return forecast.estimate_s(Plan.from_dict(run.plan), n, ticket.speeds)
 
 
 def _search(ticket: Ticket) -> None:

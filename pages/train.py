@@ -37,7 +37,7 @@ def _use(values: Mapping[str, Any]) -> None:
 def _consequences(chosen: Plan, n: int) -> None:
     kind = "linear" if not chosen.hidden_units else "hidden" if chosen.hidden_layers == 1 else "deep"
     head = say(f"head_{kind}", n=chosen.hidden_units, layers=chosen.hidden_layers)
-    words = {"backbone": chosen.backbone, "head": head, "time": duration(plan.estimate_s(chosen, n))}
+    words = {"backbone": chosen.backbone, "head": head, "time": duration(shell.estimate_s(chosen, n))}
     if chosen.fine_tune_blocks:
         every = [block.name for block in backbones.find(chosen.backbone).blocks]
         top, *below = every[: chosen.fine_tune_blocks]

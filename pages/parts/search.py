@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core import backbones, jobs, plan, search
+from core import backbones, jobs, search
 from core.errors import HeadstartError
 from core.evaluation import wilson
 from core.jobs import Job
@@ -40,7 +40,7 @@ def choices(found: Project, chosen: Plan, n_pictures: int) -> None:
         )  # fmt: skip
     frozen = chosen.with_(fine_tune_blocks=0)
     plans = [frozen.with_(backbone=name) for name in here if name in picked]
-    compare_s = sum(plan.estimate_s(each, n_pictures) for each in plans)
+    compare_s = sum(shell.estimate_s(each, n_pictures) for each in plans)
     search_s = _search_s(found, frozen, n_pictures)
     with st.container(horizontal=True, key="choose", gap="small"):
         st.button(
@@ -70,7 +70,7 @@ def _search_s(found: Project, frozen: Plan, n_pictures: int) -> float:
     seconds = search.estimate_s(frozen, n_pictures * (1 + frozen.augment), backbones.find(frozen.backbone).width)
     cost = ("backbone", "augment", "augment_kinds", "pooling")
     looked = any(all(run.plan.get(name) == getattr(frozen, name) for name in cost) for run in shell.finished(found))
-    return seconds + plan.estimate_s(frozen, 0 if looked else n_pictures)
+    return seconds + shell.estimate_s(frozen, 0 if looked else n_pictures)
 
 
 def progress(job: Job) -> None:

@@ -13,9 +13,11 @@ from typing import Any
 
 import streamlit as st
 
-from core import settings
+from core import forecast, settings
 from core.errors import HeadstartError
 from core.evaluation import Evaluation
+from core.forecast import Speeds
+from core.plan import Plan
 from core.store import Project, Run, Store
 from pages.parts.words import plain, say
 
@@ -66,6 +68,11 @@ def evaluation(run: Run) -> Evaluation:
     """The scores of a run on its test pictures."""
     name = "evaluation-test.json"
     return _evaluation(str(store().folder(run.id) / name), store().artifacts(run.id)[name])
+
+
+def estimate_s(chosen: Plan, n_pictures: int) -> float:
+    """About how many seconds a training takes on this machine."""
+    return forecast.estimate_s(chosen, n_pictures, Speeds(store().home / "speeds.json"))
 
 
 def is_stale(run: Run) -> bool:
