@@ -390,7 +390,7 @@ CATALOGUE = (
         "af0682fb74e8c54910f2d4393339c070",
     ),
     Backbone(
-        "EfficientNetV2M", 480, 1280, "inside", 53_150_388, 0, 85.3, "Apache-2.0",
+        "EfficientNetV2M", 480, 1280, "inside", 53_150_388, 542, 85.3, "Apache-2.0",
         _blocks(
             "top:block7e_add block7e:block7d_add block7d:block7c_add block7c:block7b_add "
             "block7b:block7a_project_bn block7a:block6r_add block6r:block6q_add block6q:block6p_add "
@@ -400,7 +400,7 @@ CATALOGUE = (
         "1b8dc055df72dde80d614482840fe342",
     ),
     Backbone(
-        "EfficientNetV2L", 480, 1280, "inside", 117_746_848, 0, 85.7, "Apache-2.0",
+        "EfficientNetV2L", 480, 1280, "inside", 117_746_848, 1181, 85.7, "Apache-2.0",
         _blocks(
             "top:block7g_add block7g:block7f_add block7f:block7e_add block7e:block7d_add block7d:block7c_add "
             "block7c:block7b_add block7b:block7a_project_bn block7a:block6y_add block6y:block6x_add"
@@ -409,7 +409,7 @@ CATALOGUE = (
         "b0b66b5c863aef5b46e8608fe1711615",
     ),
     Backbone(
-        "ConvNeXtTiny", 224, 768, "inside", 27_820_128, 0, 81.3, "MIT",
+        "ConvNeXtTiny", 224, 768, "inside", 27_820_128, 134, 81.3, "MIT",
         _blocks(
             "stage_3:convnext_tiny_downsampling_block_2 stage_2:convnext_tiny_downsampling_block_1 "
             "stage_1:convnext_tiny_downsampling_block_0"
@@ -418,7 +418,7 @@ CATALOGUE = (
         "d547c096cabd03329d7be5562c5e14798aa39ed24b474157cef5e85ab9e49ef1",
     ),
     Backbone(
-        "ConvNeXtSmall", 224, 768, "inside", 49_454_688, 0, 82.3, "MIT",
+        "ConvNeXtSmall", 224, 768, "inside", 49_454_688, 242, 82.3, "MIT",
         _blocks(
             "stage_3:convnext_small_downsampling_block_2 stage_2:convnext_small_downsampling_block_1 "
             "stage_1:convnext_small_downsampling_block_0"
@@ -427,7 +427,7 @@ CATALOGUE = (
         "6fc8009faa2f00c1c1dfce59feea9b0745eb260a7dd11bee65c8e20843da6eab",
     ),
     Backbone(
-        "ConvNeXtBase", 224, 1024, "inside", 87_566_464, 0, 85.3, "MIT",
+        "ConvNeXtBase", 224, 1024, "inside", 87_566_464, 427, 85.3, "MIT",
         _blocks(
             "stage_3:convnext_base_downsampling_block_2 stage_2:convnext_base_downsampling_block_1 "
             "stage_1:convnext_base_downsampling_block_0"

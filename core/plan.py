@@ -10,6 +10,7 @@ from dataclasses import Field, asdict, dataclass, field, fields, replace
 from typing import Any
 
 from core import backbones, images
+from core.backbones import Backbone
 from core.errors import HeadstartError
 
 POOLINGS = ("average", "max", "flatten")
@@ -243,12 +244,15 @@ _BATCHES = (32, 256)
 # pictures as uneven as the training's goes from 92.6 to 92.2 % (+- 0.5).
 _UNEVEN = 3.0
 _BALANCE = 1.0
+# What one core may spend on a picture, without fine-tuning and with it: 1,000 pictures take about 10 and 30 s on two.
+_SLOWEST_MS = (20.0, 60.0)
 
 
 def suggest(dial: str, counts: Mapping[str, int], mirrored: bool | None = None) -> Plan:
     """A whole plan from one dial, for pictures of so many of each class: `fast` is Starter with a linear head,
-    `balanced` the best backbone whose weights are on this machine, `best` fine-tunes it too. `mirrored`: whether it was
-    measured that mirrored pictures keep their class; None: only the names of the classes are known.
+    `balanced` the best quick backbone whose weights are on this machine, `best` may be slower and is fine-tuned too.
+    `mirrored`: whether it was measured that mirrored pictures keep their class; None: only the names of the classes are
+    known.
 
     A hidden layer is never suggested: it gained nothing with 1,400 pictures and cost 3 to 15 points with 5 a class.
     """
@@ -258,16 +262,16 @@ def suggest(dial: str, counts: Mapping[str, int], mirrored: bool | None = None) 
     views = max(1, n * (1 + copies))
     batch = 2 ** round(math.log2(min(max(views / 64, _BATCHES[0]), _BATCHES[1])))
     kinds = [kind for kind in ("crop", "flip", "light") if kind != "flip" or may_flip(counts, mirrored)]
-    backbone = backbones.STARTER.name if dial == "fast" else _best_here()
+    backbone = backbones.STARTER if dial == "fast" else _here(_SLOWEST_MS[best])
     return Plan(
-        backbone=backbone,
+        backbone=backbone.name,
         # A class is pulled against its own pictures, a share of 1 / classes: without that the many weights of many
         # classes are held down (sign digits: log loss 0.25 at 50, 0.19 at 10).
         regularization=round(100 / n_classes, 1),
         epochs=min(max(10 * round(_STEPS * batch / views / 10), _EPOCHS[0]), _EPOCHS[1]),
         batch_size=batch,
         balance=_BALANCE if rarest(counts) else 0.0,
-        augment=max(copies, 1) if best and n < 5_000 else copies,
+        augment=copies,
         augment_kinds=" ".join(kinds),
         fine_tune_blocks=_tuned_blocks(backbone, n) if best else 0,
     )
@@ -277,14 +281,16 @@ def _copies(n: int, n_classes: int) -> int:
     return _COPIES if n / n_classes <= _FEW and n * (1 + _COPIES) <= _VIEWS else 0
 
 
-def _best_here() -> str:
-    return next(b.name for b in (backbones.MOBILENET_V2, backbones.STARTER) if b.has_weights)
+def _here(slowest_ms: float) -> Backbone:
+    """Of the backbones whose weights are on this machine and that are not slower, the most accurate on ImageNet."""
+    here = [b for b in backbones.CATALOGUE if b.has_weights and b.cpu_ms <= slowest_ms]
+    return max(here, key=lambda b: b.top1 or 0.0)
 
 
-def _tuned_blocks(backbone: str, n: int) -> int:
+def _tuned_blocks(backbone: Backbone, n: int) -> int:
     """How many blocks to fine-tune. Measured on val with MobileNetV2: 2,000 pictures of hand signs teach seven blocks
     more than two (92.6 % frozen, 99.7 % with seven); 240 photographs are soon known by heart, whatever learns."""
-    return min(3 if n < 500 else 7, len(backbones.find(backbone).blocks))
+    return min(3 if n < 500 else 7, len(backbone.blocks))
 
 
 def rarest(counts: Mapping[str, int]) -> tuple[str, float] | None:

@@ -230,3 +230,15 @@ def test_the_best_dial_fine_tunes_more_blocks_of_many_pictures_than_of_few(monke
     weights.write_bytes(b"")
     assert [suggest("best", even(2, n // 2)).fine_tune_blocks for n in (244, 2_062)] == [3, 7]
     assert [suggest(dial, even(2, 1_031)).fine_tune_blocks for dial in ("fast", "balanced")] == [0, 0]
+
+
+def test_the_dial_takes_the_most_accurate_backbone_that_is_here_and_quick_enough(
+    monkeypatch: Any, tmp_path: Any
+) -> None:
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    assert [suggest(dial, even(2, 100)).backbone for dial in DIALS] == ["Starter"] * 3
+    for name in ("MobileNetV2", "EfficientNetV2B2", "ConvNeXtBase"):
+        path = backbones.weights_path(backbones.find(name))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+    assert [suggest(dial, even(2, 100)).backbone for dial in DIALS] == ["Starter", "MobileNetV2", "EfficientNetV2B2"]
