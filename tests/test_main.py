@@ -176,17 +176,6 @@ def test_every_wrong_command_is_answered_with_one_object(
     assert status == 1 and list(answer) == ["error", "hint"] and answer["error"].startswith(words)
 
 
-def test_a_second_command_for_a_busy_project_says_so(
-    store: Store, shapes: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run(capsys, "run", str(shapes), "--home", str(store.home), "--epochs", "5")
-    project = store.projects()[0].id
-    monkeypatch.setattr(jobs, "WORKER", ["/bin/true"])
-    jobs.start(store, project, "download", {"backbone": "Starter"})
-    status, answer = run(capsys, "run", str(shapes), "--home", str(store.home), "--epochs", "6")
-    assert status == 1 and answer["error"] == "Another job of this project is at work."
-
-
 def noise(root: Path, n: int) -> Path:
     """Pictures of two classes that nothing tells apart."""
     rng = np.random.default_rng(0)
