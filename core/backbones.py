@@ -352,6 +352,7 @@ CATALOGUE = (
         ),
         f"{_K}/efficientnet_v2/efficientnetv2-b0_notop.h5",
         "893217f2bb855e2983157299931e43ff",
+        summary="More accurate, at more than twice the time.",
     ),
     Backbone(
         "EfficientNetV2B1", 240, 1280, "inside", 6_931_124, 29, 79.8, "Apache-2.0",
@@ -416,6 +417,7 @@ CATALOGUE = (
         ),
         f"{_K}/convnext/convnext_tiny_notop.h5",
         "d547c096cabd03329d7be5562c5e14798aa39ed24b474157cef5e85ab9e49ef1",
+        summary="The most accurate of these, and slow.",
     ),
     Backbone(
         "ConvNeXtSmall", 224, 768, "inside", 49_454_688, 242, 82.3, "MIT",
