@@ -23,6 +23,7 @@ store = Store(settings.home())
 async def lifespan(_: st.App) -> AsyncIterator[None]:
     jobs.revive(store)
     serving.clean_inbox(store)
+    serving.clean_temporary(store)
     serving.answer_at_once()
     yield
 

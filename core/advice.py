@@ -55,20 +55,24 @@ def _ask(store: Store, project_id: str, kind: str, plan: Plan) -> Job:
     return jobs.start(store, project_id, kind, {"run": run.id})
 
 
-def answer(store: Store, project_id: str, kind: str, backbone: str) -> Told | None:
-    """The newest answer for a backbone, rather one about the pictures as they are now."""
+def answer(store: Store, project_id: str, kind: str, plan: Plan) -> Told | None:
+    """The newest answer for a plan's backbone, rather one about the pictures and settings as they are now."""
     rows = store.read(
-        "SELECT event.facts FROM event JOIN job ON job.id = event.job_id "
+        "SELECT event.facts, run.plan FROM event JOIN job ON job.id = event.job_id "
+        "JOIN run ON run.id = json_extract(job.params, '$.run') "
         "WHERE job.project_id = ? AND event.kind = ? AND event.key = ? ORDER BY event.number DESC",
-        project_id, kind, backbone,
+        project_id, kind, plan.backbone,
     )  # fmt: skip
     if not rows:
         return None
-    now = store.dataset(project_id).fingerprint
-    told = [json.loads(row["facts"]) for row in rows]
-    facts = next((each for each in told if each["fingerprint"] == now), told[0])
-    current = facts.pop("fingerprint") == now
-    return Told(facts, current)
+    now, settings = store.dataset(project_id).fingerprint, _CURVE if kind == "more" else ("backbone",)
+    asked = {name: getattr(plan, name) for name in settings}
+    told = []
+    for row in rows:
+        facts, about = json.loads(row["facts"]), json.loads(row["plan"])
+        current = facts.pop("fingerprint") == now and asked == {name: about.get(name) for name in settings}
+        told.append(Told(facts, current))
+    return next((each for each in told if each.current), told[0])
 
 
 # Measured on two cores, in seconds: building and converting a network once, and for each picture the heads of the

@@ -61,6 +61,11 @@ class Backbone:
         """True when the weights are on this machine."""
         return weights_path(self).is_file()
 
+    @property
+    def weights_given(self) -> bool:
+        """True when a user gave the weights that are used, as a file."""
+        return weights_path(self) in given_paths(self)
+
 
 def _blocks(text: str) -> tuple[Block, ...]:
     """From the top down, each as name:after."""
@@ -452,12 +457,17 @@ def weights_path(backbone: Backbone) -> Path:
     """Where the weights of a backbone are, or belong: inside Headstart, or in the Keras cache (`KERAS_HOME`)."""
     if not backbone.weights_url:
         return Path(__file__).parent / "neural" / backbone.weights_file
-    given = given_path(backbone)
-    return given if given.is_file() else given.with_name(backbone.weights_file)
+    given = next((path for path in given_paths(backbone) if path.is_file()), None)
+    return given or _models() / backbone.weights_file
 
 
-def given_path(backbone: Backbone) -> Path:
-    """Where weights belong that a user gave in the newer format, which Keras knows by its ending."""
+def given_paths(backbone: Backbone) -> tuple[Path, Path]:
+    """Where weights belong that a user gave as a file: in the newer format, which Keras knows by its ending, and in the
+    older one. Their names are not the published one, since they need not be the published weights."""
+    stem = backbone.weights_file.removesuffix(".h5")
+    return _models() / f"{stem}.weights.h5", _models() / f"{stem}.given.h5"
+
+
+def _models() -> Path:
     root = os.environ.get("KERAS_HOME")
-    folder = (Path(root) if root else Path.home() / ".keras") / "models"
-    return folder / f"{backbone.weights_file.removesuffix('.h5')}.weights.h5"
+    return (Path(root) if root else Path.home() / ".keras") / "models"

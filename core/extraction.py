@@ -8,7 +8,7 @@ import contextlib
 import json
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,7 @@ class Extraction:
         """What the head learns from and what it is chosen on, extracted where it is missing; nothing is trained."""
         with self._phase("features"):
             self.weights = weights.fetch(self.backbone, self.ticket)
-            frozen = self._frozen_features()
+            frozen = self._frozen_features(("train", "val"))
         return self._labelled(frozen["train"], "train"), self._labelled(frozen["val"], "val")
 
     def _recipe(self, part: str) -> Recipe:
@@ -68,10 +68,10 @@ class Extraction:
         targets = np.array([index[p.label] for p in self.data.part(part).pictures], dtype=np.int64)
         return np.tile(targets, self.plan.augment + 1) if part == "train" else targets
 
-    def _frozen_features(self) -> dict[str, Cache]:
-        """The cache that holds the rows of each part."""
+    def _frozen_features(self, needed: Sequence[str] = PARTS) -> dict[str, Cache]:
+        """The cache that holds the rows of each part that is needed."""
         parts = defaultdict(list)
-        for part in PARTS:
+        for part in needed:
             parts[self._recipe(part)].append(part)
         caches: dict[str, Cache] = {}
         for recipe, names in parts.items():

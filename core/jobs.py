@@ -291,12 +291,13 @@ def recent(store: Store, since: float) -> list[Job]:
 
 def current(store: Store, project_id: str, kind: str = "") -> Job | None:
     """The job of a project to look at, of a kind or of those that compute: the one at work, else the next in line,
-    else the newest."""
+    else the newest. Kind "download" is that of all weights, also those from a file."""
+    kinds = ("download", "weights") if kind == "download" else (kind, kind)
     row = store.row(
-        "SELECT id FROM job WHERE project_id = ? AND (kind = ? OR ? = '' AND line = ?) ORDER BY "
+        "SELECT id FROM job WHERE project_id = ? AND (kind IN (?, ?) OR ? = '' AND line = ?) ORDER BY "
         "CASE WHEN state IN ('running', 'cancelling', 'pausing') THEN 0 WHEN state = 'queued' THEN 1 ELSE 2 END, "
         "CASE WHEN state = 'queued' THEN created_at ELSE -created_at END, rowid DESC LIMIT 1",
-        project_id, kind, kind, COMPUTE,
+        project_id, *kinds, kind, COMPUTE,
     )  # fmt: skip
     return get(store, row["id"]) if row else None
 

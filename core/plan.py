@@ -222,7 +222,8 @@ def preset_settings(name: str, suggested: Plan) -> dict[str, Any]:
     """The settings that make the head of a preset, on whatever backbone. The linear one is that of a suggested plan, if
     that has one; the textbook's is trained on the pictures as they are and on a frozen backbone."""
     source = suggested if name == "linear" and not suggested.hidden_units else PRESETS[name]
-    names = (*_OF_THE_HEAD, "augment", "fine_tune_blocks") if name == "textbook" else _OF_THE_HEAD
+    also = ("augment", "balance", "fine_tune_blocks")
+    names = (*_OF_THE_HEAD, *also) if name == "textbook" else _OF_THE_HEAD
     return {each: getattr(source, each) for each in names}
 
 

@@ -5,6 +5,7 @@ plain data only, and every value is checked.
 """
 
 import platform
+import re
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from importlib.metadata import version
@@ -132,12 +133,18 @@ def _parse(data: bytes) -> dict[Any, Any]:
     return values
 
 
+# Longer numbers than any setting has; thousands of digits take seconds to read, or cannot be written again.
+_LONG_NUMBER = re.compile(r"[-+]?(?:0x[0-9a-f_]{25,}|[0-9][0-9_:]{24,})", re.ASCII | re.IGNORECASE)
+
+
 def _require_plain(text: str) -> None:
     """Refuse what costs far more to build than to send, at the first sign of it."""
     depth = 0
     for event in yaml.parse(text, yaml.SafeLoader):
         if isinstance(event, yaml.AliasEvent):  # a few lines of references can stand for gigabytes
             raise HeadstartError("runfile_references")
+        if isinstance(event, yaml.ScalarEvent) and event.style is None and _LONG_NUMBER.fullmatch(event.value):
+            raise HeadstartError("runfile_foreign")
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > _DEEPEST:  # the time to read takes the square of the depth
             raise HeadstartError("runfile_foreign")

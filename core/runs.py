@@ -10,6 +10,9 @@ from core import features, jobs
 from core.errors import HeadstartError
 from core.store import Run, Store
 
+# Runs that were asked for as a question or a search keep pictures and a plan, and are not trained.
+_TRAINED = "SELECT * FROM run WHERE result IS NOT NULL OR id IN (SELECT run_id FROM job WHERE run_id IS NOT NULL)"
+
 
 def delete(store: Store, run: Run) -> None:
     """Forget a run: its row, its files, its jobs, and the cached features that no other run was made from.
@@ -26,7 +29,7 @@ def delete(store: Store, run: Run) -> None:
             if params.get("run") == run.id:  # a search for something better than what is gone now
                 db.execute("DELETE FROM job WHERE id = ?", (row["id"],))
         db.execute("DELETE FROM run WHERE id = ?", (run.id,))
-        others = [(json.loads(r["plan"]), json.loads(r["result"] or "{}")) for r in db.execute("SELECT * FROM run")]
+        others = [(json.loads(r["plan"]), json.loads(r["result"] or "{}")) for r in db.execute(_TRAINED)]
     shutil.rmtree(store.folder(run.id), ignore_errors=True)
     # A run that does not say what it was made from (one of an older Headstart, or not finished) may need all there is.
     unsure = any("caches" not in result and plan.get("backbone") == run.plan.get("backbone") for plan, result in others)

@@ -24,18 +24,15 @@ _FOLLOWED = (
     "learning_rate", "batch_size", "label_smoothing", "regularization", "balance", "fine_tune_blocks",
     "fine_tune_epochs", "fine_tune_patience", "fine_tune_rate", "fine_tune_schedule", "fine_tune_warmup", "seed",
 )  # fmt: skip
-# What settings meant before there was a choice.
-_BEFORE: dict[str, Any] = {
-    "hidden_layers": 1, "patience": 0, "label_smoothing": 0.0, "augment_kinds": "crop flip light",
-    "fine_tune_patience": 5, "fine_tune_schedule": "constant", "fine_tune_warmup": 0,
-}  # fmt: skip
 
 
 def unlike(run: Run) -> list[str]:
-    """The names of settings of a run that its script does not follow."""
+    """What of a run its script does not follow, mostly names of settings."""
     plan = run.plan
     defaults = {setting.name: setting.default for setting in fields(Plan)}
     other = [name for name, value in plan.items() if name not in _FOLLOWED and value != defaults.get(name)]
+    if backbones.find(plan["backbone"]).weights_given:
+        other.append("weights from a file")
     return [name for name in other if plan.get("fine_tune_blocks") or not name.startswith("fine_tune")]
 
 
@@ -56,8 +53,7 @@ def build(store: Store, run: Run) -> bytes:
 def text(run: Run, dataset: Dataset) -> str:
     """The script of a run."""
     result, backbone = run.result or {}, backbones.find(run.plan["backbone"])
-    known: dict[str, Any] = _BEFORE | run.plan
-    plan = {name: known[name] for name in _FOLLOWED}
+    plan: dict[str, Any] = {name: run.plan[name] for name in _FOLLOWED}
     blocks: int = plan["fine_tune_blocks"]
     facts = {
         "name": backbone.name,

@@ -30,7 +30,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from core import images, shelf
+from core import backbones, images, shelf
 from core.child import Children
 from core.errors import HeadstartError
 from core.settings import LIMITS
@@ -89,6 +89,24 @@ def clean_inbox(store: Store) -> None:
         touched = [path.stat().st_mtime for path in (batch, *batch.glob("*"))]
         if max(touched) < oldest and str(batch) not in read:
             shutil.rmtree(batch, ignore_errors=True)
+
+
+def clean_temporary(store: Store) -> None:
+    """Remove what a killed process left half written, a day after it was last touched."""
+    oldest = time.time() - INBOX_HOURS * 3600
+    models = backbones.weights_path(backbones.MOBILENET_V2).parent
+    for folder in (store.home, store.home / "pictures", store.home / "networks", models):
+        _drop_temporary(folder, oldest)
+    for each in ("features", "runs"):
+        for folder in (store.home / each).glob("*"):
+            _drop_temporary(folder, oldest)
+
+
+def _drop_temporary(folder: Path, oldest: float) -> None:
+    for path in folder.glob(".tmp-*"):
+        with contextlib.suppress(OSError):  # gone meanwhile, or not ours
+            if path.stat().st_mtime < oldest:
+                path.unlink()
 
 
 def answer_at_once() -> None:

@@ -67,6 +67,10 @@ ALTER TABLE job ADD COLUMN spawned_at REAL;
 ALTER TABLE job ADD COLUMN spawns INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE job ADD COLUMN asked_at REAL;
 ALTER TABLE job ADD COLUMN forecast TEXT;
+-- What settings meant before there was a choice: runs go on, and are repeated, as they began.
+UPDATE run SET plan = json_patch('{"hidden_layers": 1, "patience": 0, "label_smoothing": 0.0, "balance": 0.0,
+ "precision": "float32", "augment_kinds": "crop flip light", "fine_tune_patience": 5, "fine_tune_warmup": 0,
+ "fine_tune_schedule": "constant"}', plan);
 UPDATE job SET line = 'intake ' || project_id WHERE kind = 'intake';
 UPDATE job SET line = 'download' WHERE kind = 'download';
 DROP INDEX job_active;

@@ -167,7 +167,7 @@ class Training(Extraction):
         if mirror:
             seen = [View(view.picture_id, 1, ("flip",)) for view in self._views("val")[: effects.MIRRORED]]
             self.mirror = effects.of_mirror(
-                both, self._extract("evaluate", self._recipe("val"), seen).read(seen), self.plan
+                both, self._extract("mirror", self._recipe("val"), seen).read(seen), self.plan
             )
             for code, values in effects.mirror_notes(self.mirror, self.data.classes):
                 self.say(code, **values)

@@ -12,10 +12,11 @@ import urllib.request
 import uuid
 from http.client import HTTPException
 from pathlib import Path
+from typing import Any
 from urllib.error import HTTPError, URLError
 
 from core import shelf
-from core.backbones import Backbone, given_path, weights_path
+from core.backbones import Backbone, given_paths, weights_path
 from core.child import Bounds, Child
 from core.errors import HeadstartError
 from core.progress import Progress
@@ -57,10 +58,13 @@ def receive(backbone: Backbone, path: Path) -> None:
             if error.code == "child_died":
                 raise HeadstartError("weights_unreadable", name=path.name) from None
             raise
-    target = given_path(backbone) if path.name.endswith(".weights.h5") else weights_path(backbone)
+    newer, older = given_paths(backbone)
+    target, other = (newer, older) if path.name.endswith(".weights.h5") else (older, newer)
     with path.open("rb") as file:
         shelf.write(target, iter(lambda: file.read(CHUNK), b""))
-    _note(target).unlink(missing_ok=True)
+    other.unlink(missing_ok=True)
+    for each in (target, other):
+        _note(each).unlink(missing_ok=True)
 
 
 def _identify(backbone: Backbone, path: Path) -> str:
@@ -68,11 +72,24 @@ def _identify(backbone: Backbone, path: Path) -> str:
     found = shelf.sha256(path)
     note = _note(path)
     if backbone.weights_url and not note.is_file():
+        if path.name == backbone.weights_file and backbone.weights_hash not in ("", _digest(backbone, path)):
+            raise HeadstartError("weights_damaged", backbone=backbone.name, url=backbone.weights_url)
         with contextlib.suppress(OSError):  # a Keras cache that others own and we may only read
             shelf.write(note, found.encode())
     elif backbone.weights_url and note.read_text().strip() != found:
         raise HeadstartError("weights_changed", backbone=backbone.name, path=str(path), note=note.name)
     return found
+
+
+def _hash(backbone: Backbone) -> Any:
+    """Keras publishes MD5, for the newest networks SHA-256."""
+    return hashlib.sha256() if len(backbone.weights_hash) == 64 else hashlib.md5(usedforsecurity=False)
+
+
+def _digest(backbone: Backbone, path: Path) -> str:
+    with path.open("rb") as file:
+        found: str = hashlib.file_digest(file, lambda: _hash(backbone)).hexdigest()
+        return found
 
 
 def _note(path: Path) -> Path:
@@ -82,8 +99,7 @@ def _note(path: Path) -> Path:
 def _download(backbone: Backbone, path: Path, progress: Progress) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".tmp-{uuid.uuid4().hex}")
-    # Keras publishes MD5, for the newest networks SHA-256.
-    digest = hashlib.sha256() if len(backbone.weights_hash) == 64 else hashlib.md5(usedforsecurity=False)
+    digest = _hash(backbone)
     try:
         with urllib.request.urlopen(backbone.weights_url, timeout=30) as answer, temporary.open("xb") as file:
             expected = int(answer.headers.get("Content-Length") or 0)

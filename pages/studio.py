@@ -23,9 +23,8 @@ try:
     if current != "present":
         way.frame(current)
         shell.show_pending_error()
+        bell.watch()  # before the page, which may stop early
     page.run()
-    if current != "present":
-        bell.watch()
 except HeadstartError as error:
     shell.show(error)
 except Exception as error:  # noqa: BLE001 - the last stop: an error id for the user, the traceback for the log

@@ -46,7 +46,7 @@ def asked(store: Store, project: str, backbone: str) -> dict[str, Any]:
     plan = Plan(backbone=backbone)
     fit_s = finish(store, advice.ask_fit(store, project, plan))
     more_s = finish(store, advice.ask_more(store, project, plan))
-    told = {kind: advice.answer(store, project, kind, backbone) for kind in ("fit", "more")}
+    told = {kind: advice.answer(store, project, kind, plan) for kind in ("fit", "more")}
     fit, curve = told["fit"].fit, told["more"].growth
     return {
         "pictures": fit.n,

@@ -36,7 +36,7 @@ def test_other_weights_belong_into_the_keras_cache(keras_home: Path, monkeypatch
 
 
 def test_weights_given_in_the_newer_format_stand_in_for_the_published_file(keras_home: Path) -> None:
-    given = backbones.given_path(backbones.VGG16)
+    given = backbones.given_paths(backbones.VGG16)[0]
     assert given.name == "vgg16_weights_tf_dim_ordering_tf_kernels_notop.weights.h5"
     given.parent.mkdir(parents=True)
     given.write_bytes(b"newer")

@@ -5,7 +5,8 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from core import advice
+from core import advice, album
+from core.plan import suggest
 from tests import browser
 from tests.browser import Server, button
 
@@ -26,7 +27,8 @@ def test_both_questions_are_answered_on_the_sample_before_any_training(page: Pag
     expect(page.get_by_text(re.compile("twice as many pictures|hardly help")).first).to_be_visible(
         timeout=browser.TRAIN_S * 1000
     )
-    told = {kind: advice.answer(app.store, project, kind, "Starter") for kind in ("fit", "more")}
+    plan = suggest("fast", {row.label: row.n for row in album.classes(app.store, project)})
+    told = {kind: advice.answer(app.store, project, kind, plan) for kind in ("fit", "more")}
     assert told["fit"] is not None and told["fit"].fit.verdict == "clear"
     assert told["more"] is not None and told["more"].growth.n_train > 200
     page.reload()

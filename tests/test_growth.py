@@ -5,12 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core import advice, growth, head, jobs
+from core import advice, backbones, growth, head, jobs
 from core.errors import HeadstartError
+from core.features import Cache, Recipe, views
 from core.growth import Growth, Point
 from core.head import Labelled
 from core.plan import Plan
 from core.progress import Cancelled, Recorder, Silent
+from core.shelf import sha256
 from core.store import Store
 from tests.conftest import wait
 
@@ -122,12 +124,16 @@ def project(store: Store, shapes: Path) -> str:
 def test_a_job_measures_the_curve_and_never_sees_a_test_picture(store: Store, project: str) -> None:
     job = wait(store, advice.ask_more(store, project, Plan(augment=2, hidden_units=64)))
     assert job.state == "succeeded", jobs.log_path(store, job.id).read_text()
-    told = advice.answer(store, project, "more", "Starter")
+    told = advice.answer(store, project, "more", Plan())
     assert told is not None and told.current
     data = store.dataset(project)
     assert told.growth.n_train == len(data.part("train").pictures) == told.growth.points[-1].n
     assert told.growth.n_val == len(data.part("val").pictures)
     run = store.run(job.params["run"])
+    entry = backbones.STARTER
+    cache = Cache(store.home / "features", Recipe(sha256(backbones.weights_path(entry)), "average", entry.size))
+    assert not cache.missing(views([p.id for p in data.part("val").pictures]))
+    assert len(cache.missing(views([p.id for p in data.part("test").pictures]))) == len(data.part("test").pictures)
     assert (run.plan["augment"], run.plan["hidden_units"], run.result) == (0, 0, None)
 
 

@@ -150,7 +150,7 @@ def test_the_head_learns_too(setup: Setup, tuned: Tuned) -> None:
 def test_epoch_0_is_the_frozen_model(setup: Setup, tuned: Tuned) -> None:
     val = setup.parts["val"].targets
     probabilities = setup.head.probabilities(pooled(setup.network(), setup.pixels["val"]))
-    assert set(tuned.history[0]) == {"val_loss", "val_accuracy"}
+    assert set(tuned.history[0]) == {"val_loss", "val_accuracy", "val_balanced"}
     assert tuned.history[0]["val_accuracy"] == pytest.approx((probabilities.argmax(axis=1) == val).mean(), abs=1e-6)
     loss = -np.log(probabilities[np.arange(60), val]).mean()
     assert tuned.history[0]["val_loss"] == pytest.approx(loss, abs=1e-4)
@@ -176,7 +176,9 @@ def test_the_network_is_left_with_the_best_weights(setup: Setup, network: keras.
 def test_every_epoch_is_reported_and_checkpointed(tuned: Tuned, watch: Recorder, memory: Memory) -> None:
     assert watch.stages == [("fine_tune", 4)] and watch.ticks == {"fine_tune": 4}
     assert watch.epochs == [{"epoch": i, **row} for i, row in enumerate(tuned.history[1:], start=1)]
-    assert all(set(row) == {"loss", "accuracy", "val_loss", "val_accuracy"} for row in tuned.history[1:])
+    assert all(
+        set(row) == {"loss", "accuracy", "val_loss", "val_accuracy", "val_balanced"} for row in tuned.history[1:]
+    )
     assert len(memory.written) == 4
 
 
@@ -277,7 +279,7 @@ def test_an_epoch_is_that_of_plain_keras_in_the_same_order(setup: Setup, case: s
         assert np.abs(ours - theirs).mean() <= 0.02 * moved
 
 
-def test_class_weights_are_factors_of_the_loss_of_train_alone(setup: Setup) -> None:
+def test_class_weights_are_factors_of_the_losses_and_count_in_the_choice(setup: Setup) -> None:
     plan = PLAN.with_(dropout=0.0, fine_tune_epochs=1, fine_tune_rate=1e-7)
     histories = {}
     for name, weights in (("none", None), ("ones", np.ones(3)), ("uneven", np.array([3.0, 0.5, 0.0]))):
@@ -286,27 +288,35 @@ def test_class_weights_are_factors_of_the_loss_of_train_alone(setup: Setup) -> N
         tuned = fine_tune(upper, setup.head, data, plan, Silent(), Memory().checkpoints(), weights)
         histories[name] = tuned.history
     assert histories["none"][1] == pytest.approx(histories["ones"][1], abs=1e-5)
-    for name, value in histories["none"][1].items():
-        if name != "loss":
-            assert histories["uneven"][1][name] == pytest.approx(value, abs=1e-3)
+    for name in ("accuracy", "val_accuracy"):
+        assert histories["uneven"][1][name] == pytest.approx(histories["none"][1][name], abs=1e-3)
     probabilities = setup.head.probabilities(pooled(setup.network(), setup.pixels["train"]))
     targets = setup.parts["train"].targets
     losses = -np.log(probabilities[np.arange(96), targets])
     expected = (np.array([3.0, 0.5, 0.0])[targets] * losses).mean()
     assert histories["uneven"][1]["loss"] == pytest.approx(expected, rel=1e-2)
     assert abs(expected - losses.mean()) > 0.05
+    weights = np.array([3.0, 0.5, 0.0])[targets]
+    right = probabilities.argmax(axis=1) == targets
+    assert histories["uneven"][0]["val_loss"] == pytest.approx((weights * losses).sum() / weights.sum(), rel=1e-2)
+    assert histories["uneven"][0]["val_balanced"] == pytest.approx((weights * right).sum() / weights.sum(), abs=0.03)
 
 
-def test_smoothed_labels_count_in_the_loss_as_in_that_of_the_head(setup: Setup) -> None:
+def test_the_loss_that_is_told_is_not_smoothed_and_smoothing_still_counts(setup: Setup) -> None:
     plan = PLAN.with_(dropout=0.0, fine_tune_epochs=1, fine_tune_rate=1e-7, label_smoothing=0.3)
     (kernel, bias), data = setup.head.layers[0], (setup.parts["train"], setup.parts["train"])
     sure = Head(((20 * kernel, 20 * bias),))  # so that it matters
     upper = networks.upper(setup.network(), BLOCK)
     tuned = fine_tune(upper, sure, data, plan, Silent(), Memory().checkpoints())
     logs = np.log(sure.probabilities(pooled(setup.network(), setup.pixels["train"])))
-    aims = 0.7 * np.eye(3)[setup.parts["train"].targets] + 0.1
-    assert tuned.history[1]["loss"] == pytest.approx(-(aims * logs).sum(axis=1).mean(), rel=1e-2)
-    assert tuned.history[1]["loss"] > tuned.history[0]["val_loss"] + 0.05
+    true = logs[np.arange(96), setup.parts["train"].targets]
+    assert tuned.history[1]["loss"] == pytest.approx(-true.mean(), rel=2e-2, abs=1e-3)
+    ends = {}
+    for smoothing in (0.0, 0.3):
+        upper = networks.upper(setup.network(), BLOCK)
+        faster = plan.with_(label_smoothing=smoothing, fine_tune_rate=1e-3, fine_tune_epochs=3)
+        ends[smoothing] = fine_tune(upper, sure, data, faster, Silent(), Memory().checkpoints()).history[3]["loss"]
+    assert ends[0.3] > ends[0.0]  # less sure of the same pictures
 
 
 def test_a_class_of_great_weight_is_recognized_more_often(setup: Setup) -> None:
@@ -390,8 +400,8 @@ def test_there_is_no_checkpoint_before_the_first() -> None:
 def test_an_epoch_is_better_by_val_accuracy_and_at_equal_accuracy_by_val_loss(
     accuracy: float, loss: float, better: bool
 ) -> None:
-    best = {"val_accuracy": 0.5, "val_loss": 1.0}
-    assert tuning._better({"val_accuracy": accuracy, "val_loss": loss}, best) is better
+    best = {"val_balanced": 0.5, "val_loss": 1.0}
+    assert tuning._better({"val_balanced": accuracy, "val_loss": loss}, best) is better
     assert tuning._better({"loss": 0.1, "accuracy": 1.0}, {}) is False
 
 

@@ -166,7 +166,9 @@ def test_a_home_of_the_first_version_keeps_its_runs_and_learns_to_describe_them(
     db.close()
     store = Store(tmp_path)
     run = store.run("r")
-    assert (run.plan, run.result, run.name, run.note, run.starred) == ({"epochs": 3}, {"test_n": 6}, "", "", False)
+    assert (run.result, run.name, run.note, run.starred) == ({"test_n": 6}, "", "", False)
+    # Settings that came later mean what was done before there was a choice.
+    assert (run.plan["epochs"], run.plan["patience"], run.plan["fine_tune_schedule"]) == (3, 0, "constant")
     store.describe_run("r", " the good one ", "light was bad", True)
     again = Store(tmp_path).run("r")
     assert (again.name, again.note, again.starred) == ("the good one", "light was bad", True)

@@ -259,22 +259,29 @@ def fine_tune(network: keras.Model, model: keras.Model, parts: dict[str, list[Vi
     size = PLAN["batch_size"]
     upper.compile(
         keras.optimizers.Adam(FineTuneRate(math.ceil(len(x) / size))),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=PLAN["label_smoothing"]),
     )
-    weights, even = class_weights(y), np.ones(len(CLASSES))
-    loss, accuracy = scores(upper.predict(x_val.astype(np.float32), verbose=0), y_val, even)
-    best, best_epoch, kept = (accuracy, -loss), 0, upper.get_weights()
+    weights, aims = class_weights(y), np.eye(len(CLASSES), dtype=np.float32)[y]
+
+    def measure() -> tuple[float, float, float]:
+        """Accuracy as the classes count, minus the loss, plain accuracy."""
+        logits = upper.predict(x_val.astype(np.float32), verbose=0)
+        loss, accuracy = scores(logits, y_val, weights)
+        right = logits.argmax(axis=1) == y_val
+        return float((weights[y_val] * right).sum() / weights[y_val].sum()), -loss, accuracy
+
+    best, best_epoch, kept = measure(), 0, upper.get_weights()
     for epoch in range(1, PLAN["fine_tune_epochs"] + 1):
         if 0 < PLAN["fine_tune_patience"] <= epoch - 1 - best_epoch:
             break
         order = np.random.default_rng([PLAN["seed"], 1, epoch]).permutation(len(x))
         for start in range(0, len(x), size):
             rows = order[start : start + size]
-            upper.train_on_batch(x[rows].astype(np.float32), y[rows], sample_weight=weights[y[rows]])
-        loss, accuracy = scores(upper.predict(x_val.astype(np.float32), verbose=0), y_val, even)
-        print(f"fine-tuning, epoch {epoch}: val loss {loss:.4f}, val accuracy {accuracy:.1%}")
-        if (accuracy, -loss) > best:
-            best, best_epoch, kept = (accuracy, -loss), epoch, upper.get_weights()
+            upper.train_on_batch(x[rows].astype(np.float32), aims[rows], sample_weight=weights[y[rows]])
+        now = measure()
+        print(f"fine-tuning, epoch {epoch}: val loss {-now[1]:.4f}, val accuracy {now[2]:.1%}")
+        if now > best:
+            best, best_epoch, kept = now, epoch, upper.get_weights()
     upper.set_weights(kept)
 
 

@@ -54,7 +54,7 @@ def fine_tune(
     """Train the upper part of a network (see `networks.upper`) and the head.
 
     `data` is (train, val): boundary activations and targets. The activations need only a length, and answer an array of
-    row numbers with those rows. `class_weights` (classes,) count in the loss of train alone, as factors of its rows.
+    row numbers with those rows. `class_weights` (classes,) count in the losses and in the choice of the best epoch.
     The network is left with the best weights. Stops early when val has not improved for the epochs of the patience.
     """
     train, val = data
@@ -151,11 +151,12 @@ class _Tuner:
         return {"loss": loss / n, "accuracy": correct / n}
 
     def _learn(self, x: Any, targets: Any, weights: Any, rate: Any, n_blocks: int) -> tuple[Any, Any]:
-        """One step of the top blocks: the weighted loss of the batch and how many were right before it."""
+        """One step of the top blocks: the weighted loss of the batch, unsmoothed, and how many were right before it."""
         groups = self.groups[:n_blocks]
         with tf.GradientTape() as tape:
             logits = self.model(x, training=True)
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
+            said = tf.reduce_mean(losses * weights)  # unsmoothed, so that it can be compared with val
             if self.plan.label_smoothing:  # a share of each label is spread over all classes, as in the head's training
                 even = -tf.reduce_mean(tf.nn.log_softmax(logits), axis=1)
                 losses += self.plan.label_smoothing * (even - losses)
@@ -164,16 +165,21 @@ class _Tuner:
             optimizer = self.optimizers[number]
             optimizer.learning_rate.assign(rate * schedule.share(self.plan, number))
             optimizer.apply(gradients, groups[number])
-        return loss, tf.math.count_nonzero(tf.argmax(logits, axis=1) == targets)
+        return said, tf.math.count_nonzero(tf.argmax(logits, axis=1) == targets)
 
     def score(self, val: Labelled) -> dict[str, float]:
         if not len(val.targets):
             return {}
         logits = self._predict(self.model, val).astype(np.float64)
         top = logits.max(axis=1)
-        right = logits[np.arange(len(logits)), val.targets]
-        losses = top + np.log(np.exp(logits - top[:, None]).sum(axis=1)) - right
-        return {"val_loss": float(losses.mean()), "val_accuracy": float((logits.argmax(axis=1) == val.targets).mean())}
+        true = logits[np.arange(len(logits)), val.targets]
+        losses = top + np.log(np.exp(logits - top[:, None]).sum(axis=1)) - true
+        right, weights = logits.argmax(axis=1) == val.targets, self.class_weights[val.targets].astype(np.float64)
+        return {
+            "val_loss": float((weights * losses).sum() / weights.sum()),
+            "val_accuracy": float(right.mean()),
+            "val_balanced": float((weights * right).sum() / weights.sum()),
+        }
 
     def _predict(self, model: keras.Model, data: Labelled) -> Array:
         """What a model answers for all rows, in their order."""
@@ -220,7 +226,8 @@ def _blocks(upper: keras.Model, plan: Plan) -> list[list[keras.layers.Layer]]:
 
 
 def _better(scores: dict[str, float], best: dict[str, float]) -> bool:
-    """By val accuracy, then by val loss. Without a val part no epoch is better than the frozen model."""
+    """By val accuracy as the classes count, then by val loss. Without a val part no epoch is better than the frozen
+    model."""
     if "val_loss" not in scores:
         return False
-    return (scores["val_accuracy"], -scores["val_loss"]) > (best["val_accuracy"], -best["val_loss"])
+    return (scores["val_balanced"], -scores["val_loss"]) > (best["val_balanced"], -best["val_loss"])

@@ -20,6 +20,9 @@ _ICONS = {
 
 _LISTED = 12  # projects in the sidebar
 
+# Jobs that do not train or measure anything.
+_BESIDE = {"intake", "download", "weights"}
+
 
 def frame(current: str) -> None:
     """The top line (project and way) and the sidebar."""
@@ -64,7 +67,7 @@ def step_states(found: Project) -> dict[str, str]:
     after = "done" if done else "empty"
     return {
         "data": "running" if "intake" in active else "done" if rows else "ready",
-        "train": "running" if active - {"intake", "download"} else after if done else "ready" if trainable else "empty",
+        "train": "running" if active - _BESIDE else after if done else "ready" if trainable else "empty",
         "results": after,
         "demo": "ready" if done else "empty",
         "export": "ready" if done else "empty",
