@@ -157,7 +157,9 @@ def _watch(page: Page, url: str, problems: list[str]) -> None:
     inside = (url + "/", url.replace("http", "ws", 1) + "/", "data:", "blob:", "about:")
 
     def said(message: ConsoleMessage) -> None:
-        if message.type == "error":
+        # Streamlit drops a picture once a newer run of the page has replaced it, which a tab may still be asking for.
+        replaced = "404" in message.text and "/media/" in str(message.location)
+        if message.type == "error" and not replaced:
             problems.append(f"console: {message.text} ({message.location})")
 
     def asked(request: Request) -> None:

@@ -25,8 +25,8 @@ from core.head import Head
 from core.neural import model, networks
 from core.neural.folding import fold
 
-# The least that Keras accepts for all of them; some of their maps are 1x1 then, which is enough to compare.
-SIZE = 96
+# All of them accept it, and none of them is published for it: they ask for the weights of their usual size.
+SIZE = 112
 FAMILIES = (
     "VGG16", "ResNet50", "ResNet50V2", "InceptionV3", "InceptionResNetV2", "Xception", "MobileNet", "MobileNetV2",
     "MobileNetV3Small", "DenseNet121", "NASNetMobile", "EfficientNetB0", "EfficientNetV2B0", "ConvNeXtTiny",
