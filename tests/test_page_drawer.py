@@ -17,7 +17,8 @@ page = """
 import streamlit as st
 from core.plan import Plan
 from pages.parts import drawer
-st.session_state["values"] = drawer.settings(Plan(augment=1, fine_tune_blocks=2), lambda name: f"k-{name}", lambda _: None)
+plan = Plan(augment=1, fine_tune_blocks=2)
+st.session_state["values"] = drawer.settings(plan, lambda name: f"k-{name}", lambda _: None)
 """
 
 at = AppTest.from_string(page, default_timeout=30).run()
