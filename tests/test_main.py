@@ -213,7 +213,7 @@ def test_the_textbook_recipe_trains_with_vgg16_and_random_weights(
 ) -> None:
     keras_home = tmp_path / "keras"
     (keras_home / "models").mkdir(parents=True)
-    # In a process of its own; in the format of the published file, as whose name it is read.
+    # In a process of its own; in the older format, under the name of weights that a user gave.
     code = """
 import sys, h5py, keras
 from keras.src.legacy.saving import legacy_h5_format
@@ -221,9 +221,9 @@ keras.utils.set_random_seed(0)
 with h5py.File(sys.argv[1], "w") as file:
     legacy_h5_format.save_weights_to_hdf5_group(file, keras.applications.VGG16(include_top=False, weights=None))
 """
-    path = keras_home / "models" / backbones.VGG16.weights_file
-    subprocess.run([sys.executable, "-c", code, str(path)], check=True, capture_output=True)
     monkeypatch.setenv("KERAS_HOME", str(keras_home))
+    _, path = backbones.given_paths(backbones.VGG16)
+    subprocess.run([sys.executable, "-c", code, str(path)], check=True, capture_output=True)
     data = pictures.folders(tmp_path / "shapes", per_class=6)
     status, answer = run(capsys, "run", str(data), "--home", str(store.home), "--preset", "textbook")
     assert status == 0, answer
