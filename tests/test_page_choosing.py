@@ -118,3 +118,20 @@ def test_four_backbones_are_offered_and_those_without_weights_can_be_got(idle: t
     assert [label for label in said["button"] if label.startswith("Get it")] == [
         "Get it (9 MB)", "Get it (24 MB)", "Get it (111 MB)",
     ]  # fmt: skip
+
+
+def test_weights_are_fetched_beside_a_training_and_both_are_shown(idle: tuple[Store, Project]) -> None:
+    store, project = idle
+    jobs.train(store, project.id, BASE.with_(epochs=30))
+    jobs.start(store, project.id, "download", {"backbone": "MobileNetV2"})
+    said = train_page(store, project)  # with no error and no exception
+    assert said["button"].count("Cancel") >= 2
+
+
+def test_why_the_users_weights_are_not_used_is_said(idle: tuple[Store, Project]) -> None:
+    store, project = idle
+    job = jobs.start(store, project.id, "weights", {"backbone": "MobileNetV2", "path": "mine.h5"})
+    with worker(store, job) as ticket:
+        ticket.fail("weights_foreign", {"path": "mine.h5", "backbone": "MobileNetV2"})
+    said = visit(store.home, project.id, "train", red=True)["said"]["train"]
+    assert any("mine.h5" in text for text in said["error"])

@@ -50,7 +50,8 @@ def _running(job_id: str) -> None:
                 say("pause"), key=f"pause-{job.id}", icon=":material/pause:", help=say("pause_help"), on_click=pause
             )
         line.cancel_button(job)
-    bell.switch()
+    if job.line != "download":  # which is shown above what computes, and one switch is for both
+        bell.switch()
 
 
 def _active(job_id: str) -> Job:
