@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from core import engine, growth, images, jobs, shelf, transfer, weights
 from core.child import Children
 from core.extraction import Extraction
-from core.features import Cache, Recipe, decode, extract, views
+from core.features import Recipe, decode, views
 from core.ticket import Ticket
 
 Array = NDArray[np.float32]
@@ -59,17 +59,15 @@ class _Sets(Extraction):
     def random(self, ids: Sequence[str]) -> Array:
         """By the same network with random weights, kept like any others."""
         recipe = Recipe(f"random {self.backbone.name}", "average", self.backbone.size)
-        path = self.store.home / "networks" / f"{recipe.network}.tflite"
+        path, seen = self._tflite(recipe), views(ids)
         if not path.is_file():
             self.ticket.stage("convert", 0)
             from core.neural import twin
 
             shelf.write(path, twin.to_tflite(self.backbone))
-        cache = Cache(self.store.home / "features", recipe)
-        self.ticket.stage("untrained", len(ids))
-        self.ticket.tick(len(ids) - len(cache.missing(views(ids))))
-        extract(cache, engine.load(path, n_pictures=len(ids)), self.store.pictures, views(ids), self.ticket)
-        return np.asarray(cache.read(views(ids))[:])
+        cache = self._cache(recipe)
+        self._fill("untrained", cache, engine.load(path, n_pictures=len(ids)), seen)
+        return np.asarray(cache.read(seen)[:])
 
     def pixels(self, ids: Sequence[str]) -> Array:
         """The pictures themselves, reduced to a few pixels."""

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core import head
-from core.head import Labelled
+from core.head import Head, Labelled
 from core.matrix import Matrix
 from core.plan import Plan, mirror_risks
 
@@ -36,11 +36,9 @@ class Both:
     val: Labelled
     classes: tuple[str, ...]
 
-    def says(self, features: Matrix, plan: Plan) -> NDArray[np.int64]:
-        """The class of each row in the eyes of the linear head that a plan makes, (n,)."""
-        found = head.solve(self.train, len(self.classes), plan)
-        said: NDArray[np.int64] = found.probabilities(features).argmax(axis=1)
-        return said
+    def solved(self, plan: Plan) -> Head:
+        """The linear head that a plan makes."""
+        return head.solve(self.train, len(self.classes), plan)
 
 
 def of_balance(both: Both, plan: Plan) -> dict[str, Any] | None:
@@ -51,7 +49,8 @@ def of_balance(both: Both, plan: Plan) -> dict[str, Any] | None:
     of_it = val.targets == rare
     if not of_it.any():
         return None
-    right = [both.says(val.features, each) == val.targets for each in (plan, plan.with_(balance=0.0))]
+    heads = [both.solved(each) for each in (plan, plan.with_(balance=0.0))]
+    right = [_said(each, val.features) == val.targets for each in heads]
     return {
         "label": both.classes[rare],
         "n": int(of_it.sum()),
@@ -73,8 +72,9 @@ def of_mirror(both: Both, mirrored: Matrix, plan: Plan) -> dict[str, Any]:
     are that the mirror must make the one out of the other; and whether there are `enough` to say that none is."""
     n, classes = len(mirrored), both.classes
     truth = both.val.targets[:n]
-    right = both.says(both.val.features[:n], plan) == truth
-    after = both.says(mirrored, plan)
+    solved = both.solved(plan)
+    right = _said(solved, both.val.features[:n]) == truth
+    after = _said(solved, mirrored)
     counts = np.bincount(truth[right], minlength=len(classes))
     found: dict[str, Any] = {"n": n, "as_is": int(right.sum()), "mirrored": int((after == truth).sum())}
     found |= {"swapped": None, "enough": bool(counts.min() >= _ENOUGH)}
@@ -87,6 +87,12 @@ def of_mirror(both: Both, mirrored: Matrix, plan: Plan) -> dict[str, Any]:
             other = classes[int(taken.argmax())]
             found["swapped"] = {"label": label, "other": other, "n": int(taken.max()), "of": len(own)}
     return found
+
+
+def _said(solved: Head, features: Matrix) -> NDArray[np.int64]:
+    """The class of each row in the eyes of a head, (n,)."""
+    said: NDArray[np.int64] = solved.probabilities(features).argmax(axis=1)
+    return said
 
 
 def mirror_notes(found: dict[str, Any], classes: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:

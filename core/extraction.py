@@ -44,7 +44,7 @@ class Extraction:
         self.data = Dataset.from_bytes((self.folder / "dataset.json").read_bytes())
         self.weights = ""
         self.seconds: dict[str, float] = dict.fromkeys(_PHASES, 0.0) | self._json("seconds.json", {})
-        self.caches: set[str] = set()
+        self._caches: dict[Recipe, Cache] = {}
         self.extracted: dict[str, float] = {"n": 0, "seconds": 0.0} | self._json("extracted.json", {})
 
     def features(self) -> tuple[Labelled, Labelled]:
@@ -79,9 +79,14 @@ class Extraction:
             caches |= dict.fromkeys(names, self._extract("features", recipe, views))
         return caches
 
+    def _cache(self, recipe: Recipe) -> Cache:
+        """The rows of a recipe in this home, opened once: each opening compares them with their checksums."""
+        if recipe not in self._caches:
+            self._caches[recipe] = Cache(self.store.home / "features", recipe)
+        return self._caches[recipe]
+
     def _extract(self, stage: str, recipe: Recipe, views: list[View], after: str | None = None) -> Cache:
-        cache = Cache(self.store.home / "features", recipe)
-        self.caches.add(recipe.key)
+        cache = self._cache(recipe)
         missing = len(cache.missing(views))
         if missing:
             loaded = self._engine(recipe, after, missing)
@@ -89,13 +94,18 @@ class Extraction:
                 # A head that is too large is refused before all pictures are looked at.
                 row = loaded.run(np.zeros((1, loaded.size, loaded.size, 3), np.uint8))
                 head.require_memory(row.shape[1], len(self.data.classes), self.plan)
-            self.ticket.stage(stage, len(views))
-            self.ticket.tick(len(views) - missing)
-            started = time.monotonic()
-            extract(cache, loaded, self.store.pictures, views, self.ticket)
+            seconds = self._fill(stage, cache, loaded, views)
             if stage == "features":
-                self._measured(recipe, missing, time.monotonic() - started)
+                self._measured(recipe, missing, seconds)
         return cache
+
+    def _fill(self, stage: str, cache: Cache, loaded: Engine, views: list[View]) -> float:
+        """Extract what a cache lacks of some views, as a stage of the job; answers the seconds it took."""
+        self.ticket.stage(stage, len(views))
+        self.ticket.tick(len(views) - len(cache.missing(views)))
+        started = time.monotonic()
+        extract(cache, loaded, self.store.pictures, views, self.ticket)
+        return time.monotonic() - started
 
     def _measured(self, recipe: Recipe, n: int, seconds: float) -> None:
         """Add to what extraction took, and keep beside the network how fast it is here: later runs find all in the

@@ -30,6 +30,8 @@ from core.store import Run, Store
 from core.ticket import STOPPING, Ticket
 
 ACTIVE = ("queued", "running", "cancelling", "pausing")
+# What is not over yet, so that nobody may take away what it needs.
+OPEN = (*ACTIVE, "paused")
 # What can be started again, and goes on from its finished work.
 RESUMABLE = ("paused", "failed", "cancelled")
 COMPUTE = "compute"
@@ -99,8 +101,7 @@ def start(store: Store, project_id: str, kind: str, params: Mapping[str, Any], r
     key, now = uuid.uuid4().hex, time.time()
     with store.write() as db:
         rows = db.execute(
-            "SELECT * FROM job WHERE project_id = ? AND kind = ? AND run_id IS ? "
-            "AND state IN ('queued', 'running', 'cancelling', 'pausing', 'paused')",
+            f"SELECT * FROM job WHERE project_id = ? AND kind = ? AND run_id IS ? AND state IN {OPEN}",
             (project_id, kind, run_id),
         ).fetchall()
         same = next((job for job in map(_job, rows) if job.params == dict(params)), None)
@@ -127,7 +128,7 @@ def train(store: Store, project_id: str, plan: Plan) -> tuple[Run, Job | None]:
     run = prepare(store, project_id, plan, _dataset(store, project_id))
     if is_finished(store, run):
         return run, None
-    row = store.row("SELECT id FROM job WHERE run_id = ? AND state IN ('paused', 'failed', 'cancelled')", run.id)
+    row = store.row(f"SELECT id FROM job WHERE run_id = ? AND state IN {RESUMABLE}", run.id)
     return run, resume(store, row["id"]) if row else start(store, project_id, "train", {}, run.id)
 
 
@@ -176,7 +177,7 @@ def resume(store: Store, job_id: str) -> Job:
         with store.write() as db:
             changed = db.execute(
                 "UPDATE job SET state = 'queued', error = NULL, ended_at = NULL, created_at = ?, spawned_at = ?, "
-                "spawns = 0 WHERE id = ? AND state IN ('paused', 'failed', 'cancelled')",
+                f"spawns = 0 WHERE id = ? AND state IN {RESUMABLE}",
                 (now, now, job_id),
             ).rowcount
     except sqlite3.IntegrityError:
@@ -269,8 +270,7 @@ def revive(store: Store) -> None:
 def line(store: Store) -> list[Job]:
     """The jobs of this machine that compute: the one at work, then those that wait, in their order."""
     rows = store.read(
-        "SELECT id FROM job WHERE line = ? AND state IN ('queued', 'running', 'cancelling', 'pausing') "
-        "ORDER BY state = 'queued', created_at, rowid",
+        f"SELECT id FROM job WHERE line = ? AND state IN {ACTIVE} ORDER BY state = 'queued', created_at, rowid",
         COMPUTE,
     )
     return [job for job in (get(store, row["id"]) for row in rows) if job.active]
@@ -283,9 +283,7 @@ def paused(store: Store) -> list[Job]:
 
 def recent(store: Store, since: float) -> list[Job]:
     """The jobs that are active, and those that have ended after `since` (epoch seconds)."""
-    rows = store.read(
-        "SELECT id FROM job WHERE state IN ('queued', 'running', 'cancelling', 'pausing') OR ended_at > ?", since
-    )
+    rows = store.read(f"SELECT id FROM job WHERE state IN {ACTIVE} OR ended_at > ?", since)
     return [get(store, row["id"]) for row in rows]
 
 

@@ -24,7 +24,7 @@ def delete(store: Store, run: Run) -> None:
             params = json.loads(row["params"])
             if row["run_id"] != run.id and run.id not in [params.get("run"), *params.get("runs", [])]:
                 continue
-            if row["state"] in (*jobs.ACTIVE, "paused"):
+            if row["state"] in jobs.OPEN:
                 raise HeadstartError("run_busy")
             if params.get("run") == run.id:  # a search for something better than what is gone now
                 db.execute("DELETE FROM job WHERE id = ?", (row["id"],))

@@ -30,7 +30,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from core import backbones, images, shelf
+from core import backbones, images, jobs, shelf
 from core.child import Children
 from core.errors import HeadstartError
 from core.settings import LIMITS
@@ -81,7 +81,7 @@ def routes(store: Store) -> list[Route]:
 
 def clean_inbox(store: Store) -> None:
     """Remove deliveries that nobody has touched for INBOX_HOURS and no job is reading."""
-    rows = store.read("SELECT params FROM job WHERE state IN ('queued', 'running', 'cancelling', 'pausing', 'paused')")
+    rows = store.read(f"SELECT params FROM job WHERE state IN {jobs.OPEN}")
     read = {json.loads(row["params"]).get("path") for row in rows}
     oldest = time.time() - INBOX_HOURS * 3600
     for batch in (store.home / "inbox").glob("*"):

@@ -6,9 +6,11 @@ MLflow is optional. Whatever goes wrong with it is a note of the run: no trainin
 import importlib
 import logging
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+from core.curves import History
 
 _DEFAULTS = {
     # A server that is not there is asked for seconds, not for the minutes that MLflow would take.
@@ -20,8 +22,6 @@ _DEFAULTS = {
 # MLflow takes so many at once: https://mlflow.org/docs/latest/rest-api.html#request-limits
 _METRICS, _PARAMS, _LONGEST = 1000, 100, 500
 _EXPERIMENT = "Headstart"
-
-History = Sequence[Mapping[str, float]]
 
 
 def phases(result: Mapping[str, Any]) -> dict[str, History]:

@@ -21,7 +21,7 @@ from core.dataset import PARTS
 from core.errors import HeadstartError
 from core.evaluation import Evaluation
 from core.extraction import Extraction
-from core.features import Cache, Recipe, View, decode, extract
+from core.features import Cache, Recipe, View, decode
 from core.forecast import Work
 from core.head import Fitted, Head, Labelled
 from core.images import Pixels
@@ -82,8 +82,7 @@ class Training(Extraction):
 
     def _work(self) -> Work:
         """What is to be done, as far as it is not done yet."""
-        caches = {part: Cache(self.store.home / "features", self._recipe(part)) for part in PARTS}
-        missing = sum(len(cache.missing(self._views(part))) for part, cache in caches.items())
+        missing = sum(len(self._cache(self._recipe(part)).missing(self._views(part))) for part in PARTS)
         n_train, *held_out = (len(self.data.part(part).pictures) for part in PARTS)
         converted = self._tflite(self._recipe("test")).is_file()
         return Work(n_train, sum(held_out), missing, converted, (self.folder / "head.json").is_file())
@@ -125,7 +124,7 @@ class Training(Extraction):
         recipe = Recipe(self.weights, f"after {after}", self.backbone.size, "float16")
         train, val = self._views("train"), self._views("val")
         row_bytes = 2 * math.prod(self._network.get_layer(after).output.shape[1:])
-        needed = row_bytes * len(Cache(self.store.home / "features", recipe).missing(train + val))
+        needed = row_bytes * len(self._cache(recipe).missing(train + val))
         room = boundary.room_bytes(self.store.home)
         if needed <= room:
             cache = self._extract("boundary", recipe, train + val, after)
@@ -148,8 +147,7 @@ class Training(Extraction):
         recipe = Recipe(shelf.sha256(tflite), self.plan.pooling, self.backbone.size)
         cache = Cache(self.folder / "features", recipe)
         views = self._views("val") + self._views("test")
-        self.ticket.stage("evaluate", len(views))
-        extract(cache, engine.load(tflite, n_pictures=len(views)), self.store.pictures, views, self.ticket)
+        self._fill("evaluate", cache, engine.load(tflite, n_pictures=len(views)), views)
         return cache
 
     # -- measuring and saving
@@ -237,7 +235,7 @@ class Training(Extraction):
             "extracted": self.extracted | {"ms": self._milliseconds()},
             "head": {"history": fitted.history, "best_epoch": fitted.best_epoch},
             "fine_tune": {"history": tuned.history, "best_epoch": tuned.best_epoch} if tuned else None,
-            "caches": sorted(self.caches),
+            "caches": sorted(recipe.key for recipe in self._caches),
             "made": runfile.circumstances(self.weights, self.store.project(self.ticket.job.project_id)),
             "notes": self.notes,
             "mirror": self.mirror,

@@ -5,6 +5,7 @@ import streamlit as st
 
 from core import album, jobs, messages
 from core.album import ClassRow, Filter
+from core.plan import rarest
 from core.store import Project
 from pages.parts import gallery, live, shell, uploader
 from pages.parts.gallery import Tile
@@ -15,7 +16,6 @@ _ROWS = 12  # classes with a strip
 _STRIP = 7  # pictures beside a class
 _FEW = 10  # pictures a class needs for a first impression
 _NAMED = 6  # classes named in one finding
-_UNEVEN = 3  # times as many pictures as the smallest class, from which on it matters
 
 
 def _take_in(found: Project) -> None:
@@ -44,10 +44,9 @@ def _findings(found: Project) -> None:
     if few:
         more = [f"+{len(few) - _NAMED}"] if len(few) > _NAMED else []
         st.warning(say("few", least=_FEW, classes=", ".join(few[:_NAMED] + more)), icon=":material/warning:")
-    most, least = max(rows, key=lambda r: r.n), min(rows, key=lambda r: r.n)
-    if most.n > _UNEVEN * least.n:
-        times = round(most.n / least.n)
-        text = say("uneven", most=plain(most.label), least=plain(least.label), times=times)
+    if (rare := rarest({row.label: row.n for row in rows})) is not None:
+        most = max(rows, key=lambda row: row.n)
+        text = say("uneven", most=plain(most.label), least=plain(rare[0]), times=round(rare[1]))
         st.warning(text, icon=":material/balance:")
     left_out = album.count(shell.store(), found.id, Filter(excluded=True))
     if not unused:

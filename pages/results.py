@@ -32,7 +32,7 @@ def _headline(scores: Evaluation, run: Run) -> None:
 
 def _matrix(scores: Evaluation) -> tuple[int, int] | None:
     st.markdown(f"**{say('matrix')}**", help=say("matrix_help"))
-    colors = charts.DARK if shell.dark() else charts.LIGHT
+    colors = shell.colors()
     figure = charts.confusion(scores, colors, {"actual": say("actual"), "predicted": say("predicted")})
     event = st.plotly_chart(
         figure, key=f"matrix-{run.id}-{st.session_state.get('matrix-turn', 0)}", on_select="rerun",

@@ -35,8 +35,7 @@ def _use(values: Mapping[str, Any]) -> None:
 
 
 def _consequences(chosen: Plan, n: int) -> None:
-    kind = "linear" if not chosen.hidden_units else "hidden" if chosen.hidden_layers == 1 else "deep"
-    head = say(f"head_{kind}", n=chosen.hidden_units, layers=chosen.hidden_layers)
+    head = runs.head_words(chosen.hidden_units, chosen.hidden_layers)
     words = {"backbone": chosen.backbone, "head": head, "time": duration(shell.estimate_s(chosen, n))}
     if chosen.fine_tune_blocks:
         every = [block.name for block in backbones.find(chosen.backbone).blocks]

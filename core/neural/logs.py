@@ -6,13 +6,13 @@
 import io
 import shutil
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
-History = Sequence[Mapping[str, float]]
+from core.curves import History
 
 # What a row of a history calls the scores of each folder.
 _PARTS = {"train": ("loss", "accuracy"), "val": ("val_loss", "val_accuracy")}

@@ -11,7 +11,7 @@ from core.evaluation import Evaluation, wilson
 from core.store import Run
 from pages.parts import drawer, gallery, runs, shell
 from pages.parts.gallery import Tile
-from pages.parts.words import percent, plain, say
+from pages.parts.words import between, plain, say
 
 _MOST = 6  # runs side by side that a wide screen shows
 _SHOWN = 60  # pictures of one kind
@@ -64,8 +64,7 @@ def _interval(run: Run, part: str) -> str:
     share = result[f"{part}_accuracy"]
     if not n or share is None:
         return "-"
-    low, high = wilson(round(share * n), n)
-    return say("between", score=percent(share), low=round(low * 100), high=round(high * 100))
+    return between(share, *wilson(round(share * n), n))
 
 
 def _value(value: Any) -> str:

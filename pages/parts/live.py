@@ -113,7 +113,7 @@ def curves(head: History, tuned: History) -> None:
     """The curves of head and fine-tuning, updated in place."""
     if not head:
         return
-    colors = charts.DARK if shell.dark() else charts.LIGHT
+    colors = shell.colors()
     for what in ("accuracy", "loss"):
         words = {
             "title": say(f"curve_{what}"), "train": say("curve_train"), "val": say("curve_val"),

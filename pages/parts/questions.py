@@ -14,7 +14,7 @@ from core.plan import Plan
 from core.store import Project
 from core.transfer import Fit
 from pages.parts import refit, search, shell
-from pages.parts.words import duration, percent, points, say
+from pages.parts.words import between, duration, percent, points, say
 
 KINDS = ("fit", "more")
 _LOOKS = {"clear": st.success, "little": st.warning, "none": st.error, "unclear": st.info}
@@ -89,8 +89,7 @@ def _show_fit(told: Told, chosen: Plan) -> None:
     _LOOKS[fit.verdict](f"{say(f'fit_{fit.verdict}', **numbers)} {say('fit_numbers', **numbers)}", icon=icon)
     labels = {each: say(f"set_{each}", backbone=name) for each in transfer.SETS}
     rows = [(labels[each.name], each.correct / fit.n, *fit.interval(each)) for each in fit.sets]
-    colors = charts.DARK if shell.dark() else charts.LIGHT
-    figure = charts.bars(rows, colors, say("fit_axis"))
+    figure = charts.bars(rows, shell.colors(), say("fit_axis"))
     st.plotly_chart(figure, key="fit-chart", theme=None, config={"displayModeBar": False}, alt=say("fit_chart"))
     advised = "easy" if fit.verdict == "none" and fit.is_easy else fit.verdict
     st.markdown(say(f"fit_advice_{advised}", backbone=name))
@@ -101,7 +100,7 @@ def _show_fit(told: Told, chosen: Plan) -> None:
 def _fit_numbers(fit: Fit, labels: dict[str, str]) -> None:
     table = {
         say("fit_set"): [labels[each.name] for each in fit.sets],
-        say("fit_linear"): [_between(each.correct / fit.n, *fit.interval(each)) for each in fit.sets],
+        say("fit_linear"): [between(each.correct / fit.n, *fit.interval(each)) for each in fit.sets],
         say("fit_near", k=transfer.NEIGHBORS): [percent(each.neighbors / fit.n) for each in fit.sets],
         say("fit_logme"): [round(each.logme, 3) for each in fit.sets],
         say("fit_chance"): ["-", *(f"{each.chance:.2g}" for each in fit.sets[1:])],
@@ -115,10 +114,6 @@ def _fit_numbers(fit: Fit, labels: dict[str, str]) -> None:
     st.caption(say("fit_how", n=fit.n, classes=fit.classes, folds=transfer.FOLDS))
 
 
-def _between(score: float, low: float, high: float) -> str:
-    return say("between", score=percent(score), low=round(low * 100), high=round(high * 100))
-
-
 # -- will more pictures help
 
 
@@ -129,9 +124,8 @@ def _show_growth(told: Told, chosen: Plan) -> None:
     numbers = {"gain": gain, "unit": unit, "low": points(growth.low), "high": points(growth.high), "n": growth.n_val}
     st.markdown(say(f"more_{growth.verdict}", **numbers))
     rows = [(point.n, growth.accuracy(point), *growth.interval(point)) for point in growth.points]
-    colors = charts.DARK if shell.dark() else charts.LIGHT
     words = {"x": say("more_x"), "y": say("more_y"), "expected": say("more_expected")}
-    figure = charts.growth(rows, _expected(growth), colors, words)
+    figure = charts.growth(rows, _expected(growth), shell.colors(), words)
     st.plotly_chart(figure, key="more-chart", theme=None, config={"displayModeBar": False}, alt=say("more_chart"))
     st.caption(say("more_how", backbone=chosen.backbone, n=growth.n_val))
 

@@ -61,6 +61,6 @@ def _show(answer: Answer, chosen: Plan) -> None:
     st.markdown(say("refit_linear_score" if more else "refit_score", high=percent(high), **numbers))
     facts = say("refit_facts", **{name: getattr(chosen, name) for name in SETTINGS}, loss=val.log_loss)
     st.caption(f"{facts} {say('refit_linear')}" if more else facts)
-    colors = charts.DARK if shell.dark() else charts.LIGHT
+    colors = shell.colors()
     figure = charts.confusion(val, colors, {"actual": say("actual"), "predicted": say("predicted")})
     st.plotly_chart(figure, key="refit-matrix", theme=None, config={"displayModeBar": False}, alt=say("refit"))

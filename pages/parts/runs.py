@@ -17,13 +17,17 @@ def name(run: Run) -> str:
     if run.name:
         return run.name
     result = run.result or {}
-    units, layers = run.plan.get("hidden_units", 0), run.plan.get("hidden_layers", 1)
-    head = say("head_linear" if not units else "head_hidden" if layers == 1 else "head_deep", n=units, layers=layers)
+    head = head_words(run.plan.get("hidden_units", 0), run.plan.get("hidden_layers", 1))
     tuned = say("run_tuned") if result.get("fine_tune") and result["fine_tune"]["best_epoch"] else ""
     return say(
         "run_name", backbone=run.plan.get("backbone"), head=head, tuned=tuned,
         score=percent(result.get("test_accuracy")),
     )  # fmt: skip
+
+
+def head_words(units: int, layers: int) -> str:
+    """What a head is, within a sentence."""
+    return say("head_linear" if not units else "head_hidden" if layers == 1 else "head_deep", n=units, layers=layers)
 
 
 def names(runs: Sequence[Run]) -> dict[str, str]:

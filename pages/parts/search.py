@@ -18,7 +18,7 @@ from core.plan import Plan
 from core.search import Scored
 from core.store import Project, Run
 from pages.parts import shell
-from pages.parts.words import duration, percent, plain, say
+from pages.parts.words import between, duration, percent, plain, say
 
 KINDS = ("compare", "search")
 _SHOWN = 5
@@ -223,8 +223,7 @@ def _right(found: Scored) -> str:
 
 
 def _interval(correct: int, n: int) -> str:
-    low, high = wilson(correct, n)
-    return say("between", score=percent(correct / n), low=round(low * 100), high=round(high * 100))
+    return between(correct / n, *wilson(correct, n))
 
 
 def _is_clear(best: Run, second: Run) -> bool:

@@ -13,7 +13,8 @@ from typing import Any
 
 import streamlit as st
 
-from core import forecast, settings
+from core import charts, forecast, settings
+from core.charts import Colors
 from core.errors import HeadstartError
 from core.evaluation import Evaluation
 from core.forecast import Speeds
@@ -46,6 +47,11 @@ def dark() -> bool:
     return st.context.theme.type == "dark"
 
 
+def colors() -> Colors:
+    """The colors of charts on this ground."""
+    return charts.DARK if dark() else charts.LIGHT
+
+
 def project() -> Project:
     """The project of the URL. Without one, the page sends to the projects."""
     key = st.query_params.get("project")
@@ -64,9 +70,9 @@ def finished(found: Project) -> list[Run]:
     return sorted(done, key=lambda run: not run.starred)
 
 
-def evaluation(run: Run) -> Evaluation:
-    """The scores of a run on its test pictures."""
-    name = "evaluation-test.json"
+def evaluation(run: Run, part: str = "test") -> Evaluation:
+    """The scores of a run on its test or val pictures."""
+    name = f"evaluation-{part}.json"
     return _evaluation(str(store().folder(run.id) / name), store().artifacts(run.id)[name])
 
 

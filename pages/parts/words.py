@@ -410,6 +410,7 @@ WORDS = {
     "tab_succeeded": "Done",
     "tab_failed": "Stopped",
     "job_intake": "reading of the pictures",
+    "job_weights": "check of weights",
     "job_download": "download of weights",
     "line_first": "Starting in a moment",
     "line_1": "Next in line, after the {after}",
@@ -596,6 +597,11 @@ def plain(text: str) -> str:
 def percent(share: float | None) -> str:
     """0.934 -> 93 %."""
     return "-" if share is None else f"{share * 100:.0f}\u00a0%"
+
+
+def between(share: float, low: float, high: float) -> str:
+    """A share with its interval."""
+    return say("between", score=percent(share), low=round(low * 100), high=round(high * 100))
 
 
 def points(share: float) -> str:
