@@ -1,14 +1,17 @@
 """What the training page says about comparisons and searches, in every state; the test plays the worker."""
 
 import contextlib
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from core import jobs
+from core import jobs, shelf
+from core.evaluation import Evaluation, wilson
 from core.plan import Plan
 from core.search import Scored
 from core.store import Project, Store
@@ -82,6 +85,35 @@ def test_a_stopped_comparison_can_go_on_and_shows_what_it_has(idle: tuple[Store,
     said = train_page(store, project)
     assert said["info"] == ["The comparison was cancelled"]
     assert "Go on" in said["button"] and "**Backbones compared**" in said["markdown"]
+
+
+def leaderboard_says(store: Store, project: Project, wrong: list[range]) -> str:
+    """The sentence under a comparison of two runs that are wrong on these of 43 val pictures."""
+    job = jobs.compare(store, project.id, [BASE.with_(seed=number) for number in range(1, 3)])
+    (done,) = [run for run in store.runs(project.id) if run.result is not None]
+    with worker(store, job) as ticket:
+        for run_id, missed in zip(job.params["runs"], wrong, strict=True):
+            said = np.eye(2, dtype=np.float32)[[int(i in missed) for i in range(43)]]
+            scores = Evaluation(("a", "b"), tuple(map(str, range(43))), np.zeros(43, np.int64), said)
+            path = store.folder(run_id) / "evaluation-val.json"
+            shelf.write(path, json.dumps(scores.to_dict()).encode())
+            result = {**(done.result or {}), "val_accuracy": scores.accuracy}
+            result["split"] = {**result["split"], "val": 43}
+            ticket.finish(run_id, result, {path.name: shelf.sha256(path)})
+        ticket.succeed({}, {})
+    texts = train_page(store, project)["markdown"]
+    return next(text for text in texts if "by more than chance" in text or "within the noise" in text)
+
+
+def test_a_leaderboard_compares_on_the_same_pictures_where_intervals_alone_would_touch(
+    idle: tuple[Store, Project],
+) -> None:
+    assert wilson(42, 43)[0] < wilson(34, 43)[1]
+    assert "better than Starter by more than chance" in leaderboard_says(*idle, [range(1), range(9)])
+
+
+def test_a_leaderboard_calls_a_few_pictures_noise(idle: tuple[Store, Project]) -> None:
+    assert "within the noise" in leaderboard_says(*idle, [range(1), range(4)])
 
 
 def test_a_search_says_whether_its_best_is_better_than_chance(idle: tuple[Store, Project]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core import backbones, jobs, search
+from core import backbones, comparison, jobs, search
 from core.errors import HeadstartError
 from core.evaluation import wilson
 from core.jobs import Job
@@ -227,5 +227,6 @@ def _interval(correct: int, n: int) -> str:
 
 
 def _is_clear(best: Run, second: Run) -> bool:
-    (a, n), (b, m) = _counts(best), _counts(second)
-    return bool(n and m) and wilson(a, n)[0] > wilson(b, m)[1]
+    """Whether one run is better on the val pictures of both by more than chance."""
+    first, other = (shell.evaluation(run, "val") for run in (best, second))
+    return comparison.is_fair(first, other) and comparison.pair(first, other).p < comparison.LEVEL
