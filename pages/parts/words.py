@@ -103,7 +103,10 @@ WORDS = {
     "split_locked": "Locked: the test part came with your folders, or a model was measured on it.",
     "next_train": "Train a model",
     "few": "Fewer than {least} pictures: {classes}. With so few, what a model learns is a first impression.",
-    "uneven": "**{most}** has {times} times as many pictures as **{least}**. Training can make up for it: *Balance* under *All settings*.",
+    "uneven": (
+        "**{most}** has {times} times as many pictures as **{least}**. Training can make up for it: *Balance* under "
+        "*All settings*."
+    ),
     "one_class": "There is one class. A model needs at least two to tell apart.",
     # train
     "train_locked": "Add pictures of at least two classes first",
