@@ -97,7 +97,9 @@ def findings(head: History, tuned: History, watched: Watched) -> tuple[Finding, 
     said = [gap]
     for name, history in rising:
         best = best_epoch(history)
-        said.append(Finding(f"rising_{name}", {"n": len(history) - best, "best": best}))
+        # Once fine-tuning follows, the model is not from an epoch of the head.
+        code = "rising_head_tuned" if name == "head" and tuned else f"rising_{name}"
+        said.append(Finding(code, {"n": len(history) - best, "best": best}))
     said += _stops(head, tuned, watched)
     if is_large or any(history[-1]["val_loss"] > _WORTH_ADVICE * _lowest(history) for _, history in rising):
         said += [*_tuning_advice(watched.plan, dict(rising)), *_head_advice(watched.plan)][:_TRIES]

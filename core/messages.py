@@ -283,6 +283,9 @@ NOTES: Mapping[str, str] = {
         "points, more than chance. Part of what the model knows holds for the train pictures alone (over-fitting)."
     ),
     "rising_head": "Val loss has risen for {n} epochs; the best model is from epoch {best}.",
+    "rising_head_tuned": (
+        "In the training of the head, val loss has risen for {n} epochs; it was lowest in epoch {best}."
+    ),
     "rising_fine_tune": "In fine-tuning, val loss has risen for {n} epochs; it was lowest in its epoch {best}.",
     "stopped_head": (
         "The head stopped by itself after epoch {n} of {total}: {patience} epochs in a row brought no lower val loss."
@@ -298,7 +301,9 @@ NOTES: Mapping[str, str] = {
     "try_blocks": "Fewer blocks than {n} in fine-tuning.",
     "try_rate": "A lower rate of fine-tuning than {rate:g}.",
     "try_pictures": "More pictures: it learns from {n} now.",
-    "tuned_kept": "Fine-tuning helped: val accuracy went from {before:.1%} to {after:.1%} (epoch {best}).",
+    "tuned_kept": (
+        "Fine-tuning helped: val accuracy went from {before:.1%} to {after:.1%} (epoch {best} of fine-tuning)."
+    ),
     "frozen_kept": (
         "Fine-tuning did not help: val accuracy was {before:.1%} before and {after:.1%} at best after, so the frozen "
         "model was kept."

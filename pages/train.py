@@ -50,10 +50,15 @@ def _consequences(chosen: Plan, n: int) -> None:
 
 
 def _start(chosen: Plan) -> None:
+    before = {each.id for each in jobs.line(shell.store())}
     run, started = jobs.train(shell.store(), found.id, chosen)
     repeat.remark(found, dial, run)
-    if started is None:
-        st.session_state["already"] = True
+    if started is None or started.id in before:
+        st.session_state["already"] = "already" if started is None else "already_queued"
+
+
+def _close(job_id: str) -> None:
+    st.session_state["closed"] = job_id
 
 
 def _form() -> Plan | None:
@@ -114,16 +119,19 @@ fetching = download is not None and download.active
 if len(counts) < 2:
     shell.empty(say("train_locked"), say("train_locked_more"), "data", found, say("data"))
 else:
-    if st.session_state.pop("already", False):
-        st.info(say("already"), icon=":material/info:")
+    if already := st.session_state.pop("already", ""):
+        st.info(say(already), icon=":material/info:")
     left, right = st.columns([1, 1], gap="large")
     with left:
         dial = _dial()
         settings = _form()
     with right:
         newer = download is not None and (job is None or download.created_at > job.created_at)
-        if download is not None and (fetching or (newer and download.state != "succeeded")):
+        stopped = newer and download is not None and download.state in jobs.RESUMABLE
+        if download is not None and (fetching or (stopped and st.session_state.get("closed") != download.id)):
             live.panel(found, download)
+            if stopped:
+                st.button(say("close"), key="close", on_click=_close, args=(download.id,))
         _live(settings)
         line.panel(job)
         if settings is not None:

@@ -123,6 +123,9 @@ def test_a_second_training_waits_in_line_and_both_can_be_paused_resumed_and_canc
     button(page, "Add to queue").click()
     expect(page.get_by_text("1. Training of Starter in Shapes")).to_be_visible()
     (waiting,) = [job for job in jobs.line(store) if job.id != long.id]
+    button(page, "Add to queue").click()
+    expect(page.get_by_text("This training is at work or waits already")).to_be_visible()
+    assert [job.id for job in jobs.line(store)] == [long.id, waiting.id]
     browser.by_key(page, f"pause-{long.id}").get_by_role("button").click()
     expect(page.get_by_text(re.compile("Training of Starter in Shapes.*paused"))).to_be_visible()
     assert jobs.get(store, long.id).state == "paused"
@@ -133,6 +136,20 @@ def test_a_second_training_waits_in_line_and_both_can_be_paused_resumed_and_canc
     browser.by_key(page, f"cancel-{long.id}").get_by_role("button").click()
     expect(page.get_by_text("The training was cancelled")).to_be_visible()
     assert jobs.get(store, long.id).state == "cancelled"
+
+
+def test_weights_that_could_not_be_had_are_told_until_one_closes_that(
+    page: Page, app: Server, found: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "WORKER", ["/bin/true"])
+    job = jobs.start(app.store, found.id, "download", {"backbone": "VGG16"})
+    with jobs.claim(app.store, job.id) as ticket:
+        ticket.fail("weights_missing", {"backbone": "VGG16", "url": "https://example.org/w.h5", "folder": "models"})
+    page.goto(f"{app.url}/train?project={found.id}")
+    expect(page.get_by_text("The download stopped")).to_be_visible()
+    button(page, "Close").click()
+    expect(page.get_by_text("The download stopped")).to_have_count(0)
+    expect(button(page, "Start training")).to_be_enabled()
 
 
 _TOLD = """

@@ -75,6 +75,8 @@ def test_a_rise_of_val_loss_is_counted_and_the_best_epoch_named() -> None:
     assert found(rows(RISING))["rising_head"] == {"n": 4, "best": 3}
     assert "rising_head" not in found(rows(FALLING))
     assert found(rows(FALLING), rows(RISING))["rising_fine_tune"] == {"n": 4, "best": 3}
+    tuned = found(rows(RISING), rows(FALLING))  # the model is from fine-tuning, so it is not from that epoch
+    assert tuned["rising_head_tuned"] == {"n": 4, "best": 3} and "rising_head" not in tuned
 
 
 def test_the_gap_is_that_of_the_last_epoch_of_the_last_phase() -> None:

@@ -453,6 +453,8 @@ WORDS = {
         "The settings are those of the file, but the pictures, labels or parts differ. This will be a run of its own."
     ),
     "already": "This training is finished already: same pictures, same settings.",
+    "already_queued": "This training is at work or waits already: same pictures, same settings.",
+    "close": "Close",
     # results
     "results_empty": "No model yet",
     "results_empty_more": "Train one, and its scores and mistakes are shown here.",
@@ -555,7 +557,7 @@ WORDS = {
     # export
     "export_empty": "No model to take away yet",
     "export_empty_more": "Train one first.",
-    "export_lead": "Take the model with you. Every file was checked against the measured answers first.",
+    "export_lead": "Take the model with you. The model was checked against the measured answers first.",
     "size": "Size",
     "agreement": "Agreement",
     "agrees": "Same answers as measured",
