@@ -20,7 +20,7 @@ SOURCES = [path for path in SOURCES if path.is_file()]
 CATALOGUES = {"core/messages.py", "core/backbones.py", "pages/parts/words.py"}
 
 LAYERS = (
-    ("errors", "messages", "settings", "progress", "shelf", "child", "turn"),
+    ("errors", "messages", "settings", "progress", "shelf", "schema", "child", "turn"),
     (
         "archive", "audit", "backbones", "boundary", "comparison", "curves", "dataset", "effects", "engine",
         "evaluation", "features", "forecast", "growth", "head", "images", "intake", "matrix", "plan", "sample",

@@ -8,7 +8,8 @@ from core import album
 from core.dataset import Dataset, File, Picture
 from core.errors import HeadstartError
 from core.intake import Facts, Received
-from core.store import _SCHEMAS, Store, _journal, _statements
+from core.schema import SCRIPTS
+from core.store import Store, _journal, _statements
 
 
 def received(number: int, label: str, key: str, pixels: str | None = None) -> Received:
@@ -92,7 +93,7 @@ def test_a_database_of_a_newer_version_is_refused_and_left_unchanged(tmp_path: P
 
 def test_a_home_of_the_first_version_is_brought_up_to_date_with_all_it_holds(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "headstart.db") as db:
-        db.executescript(_SCHEMAS[0] + "PRAGMA user_version=1;")
+        db.executescript(SCRIPTS[0] + "PRAGMA user_version=1;")
         db.execute("INSERT INTO project(id, name, created_at) VALUES ('p', 'p', 1)")
         job = "INSERT INTO job(id, project_id, kind, params, state, created_at) VALUES (?, 'p', ?, '{}', ?, 1)"
         db.executemany(job, [("a", "intake", "failed"), ("b", "train", "cancelled")])
@@ -100,7 +101,7 @@ def test_a_home_of_the_first_version_is_brought_up_to_date_with_all_it_holds(tmp
     store = Store(tmp_path)
     rows = store.read("SELECT id, line, spawns FROM job ORDER BY id")
     assert [tuple(row) for row in rows] == [("a", "intake p", 0), ("b", "compute", 0)]
-    assert store.row("PRAGMA user_version")[0] == len(_SCHEMAS)
+    assert store.row("PRAGMA user_version")[0] == len(SCRIPTS)
 
 
 @pytest.mark.parametrize(
@@ -158,7 +159,7 @@ def test_deleting_a_project_keeps_the_pictures_of_others(store: Store) -> None:
 
 def test_a_home_of_the_first_version_keeps_its_runs_and_learns_to_describe_them(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "headstart.db") as db:
-        for statement in _statements(_SCHEMAS[0]):
+        for statement in _statements(SCRIPTS[0]):
             db.execute(statement)
         db.execute("INSERT INTO project(id, name, created_at) VALUES ('p', 'birds', 1)")
         db.execute("INSERT INTO run VALUES ('r', 'p', '{\"epochs\": 3}', 'f', '{\"test_n\": 6}', 2)")

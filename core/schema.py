@@ -1,0 +1,75 @@
+"""The tables of a home, as the steps that lead to them.
+
+Each script leads from one version of the schema to the next; a new home walks through all of them.
+"""
+
+SCRIPTS = (
+    """
+CREATE TABLE project (
+    id TEXT PRIMARY KEY, name TEXT NOT NULL, source TEXT UNIQUE, created_at REAL NOT NULL,
+    split_seed INTEGER NOT NULL DEFAULT 0, val REAL NOT NULL DEFAULT 0.15, test REAL NOT NULL DEFAULT 0.15);
+CREATE TABLE picture (  -- what is known of bytes on the shelf, whichever projects use them
+    id TEXT PRIMARY KEY, width INTEGER NOT NULL, height INTEGER NOT NULL, pixels TEXT NOT NULL, notes TEXT NOT NULL);
+CREATE TABLE dataset (  -- the pictures of a project; `part` is where each is now, `pinned` what must not change
+    project_id TEXT NOT NULL REFERENCES project(id) ON DELETE CASCADE,
+    picture_id TEXT NOT NULL REFERENCES picture(id),
+    label TEXT NOT NULL, part TEXT, pinned TEXT, excluded INTEGER NOT NULL DEFAULT 0, pixels TEXT NOT NULL,
+    PRIMARY KEY (project_id, picture_id)) WITHOUT ROWID;
+CREATE UNIQUE INDEX dataset_pixels ON dataset(project_id, pixels);
+CREATE INDEX dataset_label ON dataset(project_id, excluded, label);
+CREATE TABLE file (
+    project_id TEXT NOT NULL REFERENCES project(id) ON DELETE CASCADE, batch TEXT NOT NULL, number INTEGER NOT NULL,
+    name TEXT NOT NULL, label TEXT NOT NULL, part TEXT, picture_id TEXT, outcome TEXT NOT NULL, reason TEXT NOT NULL,
+    facts TEXT NOT NULL, PRIMARY KEY (project_id, batch, number)) WITHOUT ROWID;
+CREATE TABLE run (
+    id TEXT PRIMARY KEY, project_id TEXT NOT NULL REFERENCES project(id) ON DELETE CASCADE,
+    plan TEXT NOT NULL, fingerprint TEXT NOT NULL, result TEXT, created_at REAL NOT NULL,
+    UNIQUE (project_id, plan, fingerprint));
+CREATE TABLE artifact (
+    run_id TEXT NOT NULL REFERENCES run(id) ON DELETE CASCADE, name TEXT NOT NULL, sha256 TEXT NOT NULL,
+    PRIMARY KEY (run_id, name)) WITHOUT ROWID;
+CREATE TABLE job (
+    id TEXT PRIMARY KEY, project_id TEXT NOT NULL REFERENCES project(id) ON DELETE CASCADE,
+    run_id TEXT REFERENCES run(id) ON DELETE CASCADE, kind TEXT NOT NULL, params TEXT NOT NULL, state TEXT NOT NULL,
+    attempt INTEGER NOT NULL DEFAULT 0, token TEXT, stage TEXT NOT NULL DEFAULT '', done INTEGER NOT NULL DEFAULT 0,
+    total INTEGER NOT NULL DEFAULT 0, stage_at REAL, error TEXT, created_at REAL NOT NULL, ended_at REAL);
+CREATE UNIQUE INDEX job_active ON job(project_id) WHERE state IN ('queued', 'running', 'cancelling');
+CREATE TABLE event (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, job_id TEXT NOT NULL REFERENCES job(id) ON DELETE CASCADE,
+    kind TEXT NOT NULL, key TEXT NOT NULL, facts TEXT NOT NULL, at REAL NOT NULL, UNIQUE (job_id, kind, key));
+""",
+    """
+ALTER TABLE run ADD COLUMN name TEXT NOT NULL DEFAULT '';
+ALTER TABLE run ADD COLUMN note TEXT NOT NULL DEFAULT '';
+ALTER TABLE run ADD COLUMN starred INTEGER NOT NULL DEFAULT 0;
+-- Jobs of one line work one after the other. A process waits for each since `spawned_at`, the `spawns`-th anew.
+ALTER TABLE job ADD COLUMN line TEXT NOT NULL DEFAULT 'compute';
+ALTER TABLE job ADD COLUMN spawned_at REAL;
+ALTER TABLE job ADD COLUMN spawns INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE job ADD COLUMN asked_at REAL;
+ALTER TABLE job ADD COLUMN forecast TEXT;
+-- What settings meant before there was a choice: runs go on, and are repeated, as they began.
+UPDATE run SET plan = json_patch('{"hidden_layers": 1, "patience": 0, "label_smoothing": 0.0, "balance": 0.0,
+ "precision": "float32", "augment_kinds": "crop flip light", "fine_tune_patience": 5, "fine_tune_warmup": 0,
+ "fine_tune_schedule": "constant"}', plan);
+UPDATE job SET line = 'intake ' || project_id WHERE kind = 'intake';
+UPDATE job SET line = 'download' WHERE kind = 'download';
+DROP INDEX job_active;
+CREATE UNIQUE INDEX job_active ON job(run_id) WHERE state IN ('queued', 'running', 'cancelling', 'pausing', 'paused');
+CREATE INDEX job_line ON job(line, created_at) WHERE state = 'queued';
+""",
+    """
+-- Pictures of one group never stand in different parts: given by the user, or near duplicates found by the audit.
+ALTER TABLE dataset ADD COLUMN group_key TEXT;
+CREATE TABLE measure (  -- what an audit measured of a picture's bytes, whichever projects use them
+    picture_id TEXT NOT NULL REFERENCES picture(id) ON DELETE CASCADE, kind TEXT NOT NULL, facts TEXT NOT NULL,
+    PRIMARY KEY (picture_id, kind)) WITHOUT ROWID;
+CREATE TABLE finding (  -- how much a picture of a project gives reason to look at it; decisions compare scores
+    project_id TEXT NOT NULL REFERENCES project(id) ON DELETE CASCADE, kind TEXT NOT NULL, picture_id TEXT NOT NULL,
+    score REAL NOT NULL, facts TEXT NOT NULL, PRIMARY KEY (project_id, kind, picture_id)) WITHOUT ROWID;
+CREATE INDEX finding_score ON finding(project_id, kind, score);
+CREATE TABLE change (  -- what a user did to pictures, and how each was before, so that it can be undone
+    number INTEGER PRIMARY KEY AUTOINCREMENT, project_id TEXT NOT NULL REFERENCES project(id) ON DELETE CASCADE,
+    what TEXT NOT NULL, before TEXT NOT NULL, at REAL NOT NULL);
+""",
+)
