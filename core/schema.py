@@ -59,8 +59,14 @@ CREATE UNIQUE INDEX job_active ON job(run_id) WHERE state IN ('queued', 'running
 CREATE INDEX job_line ON job(line, created_at) WHERE state = 'queued';
 """,
     """
--- Pictures of one group never stand in different parts: given by the user, or near duplicates found by the audit.
+-- Pictures of one group never stand in different parts: given by the user's manifest, or found by the audit.
 ALTER TABLE dataset ADD COLUMN group_key TEXT;
+ALTER TABLE dataset ADD COLUMN group_source TEXT;
+ALTER TABLE dataset ADD COLUMN placed TEXT;  -- the part that a user moved a picture to; the others stay where they are
+CREATE INDEX dataset_part ON dataset(project_id, excluded, part, label);
+CREATE INDEX dataset_group ON dataset(project_id, group_key) WHERE group_key IS NOT NULL;
+CREATE INDEX file_outcome ON file(project_id, outcome, reason);
+CREATE INDEX file_picture ON file(project_id, picture_id);
 CREATE TABLE measure (  -- what an audit measured of a picture's bytes, whichever projects use them
     picture_id TEXT NOT NULL REFERENCES picture(id) ON DELETE CASCADE, kind TEXT NOT NULL, facts TEXT NOT NULL,
     PRIMARY KEY (picture_id, kind)) WITHOUT ROWID;
