@@ -62,7 +62,8 @@ CREATE INDEX job_line ON job(line, created_at) WHERE state = 'queued';
 -- Pictures of one group never stand in different parts: given by the user's manifest, or found by the audit.
 ALTER TABLE dataset ADD COLUMN group_key TEXT;
 ALTER TABLE dataset ADD COLUMN group_source TEXT;
-ALTER TABLE dataset ADD COLUMN placed TEXT;  -- the part that a user moved a picture to; the others stay where they are
+-- The part that a user moved a picture to; the others stay where they are.
+ALTER TABLE dataset ADD COLUMN placed TEXT;
 CREATE INDEX dataset_part ON dataset(project_id, excluded, part, label);
 CREATE INDEX dataset_group ON dataset(project_id, group_key) WHERE group_key IS NOT NULL;
 CREATE INDEX file_outcome ON file(project_id, outcome, reason);
