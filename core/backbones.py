@@ -25,7 +25,8 @@ class Block:
 class Backbone:
     """One pretrained network without its classifier.
 
-    `size` is the side of its square input in px, `width` the channels of its last feature map, `scaling` what is
+    `size` is the side of its square input in px, `width` the channels of its last feature map, `layers` those of Keras,
+    `scaling` what is
     done to pixels of 0..255 first, `blocks` its parts from the top down, `top1` its ImageNet accuracy in percent as
     published (None: not trained to classify), `cpu_ms` the time one core needs for one picture, `weights_hash` the MD5
     or SHA-256 that Keras publishes, and `golden` the first features of a known picture where it publishes none.
@@ -36,6 +37,7 @@ class Backbone:
     width: int
     scaling: str
     parameters: int
+    layers: int
     cpu_ms: float
     top1: float | None
     license: str
@@ -73,14 +75,14 @@ def _blocks(text: str) -> tuple[Block, ...]:
 
 
 STARTER = Backbone(
-    "Starter", 128, 512, "signed", 793_064, 3.6, None, "Apache-2.0",
+    "Starter", 128, 512, "signed", 793_064, 45, 3.6, None, "Apache-2.0",
     _blocks("top:block4_out block4:block3_out block3:block2_out block2:block1_out block1:stem_relu"),
     weights_name="starter.weights.h5",
     summary="Small and always here, for a first look.",
 )  # fmt: skip
 
 VGG16 = Backbone(
-    "VGG16", 224, 512, "caffe", 14_714_688, 311, 71.3, "CC BY 4.0",
+    "VGG16", 224, 512, "caffe", 14_714_688, 20, 311, 71.3, "CC BY 4.0",
     _blocks(
         "block5:block4_pool block4:block3_pool block3:block2_pool block2:block1_pool"
     ),
@@ -90,7 +92,7 @@ VGG16 = Backbone(
 )  # fmt: skip
 
 MOBILENET_V2 = Backbone(
-    "MobileNetV2", 224, 1280, "signed", 2_257_984, 7.2, 71.3, "Apache-2.0",
+    "MobileNetV2", 224, 1280, "signed", 2_257_984, 155, 7.2, 71.3, "Apache-2.0",
     _blocks(
         "top:block_16_project_BN block_16:block_15_add block_15:block_14_add block_14:block_13_project_BN "
         "block_13:block_12_add block_12:block_11_add block_11:block_10_project_BN block_10:block_9_add "
@@ -108,7 +110,7 @@ CATALOGUE = (
     MOBILENET_V2,
     VGG16,
     Backbone(
-        "VGG19", 224, 512, "caffe", 20_024_384, 395, 71.3, "CC BY 4.0",
+        "VGG19", 224, 512, "caffe", 20_024_384, 23, 395, 71.3, "CC BY 4.0",
         _blocks(
             "block5:block4_pool block4:block3_pool block3:block2_pool block2:block1_pool"
         ),
@@ -116,7 +118,7 @@ CATALOGUE = (
         "253f8cb515780f3b799900260a226db6",
     ),
     Backbone(
-        "ResNet50", 224, 2048, "caffe", 23_587_712, 87, 74.9, "MIT",
+        "ResNet50", 224, 2048, "caffe", 23_587_712, 176, 87, 74.9, "MIT",
         _blocks(
             "conv5_block3:conv5_block2_out conv5_block2:conv5_block1_out conv5_block1:conv4_block6_out "
             "conv4_block6:conv4_block5_out conv4_block5:conv4_block4_out conv4_block4:conv4_block3_out "
@@ -126,7 +128,7 @@ CATALOGUE = (
         "4d473c1dd8becc155b73f8504c6f6626",
     ),
     Backbone(
-        "ResNet101", 224, 2048, "caffe", 42_658_176, 159, 76.4, "MIT",
+        "ResNet101", 224, 2048, "caffe", 42_658_176, 346, 159, 76.4, "MIT",
         _blocks(
             "conv5_block3:conv5_block2_out conv5_block2:conv5_block1_out conv5_block1:conv4_block23_out "
             "conv4_block23:conv4_block22_out conv4_block22:conv4_block21_out conv4_block21:conv4_block20_out "
@@ -136,7 +138,7 @@ CATALOGUE = (
         "88cf7a10940856eca736dc7b7e228a21",
     ),
     Backbone(
-        "ResNet152", 224, 2048, "caffe", 58_370_944, 227, 76.6, "MIT",
+        "ResNet152", 224, 2048, "caffe", 58_370_944, 516, 227, 76.6, "MIT",
         _blocks(
             "conv5_block3:conv5_block2_out conv5_block2:conv5_block1_out conv5_block1:conv4_block36_out "
             "conv4_block36:conv4_block35_out conv4_block35:conv4_block34_out conv4_block34:conv4_block33_out "
@@ -146,7 +148,7 @@ CATALOGUE = (
         "ee4c566cf9a93f14d82f913c2dc6dd0c",
     ),
     Backbone(
-        "ResNet50V2", 224, 2048, "signed", 23_564_800, 74, 76.0, "BSD-3-Clause",
+        "ResNet50V2", 224, 2048, "signed", 23_564_800, 191, 74, 76.0, "BSD-3-Clause",
         _blocks(
             "conv5_block3:conv5_block2_out conv5_block2:conv5_block1_out conv5_block1:conv4_block6_out "
             "conv4_block6:conv4_block5_out conv4_block5:conv4_block4_out conv4_block4:conv4_block3_out "
@@ -156,7 +158,7 @@ CATALOGUE = (
         "fac2f116257151a9d068a22e544a4917",
     ),
     Backbone(
-        "ResNet101V2", 224, 2048, "signed", 42_626_560, 149, 77.2, "BSD-3-Clause",
+        "ResNet101V2", 224, 2048, "signed", 42_626_560, 378, 149, 77.2, "BSD-3-Clause",
         _blocks(
             "conv5_block3:conv5_block2_out conv5_block2:conv5_block1_out conv5_block1:conv4_block23_out "
             "conv4_block23:conv4_block22_out conv4_block22:conv4_block21_out conv4_block21:conv4_block20_out "
@@ -166,7 +168,7 @@ CATALOGUE = (
         "c0ed64b8031c3730f411d2eb4eea35b5",
     ),
     Backbone(
-        "ResNet152V2", 224, 2048, "signed", 58_331_648, 221, 78.0, "BSD-3-Clause",
+        "ResNet152V2", 224, 2048, "signed", 58_331_648, 565, 221, 78.0, "BSD-3-Clause",
         _blocks(
             "conv5_block3:conv5_block2_out conv5_block2:conv5_block1_out conv5_block1:conv4_block36_out "
             "conv4_block36:conv4_block35_out conv4_block35:conv4_block34_out conv4_block34:conv4_block33_out "
@@ -176,7 +178,7 @@ CATALOGUE = (
         "ed17cf2e0169df9d443503ef94b23b33",
     ),
     Backbone(
-        "InceptionV3", 299, 2048, "signed", 21_802_784, 117, 77.9, "Apache-2.0",
+        "InceptionV3", 299, 2048, "signed", 21_802_784, 312, 117, 77.9, "Apache-2.0",
         _blocks(
             "mixed10:mixed9 mixed9:mixed8 mixed8:mixed7 mixed7:mixed6 mixed6:mixed5 mixed5:mixed4 mixed4:mixed3 "
             "mixed3:mixed2 mixed2:mixed1 mixed1:mixed0"
@@ -185,7 +187,7 @@ CATALOGUE = (
         "bcbd6486424b2319ff4ef7d526e38f63",
     ),
     Backbone(
-        "InceptionResNetV2", 299, 1536, "signed", 54_336_736, 268, 80.3, "Apache-2.0",
+        "InceptionResNetV2", 299, 1536, "signed", 54_336_736, 781, 268, 80.3, "Apache-2.0",
         _blocks(
             "block8_10:block8_9_ac block8_9:block8_8_ac block8_8:block8_7_ac block8_7:block8_6_ac "
             "block8_6:block8_5_ac block8_5:block8_4_ac block8_4:block8_3_ac block8_3:block8_2_ac "
@@ -195,7 +197,7 @@ CATALOGUE = (
         "d19885ff4a710c122648d3b5c3b684e4",
     ),
     Backbone(
-        "Xception", 299, 2048, "signed", 20_861_480, 174, 79.0, "MIT",
+        "Xception", 299, 2048, "signed", 20_861_480, 133, 174, 79.0, "MIT",
         _blocks(
             "block14:add_11 block13:add_10 block12:add_9 block11:add_8 block10:add_7 block9:add_6 block8:add_5 "
             "block7:add_4 block6:add_3 block5:add_2"
@@ -204,7 +206,7 @@ CATALOGUE = (
         "b0042744bf5b25fce3cb969f33bebb97",
     ),
     Backbone(
-        "MobileNet", 224, 1024, "signed", 3_228_864, 11.5, 70.4, "Apache-2.0",
+        "MobileNet", 224, 1024, "signed", 3_228_864, 87, 11.5, 70.4, "Apache-2.0",
         _blocks(
             "conv_13:conv_pw_12_relu conv_12:conv_pw_11_relu conv_11:conv_pw_10_relu conv_10:conv_pw_9_relu "
             "conv_9:conv_pw_8_relu conv_8:conv_pw_7_relu conv_7:conv_pw_6_relu conv_6:conv_pw_5_relu "
@@ -213,7 +215,7 @@ CATALOGUE = (
         f"{_K}/mobilenet/mobilenet_1_0_224_tf_no_top.h5",
     ),
     Backbone(
-        "MobileNetV3Small", 224, 576, "inside", 939_120, 1.6, 68.1, "Apache-2.0",
+        "MobileNetV3Small", 224, 576, "inside", 939_120, 157, 1.6, 68.1, "Apache-2.0",
         _blocks(
             "conv_1:expanded_conv_10_add expanded_conv_10:expanded_conv_9_add "
             "expanded_conv_9:expanded_conv_8_project_bn expanded_conv_8:expanded_conv_7_add "
@@ -225,7 +227,7 @@ CATALOGUE = (
         "d3e8ec802a04aa4fc771ee12a9a9b836",
     ),
     Backbone(
-        "MobileNetV3Large", 224, 960, "inside", 2_996_352, 5.6, 75.6, "Apache-2.0",
+        "MobileNetV3Large", 224, 960, "inside", 2_996_352, 187, 5.6, 75.6, "Apache-2.0",
         _blocks(
             "conv_1:expanded_conv_14_add expanded_conv_14:expanded_conv_13_add "
             "expanded_conv_13:expanded_conv_12_project_bn expanded_conv_12:expanded_conv_11_add "
@@ -237,7 +239,7 @@ CATALOGUE = (
         "07fb09a5933dd0c8eaafa16978110389",
     ),
     Backbone(
-        "DenseNet121", 224, 1024, "torch", 7_037_504, 57, 75.0, "BSD-3-Clause",
+        "DenseNet121", 224, 1024, "torch", 7_037_504, 428, 57, 75.0, "BSD-3-Clause",
         _blocks(
             "conv5:pool4_pool conv4:pool3_pool conv3:pool2_pool"
         ),
@@ -245,7 +247,7 @@ CATALOGUE = (
         "30ee3e1110167f948a6b9946edeeb738",
     ),
     Backbone(
-        "DenseNet169", 224, 1664, "torch", 12_642_880, 68, 76.2, "BSD-3-Clause",
+        "DenseNet169", 224, 1664, "torch", 12_642_880, 596, 68, 76.2, "BSD-3-Clause",
         _blocks(
             "conv5:pool4_pool conv4:pool3_pool conv3:pool2_pool"
         ),
@@ -253,7 +255,7 @@ CATALOGUE = (
         "b8c4d4c20dd625c148057b9ff1c1176b",
     ),
     Backbone(
-        "DenseNet201", 224, 1920, "torch", 18_321_984, 87, 77.3, "BSD-3-Clause",
+        "DenseNet201", 224, 1920, "torch", 18_321_984, 708, 87, 77.3, "BSD-3-Clause",
         _blocks(
             "conv5:pool4_pool conv4:pool3_pool conv3:pool2_pool"
         ),
@@ -261,7 +263,7 @@ CATALOGUE = (
         "c13680b51ded0fb44dff2d8f86ac8bb1",
     ),
     Backbone(
-        "NASNetMobile", 224, 1056, "signed", 4_269_716, 27, 74.4, "Apache-2.0",
+        "NASNetMobile", 224, 1056, "signed", 4_269_716, 770, 27, 74.4, "Apache-2.0",
         _blocks(
             "cells:stem_bn1"
         ),
@@ -270,7 +272,7 @@ CATALOGUE = (
         weights_name="nasnet_mobile_no_top.h5",
     ),
     Backbone(
-        "EfficientNetB0", 224, 1280, "efficientnet", 4_049_571, 12.2, 77.1, "Apache-2.0",
+        "EfficientNetB0", 224, 1280, "efficientnet", 4_049_571, 237, 12.2, 77.1, "Apache-2.0",
         _blocks(
             "top:block7a_project_bn block7a:block6d_add block6d:block6c_add block6c:block6b_add "
             "block6b:block6a_project_bn block6a:block5c_add block5c:block5b_add block5b:block5a_project_bn "
@@ -280,7 +282,7 @@ CATALOGUE = (
         "50bc09e76180e00e4465e1a485ddc09d",
     ),
     Backbone(
-        "EfficientNetB1", 240, 1280, "efficientnet", 6_575_239, 21, 79.1, "Apache-2.0",
+        "EfficientNetB1", 240, 1280, "efficientnet", 6_575_239, 339, 21, 79.1, "Apache-2.0",
         _blocks(
             "top:block7b_add block7b:block7a_project_bn block7a:block6e_add block6e:block6d_add "
             "block6d:block6c_add block6c:block6b_add block6b:block6a_project_bn block6a:block5d_add "
@@ -290,7 +292,7 @@ CATALOGUE = (
         "74c4e6b3e1f6a1eea24c589628592432",
     ),
     Backbone(
-        "EfficientNetB2", 260, 1408, "efficientnet", 7_768_569, 30, 80.1, "Apache-2.0",
+        "EfficientNetB2", 260, 1408, "efficientnet", 7_768_569, 339, 30, 80.1, "Apache-2.0",
         _blocks(
             "top:block7b_add block7b:block7a_project_bn block7a:block6e_add block6e:block6d_add "
             "block6d:block6c_add block6c:block6b_add block6b:block6a_project_bn block6a:block5d_add "
@@ -300,7 +302,7 @@ CATALOGUE = (
         "111f8e2ac8aa800a7a99e3239f7bfb39",
     ),
     Backbone(
-        "EfficientNetB3", 300, 1536, "efficientnet", 10_783_535, 54, 81.6, "Apache-2.0",
+        "EfficientNetB3", 300, 1536, "efficientnet", 10_783_535, 384, 54, 81.6, "Apache-2.0",
         _blocks(
             "top:block7b_add block7b:block7a_project_bn block7a:block6f_add block6f:block6e_add "
             "block6e:block6d_add block6d:block6c_add block6c:block6b_add block6b:block6a_project_bn "
@@ -310,7 +312,7 @@ CATALOGUE = (
         "af6d107764bb5b1abb91932881670226",
     ),
     Backbone(
-        "EfficientNetB4", 380, 1792, "efficientnet", 17_673_823, 127, 82.9, "Apache-2.0",
+        "EfficientNetB4", 380, 1792, "efficientnet", 17_673_823, 474, 127, 82.9, "Apache-2.0",
         _blocks(
             "top:block7b_add block7b:block7a_project_bn block7a:block6h_add block6h:block6g_add "
             "block6g:block6f_add block6f:block6e_add block6e:block6d_add block6d:block6c_add "
@@ -320,7 +322,7 @@ CATALOGUE = (
         "ebc24e6d6c33eaebbd558eafbeedf1ba",
     ),
     Backbone(
-        "EfficientNetB5", 456, 2048, "efficientnet", 28_513_527, 296, 83.6, "Apache-2.0",
+        "EfficientNetB5", 456, 2048, "efficientnet", 28_513_527, 576, 296, 83.6, "Apache-2.0",
         _blocks(
             "top:block7c_add block7c:block7b_add block7b:block7a_project_bn block7a:block6i_add "
             "block6i:block6h_add block6h:block6g_add block6g:block6f_add block6f:block6e_add "
@@ -330,7 +332,7 @@ CATALOGUE = (
         "38879255a25d3c92d5e44e04ae6cec6f",
     ),
     Backbone(
-        "EfficientNetB6", 528, 2304, "efficientnet", 40_960_143, 574, 84.0, "Apache-2.0",
+        "EfficientNetB6", 528, 2304, "efficientnet", 40_960_143, 666, 574, 84.0, "Apache-2.0",
         _blocks(
             "top:block7c_add block7c:block7b_add block7b:block7a_project_bn block7a:block6k_add "
             "block6k:block6j_add block6j:block6i_add block6i:block6h_add block6h:block6g_add "
@@ -340,7 +342,7 @@ CATALOGUE = (
         "9ecce42647a20130c1f39a5d4cb75743",
     ),
     Backbone(
-        "EfficientNetB7", 600, 2560, "efficientnet", 64_097_687, 1124, 84.3, "Apache-2.0",
+        "EfficientNetB7", 600, 2560, "efficientnet", 64_097_687, 813, 1124, 84.3, "Apache-2.0",
         _blocks(
             "top:block7d_add block7d:block7c_add block7c:block7b_add block7b:block7a_project_bn "
             "block7a:block6m_add block6m:block6l_add block6l:block6k_add block6k:block6j_add "
@@ -350,7 +352,7 @@ CATALOGUE = (
         "cbcfe4450ddf6f3ad90b1b398090fe4a",
     ),
     Backbone(
-        "EfficientNetV2B0", 224, 1280, "inside", 5_919_312, 17.5, 78.7, "Apache-2.0",
+        "EfficientNetV2B0", 224, 1280, "inside", 5_919_312, 270, 17.5, 78.7, "Apache-2.0",
         _blocks(
             "top:block6h_add block6h:block6g_add block6g:block6f_add block6f:block6e_add block6e:block6d_add "
             "block6d:block6c_add block6c:block6b_add block6b:block6a_project_bn block6a:block5e_add"
@@ -360,7 +362,7 @@ CATALOGUE = (
         summary="More accurate, at more than twice the time.",
     ),
     Backbone(
-        "EfficientNetV2B1", 240, 1280, "inside", 6_931_124, 29, 79.8, "Apache-2.0",
+        "EfficientNetV2B1", 240, 1280, "inside", 6_931_124, 334, 29, 79.8, "Apache-2.0",
         _blocks(
             "top:block6i_add block6i:block6h_add block6h:block6g_add block6g:block6f_add block6f:block6e_add "
             "block6e:block6d_add block6d:block6c_add block6c:block6b_add block6b:block6a_project_bn"
@@ -369,7 +371,7 @@ CATALOGUE = (
         "0e80663031ca32d657f9caa404b6ec37",
     ),
     Backbone(
-        "EfficientNetV2B2", 260, 1408, "inside", 8_769_374, 40, 80.5, "Apache-2.0",
+        "EfficientNetV2B2", 260, 1408, "inside", 8_769_374, 349, 40, 80.5, "Apache-2.0",
         _blocks(
             "top:block6j_add block6j:block6i_add block6i:block6h_add block6h:block6g_add block6g:block6f_add "
             "block6f:block6e_add block6e:block6d_add block6d:block6c_add block6c:block6b_add"
@@ -378,7 +380,7 @@ CATALOGUE = (
         "1dfe2e7a5d45b6632553a8961ea609eb",
     ),
     Backbone(
-        "EfficientNetV2B3", 300, 1536, "inside", 12_930_622, 71, 82.0, "Apache-2.0",
+        "EfficientNetV2B3", 300, 1536, "inside", 12_930_622, 409, 71, 82.0, "Apache-2.0",
         _blocks(
             "top:block6l_add block6l:block6k_add block6k:block6j_add block6j:block6i_add block6i:block6h_add "
             "block6h:block6g_add block6g:block6f_add block6f:block6e_add block6e:block6d_add"
@@ -387,7 +389,7 @@ CATALOGUE = (
         "f6abf7b5849ac99a89b50dd3fd532856",
     ),
     Backbone(
-        "EfficientNetV2S", 384, 1280, "inside", 20_331_360, 217, 83.9, "Apache-2.0",
+        "EfficientNetV2S", 384, 1280, "inside", 20_331_360, 513, 217, 83.9, "Apache-2.0",
         _blocks(
             "top:block6o_add block6o:block6n_add block6n:block6m_add block6m:block6l_add block6l:block6k_add "
             "block6k:block6j_add block6j:block6i_add block6i:block6h_add block6h:block6g_add"
@@ -396,7 +398,7 @@ CATALOGUE = (
         "af0682fb74e8c54910f2d4393339c070",
     ),
     Backbone(
-        "EfficientNetV2M", 480, 1280, "inside", 53_150_388, 542, 85.3, "Apache-2.0",
+        "EfficientNetV2M", 480, 1280, "inside", 53_150_388, 740, 542, 85.3, "Apache-2.0",
         _blocks(
             "top:block7e_add block7e:block7d_add block7d:block7c_add block7c:block7b_add "
             "block7b:block7a_project_bn block7a:block6r_add block6r:block6q_add block6q:block6p_add "
@@ -406,7 +408,7 @@ CATALOGUE = (
         "1b8dc055df72dde80d614482840fe342",
     ),
     Backbone(
-        "EfficientNetV2L", 480, 1280, "inside", 117_746_848, 1181, 85.7, "Apache-2.0",
+        "EfficientNetV2L", 480, 1280, "inside", 117_746_848, 1028, 1181, 85.7, "Apache-2.0",
         _blocks(
             "top:block7g_add block7g:block7f_add block7f:block7e_add block7e:block7d_add block7d:block7c_add "
             "block7c:block7b_add block7b:block7a_project_bn block7a:block6y_add block6y:block6x_add"
@@ -415,7 +417,7 @@ CATALOGUE = (
         "b0b66b5c863aef5b46e8608fe1711615",
     ),
     Backbone(
-        "ConvNeXtTiny", 224, 768, "inside", 27_820_128, 134, 81.3, "MIT",
+        "ConvNeXtTiny", 224, 768, "inside", 27_820_128, 133, 134, 81.3, "MIT",
         _blocks(
             "stage_3:convnext_tiny_downsampling_block_2 stage_2:convnext_tiny_downsampling_block_1 "
             "stage_1:convnext_tiny_downsampling_block_0"
@@ -425,7 +427,7 @@ CATALOGUE = (
         summary="The most accurate of these, and slow.",
     ),
     Backbone(
-        "ConvNeXtSmall", 224, 768, "inside", 49_454_688, 242, 82.3, "MIT",
+        "ConvNeXtSmall", 224, 768, "inside", 49_454_688, 259, 242, 82.3, "MIT",
         _blocks(
             "stage_3:convnext_small_downsampling_block_2 stage_2:convnext_small_downsampling_block_1 "
             "stage_1:convnext_small_downsampling_block_0"
@@ -434,7 +436,7 @@ CATALOGUE = (
         "6fc8009faa2f00c1c1dfce59feea9b0745eb260a7dd11bee65c8e20843da6eab",
     ),
     Backbone(
-        "ConvNeXtBase", 224, 1024, "inside", 87_566_464, 427, 85.3, "MIT",
+        "ConvNeXtBase", 224, 1024, "inside", 87_566_464, 259, 427, 85.3, "MIT",
         _blocks(
             "stage_3:convnext_base_downsampling_block_2 stage_2:convnext_base_downsampling_block_1 "
             "stage_1:convnext_base_downsampling_block_0"

@@ -101,8 +101,7 @@ class Extraction:
 
     def _fill(self, stage: str, cache: Cache, loaded: Engine, views: list[View]) -> float:
         """Extract what a cache lacks of some views, as a stage of the job; answers the seconds it took."""
-        self.ticket.stage(stage, len(views))
-        self.ticket.tick(len(views) - len(cache.missing(views)))
+        self.ticket.stage(stage, len(views), len(views) - len(cache.missing(views)))
         started = time.monotonic()
         extract(cache, loaded, self.store.pictures, views, self.ticket)
         return time.monotonic() - started

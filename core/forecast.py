@@ -16,20 +16,29 @@ from core.backbones import Backbone
 from core.plan import Plan
 from core.settings import cores
 
-# Without measurements: one core's time to read a photograph; on two cores one epoch of a head for one picture and
-# 5,000 weights, one epoch of fine-tuning for one picture and block, importing TensorFlow and building a network, saving
-# and checking a model, one more second for each so many parameters to convert or save.
+# Without measurements, on two cores: one core's time to read a photograph; one step of a head, the same for each of its
+# weights, and each weight's time for each picture; a block's part of fine-tuning one picture, in times of computing it;
+# importing TensorFlow; converting and building one layer of a network, going on with it, saving and checking one layer,
+# and a second more for so many parameters.
 _DECODE_S = 0.003
-_HEAD_S = 5e-6
-_TUNE_S = 0.0007
-_LOAD_S = 4.0
-_SAVE_S = 2.5
-_PARAMETERS = 2e6
+_BATCH_S, _STEP_S, _WEIGHT_S = 1.3e-4, 3e-9, 1.2e-10
+_TUNE = 1.9
+_IMPORT_S = 3.2
+_CONVERT_S = 0.045
+_BUILD_S = 0.005
+_LOAD_S = 0.1
+_SAVE_S = 0.018
+_PARAMETERS = 1e7
+# The choices of a training are measured in the time of looking at so many pictures.
+_EFFECTS = 100
+# What share of its epochs a stage takes that may stop early, before it was seen, and of what is left at least.
+_STOPS = 0.7
+_AT_LEAST = 0.15
 # Two measurements count the same, so that one slow hour is soon forgotten.
 _NEWER = 0.5
 # Seconds of work after which its own pace is believed as much as what was expected.
 _BELIEF_S = 1.5
-_PRIOR_S = 3.0
+_PRIOR_S = 8.0
 _PROBE_S = 0.1
 # What is said moves toward what is known with this time constant, so that it does not jump.
 _CALM_S = 2.0
@@ -37,20 +46,31 @@ _CALM_S = 2.0
 
 @dataclass(frozen=True)
 class Step:
-    """`units` of work in a stage at `unit_s` seconds each; measured costs are kept under `key`."""
+    """`units` of work in a stage at `unit_s` seconds each, of which a `share` is done when it stops early; measured
+    costs are kept under `key`."""
 
     stage: str
     units: float
     unit_s: float
     key: str
+    share: float = 1.0
 
     @property
     def seconds(self) -> float:
-        return self.units * self.unit_s
+        return self.units * self.unit_s * self.share
+
+
+@dataclass(frozen=True)
+class Took:
+    """A step that ended after so many seconds with a share of it done."""
+
+    step: Step
+    seconds: float
+    share: float = 1.0
 
 
 class Speeds:
-    """What a unit of work took on this machine, in one small file."""
+    """What a unit of work took on this machine, and how early work stopped, in one small file."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -59,65 +79,91 @@ class Speeds:
         except (OSError, ValueError):
             self._known = {}
 
-    def step(self, stage: str, what: str, units: float, unit_s: float) -> Step:
-        """A step at its measured cost, or at `unit_s` when it was never done."""
+    def step(self, stage: str, what: str, units: float, unit_s: float, share: float = 1.0) -> Step:
+        """A step at its measured cost and end, or at these when it was never done."""
         key = f"{stage} {what}"
-        return Step(stage, units, self._known.get(key, unit_s), key)
+        return Step(stage, units, self._known.get(key, unit_s), key, self._known.get(f"{key} share", share))
 
-    def keep(self, step: Step, seconds: float) -> None:
-        """A step has taken so long."""
-        measured = seconds / step.units
-        known = self._known.get(step.key, measured)
-        self._known[step.key] = known + _NEWER * (measured - known)
+    def keep(self, took: Took) -> None:
+        """Learn from a step that ended."""
+        step = took.step
+        self._learn(step.key, took.seconds / (step.units * took.share))
+        if took.share < 1 or step.share < 1:
+            self._learn(f"{step.key} share", took.share)
         shelf.write(self._path, json.dumps(self._known).encode())
+
+    def _learn(self, key: str, measured: float) -> None:
+        known = self._known.get(key, measured)
+        self._known[key] = known + _NEWER * (measured - known)
 
 
 @dataclass(frozen=True)
 class Work:
-    """What a training finds: the pictures it learns from and those held out, how many views have no features yet,
-    whether the network is converted and the head is trained."""
+    """What a training finds: the pictures it learns from and those held out; how many views have no features yet, how
+    many activations for fine-tuning are missing and how many pictures are looked at to measure its choices (None:
+    nothing is measured); whether the networks of both are converted and the head is trained."""
 
     train: int
     held_out: int
     missing: int
     converted: bool
     head_done: bool = False
+    effects: int | None = None
+    boundary: int = 0
+    boundary_converted: bool = False
 
 
 def steps(plan: Plan, work: Work, speeds: Speeds) -> tuple[Step, ...]:
     """The steps of a training in their order."""
     backbone = backbones.find(plan.backbone)
-    size_s = backbone.parameters / _PARAMETERS
-    picture_s = picture_cost_s(backbone)
+    name, found = backbone.name, list[Step]()
+    features = speeds.step("features", f"{name} {plan.precision}", work.missing, picture_cost_s(backbone))
     views = work.train * (plan.augment + 1)
-    width = backbone.width * (plan.hidden_units or 4) * (49 if plan.pooling == "flatten" else 1)
-    width += plan.hidden_units**2 * max(0, plan.hidden_layers - 1)
-    name, found = backbone.name, []
-    loaded = False
+
+    def neural(stage: str, what: str, seconds: float) -> None:
+        """A step with the network in Keras: the first one has to import and build it."""
+        if not any(" cold" in step.key for step in found):
+            what, seconds = f"{what} cold", seconds + _IMPORT_S + backbone.layers * _BUILD_S
+        found.append(speeds.step(stage, what, 1, seconds))
+
     if not work.converted:
-        found.append(speeds.step("convert", name, 1, _LOAD_S + size_s))
-        loaded = True
+        neural("convert", name, _convert_s(backbone))
     if work.missing:
-        found.append(speeds.step("features", f"{name} {plan.precision}", work.missing, picture_s))
+        found.append(features)
     if not work.head_done:
-        head_s = _HEAD_S * max(1.0, width / 5_000)
-        what = f"{name} {plan.pooling} {plan.hidden_units} {plan.hidden_layers} {plan.batch_size}"
-        found.append(speeds.step("head", what, (views + work.held_out) * plan.epochs, head_s))
+        found.append(_head_step(plan, backbone, views + work.held_out, speeds))
+    if work.effects is not None:
+        found.append(speeds.step("effects", name, work.effects + _EFFECTS, features.unit_s))
     if plan.fine_tune_blocks:
         what = f"{name} {plan.fine_tune_blocks}"
-        if not loaded:
-            found.append(speeds.step("load", name, 1, _LOAD_S))
-        tune_s = _TUNE_S * plan.fine_tune_blocks
-        found += [
-            speeds.step("boundary", what, views + work.held_out / 2, picture_s),
-            speeds.step("fine_tune", what, views * plan.fine_tune_epochs, tune_s),
-            speeds.step("convert", f"{name} tuned", 1, size_s + 1),
-            speeds.step("evaluate", name, max(1, work.held_out), picture_s),
-        ]
-        loaded = True
-    kind = "loaded" if loaded else "cold"
-    found.append(speeds.step("save", f"{name} {kind}", 1, _SAVE_S + size_s + (0 if loaded else _LOAD_S)))
+        neural("load", name, _LOAD_S)
+        if not work.boundary_converted:
+            neural("convert", what, _convert_s(backbone))
+        if work.boundary:
+            found.append(speeds.step("boundary", what, work.boundary, features.unit_s))
+        deep = plan.fine_tune_blocks / len(backbone.blocks)
+        tune_s = _TUNE * deep * backbone.cpu_ms / 1000 / cores()
+        share = _STOPS if 0 < 2 * plan.fine_tune_patience < plan.fine_tune_epochs else 1.0
+        units = (views + work.held_out / 2) * plan.fine_tune_epochs
+        found.append(speeds.step("fine_tune", what, units, tune_s, share))
+        neural("convert", f"{name} tuned", _convert_s(backbone))
+        found.append(speeds.step("evaluate", name, max(1, work.held_out), features.unit_s))
+    neural("save", name, backbone.layers * _SAVE_S + 0.3 + backbone.parameters / _PARAMETERS)
     return tuple(found)
+
+
+def _convert_s(backbone: Backbone) -> float:
+    return 0.5 + backbone.layers * _CONVERT_S + backbone.parameters / _PARAMETERS
+
+
+def _head_step(plan: Plan, backbone: Backbone, n: int, speeds: Speeds) -> Step:
+    positions = (backbone.size // 32) ** 2 if plan.pooling == "flatten" else 1
+    n_weights = backbone.width * positions * (plan.hidden_units or 4)
+    n_weights += plan.hidden_units**2 * max(0, plan.hidden_layers - 1)
+    picture_s = n_weights * _WEIGHT_S + (_BATCH_S + n_weights * _STEP_S) / plan.batch_size
+    what = f"{backbone.name} {plan.pooling} {plan.hidden_units} {plan.hidden_layers} {plan.batch_size}"
+    share = _STOPS if 0 < plan.patience < plan.epochs else 1.0
+    return speeds.step("head", what, n * plan.epochs, picture_s, share)
 
 
 def picture_cost_s(backbone: Backbone) -> float:
@@ -129,7 +175,8 @@ def estimate_s(plan: Plan, n_pictures: int, speeds: Speeds) -> float:
     """About how many seconds a training takes that finds nothing done but knows what its steps cost here. A training
     that stops early takes less."""
     train = round(0.7 * n_pictures)
-    work = Work(train, n_pictures - train, n_pictures + train * plan.augment, converted=False)
+    views = n_pictures + train * plan.augment
+    work = Work(train, n_pictures - train, views, converted=False, boundary=views)
     return sum(step.seconds for step in steps(plan, work, speeds))
 
 
@@ -161,27 +208,30 @@ class Forecast:
         self._crowd = crowd
         self._step: Step | None = None
         self._began = 0.0
-        self._total = 0.0
+        self._total = self._before = 0.0
         self._ticks: list[tuple[float, float]] = []  # the first and the last one: when, and how much was done
         self._taken, self._expected = _PRIOR_S * crowd, _PRIOR_S  # by the steps that are done, and what is believed
         self._said: tuple[float, float] | None = None  # when something was said, and what
 
-    def stage(self, name: str, total: float, now: float) -> tuple[Step, float] | None:
-        """A stage begins, of `total` units. Answers the step that ended with that and the seconds it took (would have
-        taken without others), if all of it was done now."""
+    def stage(self, name: str, total: float, now: float, done: float = 0) -> Took | None:
+        """A stage begins, of `total` units, of which so many were done before. Answers the step that ended with that
+        and what it took (would have taken without others), if all of it was done now."""
+        if self._step is not None and self._step.stage == name and name not in {step.stage for step in self._todo[:1]}:
+            self._total, self._before = total, done  # the same one tells more of itself
+            return None
         ended = self.end(now)
         place = next((i for i, step in enumerate(self._todo) if step.stage == name), None)
         if place is not None:
             self._step = self._todo[place]
             del self._todo[: place + 1]
-        self._began, self._total = now, total
+        self._began, self._total, self._before = now, total, done
         return ended
 
     def tick(self, done: float, now: float) -> None:
         """So much of the stage is done."""
         self._ticks[1:] = [(now, done)]
 
-    def end(self, now: float) -> tuple[Step, float] | None:
+    def end(self, now: float) -> Took | None:
         """The stage has ended; answers as `stage`."""
         step, ticks, seconds = self._step, self._ticks, now - self._began
         self._step, self._ticks = None, []
@@ -189,8 +239,9 @@ class Forecast:
             return None
         self._taken += seconds
         self._expected += step.seconds
-        partly = ticks and (ticks[0][1] > self._total / 10 or ticks[-1][1] < self._total)
-        return None if partly else (step, seconds / self._crowd)
+        if self._before > self._total / 10:
+            return None  # most of its cost may have been paid before
+        return Took(step, seconds / self._crowd, ticks[-1][1] / self._total if ticks and self._total else 1.0)
 
     def left(self, now: float) -> tuple[float, float] | None:
         """Seconds to the end of the job, and those of them that come after the stage at work; None: not known."""
@@ -202,9 +253,10 @@ class Forecast:
         if self._said is not None:
             passed = now - self._said[0]
             before = max(0.0, self._said[1] - passed)
-            total = before + (total - before) * min(1.0, passed / _CALM_S)
+            calm = before + (total - before) * min(1.0, passed / _CALM_S)
+            total, later = calm, later * calm / total if total else 0.0
         self._said = (now, total)
-        return total, min(later, total)
+        return total, later
 
     def _pace(self, now: float) -> float:
         """How many times slower than expected the work is so far."""
@@ -225,9 +277,10 @@ class Forecast:
         seconds, share = self._moved()
         if not share:
             return max(0.0, pace * self._step.seconds - (now - self._began))
-        open_share = max(0.0, 1 - self._ticks[-1][1] / self._total)
+        to_do = 1 - self._ticks[-1][1] / self._total
+        open_share = max(0.0, to_do - (1 - self._step.share), _AT_LEAST * to_do)
         belief = seconds / (seconds + _BELIEF_S)
-        whole = belief * seconds / share + (1 - belief) * pace * self._step.seconds
+        whole = belief * seconds / share + (1 - belief) * pace * self._step.units * self._step.unit_s
         return max(0.0, open_share * whole - (now - self._ticks[-1][0]))
 
     def _moved(self) -> tuple[float, float]:

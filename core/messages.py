@@ -346,7 +346,7 @@ STAGES: Mapping[str, str] = {
     "intake": "Reading pictures",
     "download": "Downloading weights (MB)",
     "check": "Checking the weights",
-    "mirror": "Looking at mirrored pictures",
+    "effects": "Measuring what balance and flips do",
     "convert": "Preparing the backbone",
     "features": "Looking at each picture",
     "untrained": "Looking with random weights",

@@ -16,8 +16,8 @@ class Cancelled(BaseException):
 class Progress(Protocol):
     """What an algorithm may say while it works."""
 
-    def stage(self, name: str, total: int) -> None:
-        """A stage begins; `total` ticks are expected in it (0: unknown)."""
+    def stage(self, name: str, total: int, done: int = 0) -> None:
+        """A stage begins; `total` ticks are expected in it (0: unknown), and so many were `done` before."""
 
     def tick(self, n: int = 1) -> None:
         """`n` more units of the stage are done."""
@@ -32,7 +32,7 @@ class Progress(Protocol):
 class Silent:
     """Progress that nobody watches."""
 
-    def stage(self, name: str, total: int) -> None: ...
+    def stage(self, name: str, total: int, done: int = 0) -> None: ...
 
     def tick(self, n: int = 1) -> None: ...
 
@@ -51,8 +51,9 @@ class Recorder:
     epochs: list[dict[str, float]] = field(default_factory=list)
     notes: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
-    def stage(self, name: str, total: int) -> None:
+    def stage(self, name: str, total: int, done: int = 0) -> None:
         self.stages.append((name, total))
+        self.ticks[name] = self.ticks.get(name, 0) + done
 
     def tick(self, n: int = 1) -> None:
         name = self.stages[-1][0] if self.stages else ""

@@ -133,7 +133,7 @@ class _Inner:
     def __init__(self, outer: Progress) -> None:
         self._outer = outer
 
-    def stage(self, name: str, total: int) -> None: ...
+    def stage(self, name: str, total: int, done: int = 0) -> None: ...
 
     def tick(self, n: int = 1) -> None:
         self._outer.tick(0)

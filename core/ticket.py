@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from core.forecast import Forecast, Speeds, Step, crowd
+from core.forecast import Forecast, Speeds, Step, Took, crowd
 from core.progress import Cancelled
 from core.store import Store
 
@@ -42,13 +42,13 @@ class Ticket:
         """What the stages to come will be: from here on the job tells how long it still takes."""
         self._forecast = Forecast(steps, self.ahead_s, crowd())
 
-    def stage(self, name: str, total: int) -> None:
-        self._stage, self._done = name, 0
-        self._learn(self._forecast.stage(name, total, time.monotonic()))
+    def stage(self, name: str, total: int, done: int = 0) -> None:
+        self._stage, self._done = name, done
+        self._learn(self._forecast.stage(name, total, time.monotonic(), done))
         with self._guarded() as db:
             db.execute(
-                "UPDATE job SET stage = ?, done = 0, total = ?, stage_at = ?, forecast = ? WHERE id = ?",
-                (name, total, time.time(), self._left(), self.job.id),
+                "UPDATE job SET stage = ?, done = ?, total = ?, stage_at = ?, forecast = ? WHERE id = ?",
+                (name, done, total, time.time(), self._left(), self.job.id),
             )
             self._record(db, "stage", name, {"total": total})
 
@@ -104,9 +104,9 @@ class Ticket:
         left = self._forecast.left(time.monotonic())
         return None if left is None else json.dumps({"left": left[0], "later": left[1], "at": time.time()})
 
-    def _learn(self, ended: tuple[Step, float] | None) -> None:
+    def _learn(self, ended: Took | None) -> None:
         if ended is not None:
-            self.speeds.keep(*ended)
+            self.speeds.keep(ended)
 
     @contextlib.contextmanager
     def _guarded(self, cancellable: bool = True) -> Iterator[sqlite3.Connection]:

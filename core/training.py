@@ -8,6 +8,7 @@ import json
 import math
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,15 @@ class Training(Extraction):
         missing = sum(len(self._cache(self._recipe(part)).missing(self._views(part))) for part in PARTS)
         n_train, *held_out = (len(self.data.part(part).pictures) for part in PARTS)
         converted = self._tflite(self._recipe("test")).is_file()
-        return Work(n_train, sum(held_out), missing, converted, (self.folder / "head.json").is_file())
+        work = Work(n_train, sum(held_out), missing, converted, (self.folder / "head.json").is_file())
+        if n_train and held_out[0] and any(self._asked()):
+            unseen = len(self._cache(self._recipe("val")).missing(self._mirrored()))
+            work = replace(work, effects=unseen * self._asked()[1])
+        if self.plan.fine_tune_blocks:
+            recipe = self._boundary_recipe()
+            unseen = len(self._cache(recipe).missing(self._views("train") + self._views("val")))
+            work = replace(work, boundary=unseen, boundary_converted=self._tflite(recipe).is_file())
+        return work
 
     # -- head and fine-tuning
 
@@ -105,9 +114,9 @@ class Training(Extraction):
         return self.backbone.blocks[self.plan.fine_tune_blocks - 1]
 
     def _fine_tune(self, fitted: Fitted) -> Any:
+        self.ticket.stage("load", 0)
         from core.neural import checkpoints, networks, tuning
 
-        self.ticket.stage("load", 0)
         path = self.folder / "checkpoint.npz"
         keep = checkpoints.Checkpoints(
             read=lambda: path.read_bytes() if path.is_file() else None, write=lambda data: shelf.write(path, data)
@@ -120,8 +129,7 @@ class Training(Extraction):
 
     def _boundary(self, children: Children) -> tuple[Labelled, Labelled]:
         """What the frozen blocks answer for train and val: kept, or without room for it computed at each reading."""
-        after = self._block.after
-        recipe = Recipe(self.weights, f"after {after}", self.backbone.size, "float16")
+        after, recipe = self._block.after, self._boundary_recipe()
         train, val = self._views("train"), self._views("val")
         row_bytes = 2 * math.prod(self._network.get_layer(after).output.shape[1:])
         needed = row_bytes * len(self._cache(recipe).missing(train + val))
@@ -135,10 +143,13 @@ class Training(Extraction):
         rows: list[Any] = [Computed(loaded, self.store.pictures, views, children) for views in (train, val)]
         return Labelled(rows[0], self._targets("train")), Labelled(rows[1], self._targets("val"))
 
+    def _boundary_recipe(self) -> Recipe:
+        return Recipe(self.weights, f"after {self._block.after}", self.backbone.size, "float16")
+
     def _write_tuned_tflite(self) -> Path:
+        self.ticket.stage("convert", 0)
         from core.neural import export
 
-        self.ticket.stage("convert", 0)
         path = self.folder / "tuned.tflite"
         shelf.write(path, export.to_tflite(self._network.input, self._output(None)))
         return path
@@ -154,21 +165,28 @@ class Training(Extraction):
 
     def _show_effects(self, frozen: Mapping[str, Cache]) -> None:
         """What balance did to the rarest class and what a mirror would do, where it matters and is quickly found."""
-        n, mirror = len(self.data.part("train").pictures), effects.asks_mirror(self.data.classes, self.plan)
-        uneven = bool(self.plan.balance and rarest(self.data.part("train").counts))
+        n, (uneven, mirror) = len(self.data.part("train").pictures), self._asked()
         if not (uneven or mirror) or n * frozen["train"].row_bytes > effects.MOST_BYTES:
             return
+        self.ticket.stage("effects", 0)
         train = Labelled(frozen["train"].read(self._views("train")[:n]), self._targets("train")[:n])
         both = effects.Both(train, self._labelled(frozen["val"], "val"), self.data.classes)
         if uneven and (effect := effects.of_balance(both, self.plan)):
             self.say("balance_effect", **effect)
         if mirror:
-            seen = [View(view.picture_id, 1, ("flip",)) for view in self._views("val")[: effects.MIRRORED]]
-            self.mirror = effects.of_mirror(
-                both, self._extract("mirror", self._recipe("val"), seen).read(seen), self.plan
-            )
+            seen = self._mirrored()
+            found = self._extract("effects", self._recipe("val"), seen).read(seen)
+            self.mirror = effects.of_mirror(both, found, self.plan)
             for code, values in effects.mirror_notes(self.mirror, self.data.classes):
                 self.say(code, **values)
+
+    def _asked(self) -> tuple[bool, bool]:
+        """Whether it is to be measured what balance did, and what a mirror would do."""
+        uneven = bool(self.plan.balance and rarest(self.data.part("train").counts))
+        return uneven, effects.asks_mirror(self.data.classes, self.plan)
+
+    def _mirrored(self) -> list[View]:
+        return [View(view.picture_id, 1, ("flip",)) for view in self._views("val")[: effects.MIRRORED]]
 
     def _evaluate(self, final: Head, cache: Cache, part: str) -> Evaluation:
         views = self._views(part)[: len(self.data.part(part).pictures)]
@@ -181,9 +199,9 @@ class Training(Extraction):
 
     def _save(self, final: Head, tflite: Path, scores: Mapping[str, Evaluation], checked: Evaluation) -> dict[str, str]:
         """Write the files of the model, compare it with the measured probabilities `checked`, then give it its name."""
+        self.ticket.stage("save", 0)
         from core.neural import model
 
-        self.ticket.stage("save", 0)
         assembled = model.assemble(self._network, final, self.plan.pooling)
         draft = self.folder / "draft.keras"
         shelf.write(draft, model.to_bytes(assembled, self.data.classes))

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from core.forecast import Forecast, Speeds, Step, Work, crowd, estimate_s, remaining, steps
+from core.forecast import Forecast, Speeds, Step, Took, Work, crowd, estimate_s, remaining, steps
 from core.plan import Plan, suggest
 
 PLAIN = (Step("convert", 1, 4.0, "convert"), Step("features", 100, 0.1, "features"), Step("save", 1, 6.0, "save"))
@@ -37,7 +37,7 @@ def test_the_stage_at_work_is_judged_by_its_own_pace() -> None:
 
 def test_work_that_was_done_before_a_crash_does_not_count_as_fast() -> None:
     forecast = Forecast((Step("features", 1000, 0.1, "features"),))
-    forecast.stage("features", 1000, 0.0)
+    forecast.stage("features", 1000, 0.0, done=900)
     forecast.tick(900, 0.0)
     for n in range(1, 51):
         forecast.tick(900 + n, 0.2 * n)
@@ -67,10 +67,10 @@ def test_a_step_that_was_done_as_a_whole_is_measured_and_known_to_the_next_train
     forecast.tick(1, 0.1)
     forecast.tick(200, 20.0)
     ended = forecast.stage("save", 0, 20.0)
-    assert ended == (step, 20.0)
-    speeds.keep(*ended)
+    assert ended == Took(step, 20.0)
+    speeds.keep(ended)
     assert Speeds(tmp_path / "speeds.json").step("features", "Starter", 200, 0.5).seconds == pytest.approx(20)
-    speeds.keep(step, 40.0)
+    speeds.keep(Took(step, 40.0))
     assert speeds.step("features", "Starter", 200, 0.5).seconds == pytest.approx(30)
 
 
@@ -78,8 +78,10 @@ def test_a_training_on_cached_features_expects_no_looking_and_a_fine_tuned_one_e
     speeds = Speeds(tmp_path / "speeds.json")
     cached = steps(Plan(), Work(80, 20, missing=0, converted=True), speeds)
     assert [step.stage for step in cached] == ["head", "save"]
-    whole = steps(Plan(fine_tune_blocks=2), Work(80, 20, missing=100, converted=False), speeds)
-    names = ["convert", "features", "head", "boundary", "fine_tune", "convert", "evaluate", "save"]
+    work = Work(80, 20, missing=100, converted=False, effects=20, boundary=90)
+    whole = steps(Plan(fine_tune_blocks=2), work, speeds)
+    names = ["convert", "features", "head", "effects", "load", "convert", "boundary", "fine_tune", "convert"]
+    names += ["evaluate", "save"]
     assert [step.stage for step in whole] == names
     assert sum(step.seconds for step in whole) > 1.3 * sum(step.seconds for step in cached)
 
@@ -88,14 +90,38 @@ def test_on_a_crowded_machine_more_time_is_expected_from_the_start() -> None:
     forecast = Forecast(PLAIN, crowd=3.0)
     assert forecast.left(0.0) == (60.0, 60.0)
     forecast.stage("convert", 0, 0.0)
-    assert forecast.stage("features", 100, 12.0) == (PLAIN[0], 4.0)  # measured as if alone
+    assert forecast.stage("features", 100, 12.0) == Took(PLAIN[0], 4.0)  # measured as if alone
     assert crowd() >= 1.0
 
 
 def test_a_stage_without_a_word_runs_down_and_then_says_that_the_machine_is_slow() -> None:
     assert remaining(10.0, 6.0, 1.0) == 9.0
     assert remaining(10.0, 6.0, 4.0) == 6.0
-    assert remaining(10.0, 6.0, 11.0) == 12.0
+    assert remaining(10.0, 6.0, 16.0) == 12.0
+
+
+def test_a_stage_that_tells_more_of_itself_is_still_the_same() -> None:
+    forecast = Forecast((Step("effects", 100, 0.1, "effects"), Step("save", 1, 5.0, "save")))
+    forecast.stage("effects", 0, 0.0)
+    assert forecast.stage("effects", 50, 1.0) is None
+    forecast.tick(50, 8.0)
+    assert forecast.stage("save", 0, 9.0) == Took(Step("effects", 100, 0.1, "effects"), 9.0)
+
+
+def test_epochs_that_were_not_needed_are_learned_as_such_and_not_as_speed(tmp_path: Path) -> None:
+    speeds = Speeds(tmp_path / "speeds.json")
+    step = speeds.step("head", "Starter", 400, 0.1, share=0.7)
+    forecast = Forecast((step,))
+    forecast.stage("head", 40, 0.0)
+    for epoch in range(1, 21):
+        forecast.tick(epoch, epoch * 1.0)
+    half = forecast.left(20.0)
+    assert half is not None and half[0] == pytest.approx(8.0, rel=0.1)  # to the share at which others stopped
+    ended = forecast.end(20.0)
+    assert ended == Took(step, 20.0, share=0.5)
+    speeds.keep(ended)
+    again = speeds.step("head", "Starter", 400, 9.0)
+    assert (again.unit_s, again.share) == (pytest.approx(0.1), 0.5)
 
 
 def test_a_hundred_thousand_pictures_cost_no_more_head_training_than_minutes(tmp_path: Path) -> None:
@@ -109,5 +135,5 @@ def test_an_estimate_is_what_the_steps_cost_here_once_they_were_measured(tmp_pat
     speeds, plan = Speeds(tmp_path / "speeds.json"), Plan()
     rough = estimate_s(plan, 1_000, speeds)
     features = next(step for step in steps(plan, Work(700, 300, 1_000, False), speeds) if step.stage == "features")
-    speeds.keep(features, features.seconds + 100)
+    speeds.keep(Took(features, features.seconds + 100))
     assert estimate_s(plan, 1_000, speeds) == pytest.approx(rough + 100)

@@ -101,6 +101,7 @@ def test_the_catalogue_tells_the_truth(both: Both) -> None:
     backbone, asked = both.backbone, both.asked
     assert both.published.count_params() == backbone.parameters
     assert both.published.output_shape[-1] == backbone.width
+    assert len(both.ours.layers) == backbone.layers
     assert (asked["name"], asked["origin"]) == (backbone.weights_file, backbone.weights_url)
     assert (asked["hash"] or "") == backbone.weights_hash
 

@@ -1,8 +1,10 @@
+import itertools
 import json
 import os
 import shutil
 import signal
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +13,13 @@ import pytest
 from core import album, boundary, jobs, shelf, turn
 from core.__main__ import main
 from core.evaluation import Evaluation
+from core.forecast import Step
 from core.head import Head
 from core.plan import Plan
 from core.predictor import Predictor
 from core.store import Run, Store
-from core.training import TOLERANCE
+from core.ticket import Ticket
+from core.training import TOLERANCE, Training
 from tests.conftest import wait
 
 
@@ -51,6 +55,39 @@ def test_changing_labels_or_settings_extracts_nothing_again(store: Store, shapes
     job = wait(store, job)
     stages = [event.key for event in jobs.events(store, job.id) if event.kind == "stage"]
     assert job.state == "succeeded" and stages == ["head", "save"]
+
+
+@pytest.mark.slow
+def test_the_steps_that_the_time_left_is_made_of_are_those_that_come(
+    store: Store, shapes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[tuple[str, str]] = []
+    stage, expect = Ticket.stage, Ticket.expect
+
+    def telling(ticket: Ticket, name: str, *totals: int) -> None:
+        said.append(("came", name))
+        stage(ticket, name, *totals)
+
+    def expecting(ticket: Ticket, steps: Sequence[Step]) -> None:
+        said.extend(("expected", step.stage) for step in steps)
+        expect(ticket, steps)
+
+    monkeypatch.setattr(Ticket, "stage", telling)
+    monkeypatch.setattr(Ticket, "expect", expecting)
+    plan = Plan(epochs=2, fine_tune_blocks=1, fine_tune_epochs=3, fine_tune_rate=1e-3)
+    for seed in range(2):  # with nothing done, then with all features there
+        run = prepare(store, shapes, plan.with_(seed=seed))
+        said.clear()
+        with monkeypatch.context() as patch:
+            patch.setattr(jobs, "WORKER", ["/bin/true"])  # the test is the worker
+            job = jobs.start(store, run.project_id, "train", {}, run.id)
+        with jobs.claim(store, job.id) as ticket:
+            Training(ticket, run.id).run()
+        expected, came = ([name for what, name in said if what == kind] for kind in ("expected", "came"))
+        if not store.run(run.id).result["fine_tune"]["best_epoch"]:  # the frozen model stays as it is
+            expected = expected[:-3] + expected[-1:]
+        assert [name for name, _ in itertools.groupby(came)] == expected
+        assert ("features" in came) == (seed == 0)
 
 
 @pytest.mark.slow

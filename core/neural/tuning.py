@@ -58,11 +58,11 @@ def fine_tune(
     The network is left with the best weights. Stops early when val has not improved for the epochs of the patience.
     """
     train, val = data
-    progress.stage("fine_tune", plan.fine_tune_epochs)
+    state = keep.load()
+    progress.stage("fine_tune", plan.fine_tune_epochs, max(0, len(state.history) - 1) if state else 0)
     tuner = _Tuner(upper, head, train, plan, progress)
     if class_weights is not None:
         tuner.class_weights = np.asarray(class_weights, np.float32)
-    state = keep.load()
     if state is None or not tuner.fits(state.current):
         state = State([], 0, tuner.arrays(), tuner.arrays())
         state.history.append(tuner.score(val))
@@ -70,7 +70,6 @@ def fine_tune(
         tuner.restore(state.current)
     for row, scores in enumerate(state.history[1:], start=1):
         progress.epoch(row, scores)
-        progress.tick()
     for epoch in range(len(state.history), plan.fine_tune_epochs + 1):
         if schedule.is_over(plan, epoch, state.best):
             break
