@@ -161,9 +161,9 @@ def remarks(
         yield "no_test", {}
     if tuned is None or not before["val"].n:
         return
-    frozen = before["val"].accuracy
+    frozen, n = before["val"].correct, before["val"].n
     if tuned.best_epoch:
-        yield "tuned_kept", {"before": frozen, "after": after["val"].accuracy, "best": tuned.best_epoch}
+        yield "tuned_better", {"before": frozen, "after": after["val"].correct, "n": n, "best": tuned.best_epoch}
     else:
         best = max((row["val_accuracy"] for row in tuned.history[1:]), default=0.0)
-        yield "frozen_kept", {"before": frozen, "after": best}
+        yield "frozen_better", {"before": frozen, "after": round(best * n), "n": n}

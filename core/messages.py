@@ -301,13 +301,15 @@ NOTES: Mapping[str, str] = {
     "try_blocks": "Fewer blocks than {n} in fine-tuning.",
     "try_rate": "A lower rate of fine-tuning than {rate:g}.",
     "try_pictures": "More pictures: it learns from {n} now.",
-    "tuned_kept": (
-        "Fine-tuning helped: val accuracy went from {before:.1%} to {after:.1%} (epoch {best} of fine-tuning)."
+    "tuned_better": (
+        "Fine-tuning was kept: {after} of {n} val pictures right instead of {before} (epoch {best} of fine-tuning)."
     ),
-    "frozen_kept": (
-        "Fine-tuning did not help: val accuracy was {before:.1%} before and {after:.1%} at best after, so the frozen "
+    "frozen_better": (
+        "Fine-tuning did not help: {before} of {n} val pictures right before and {after} at best after, so the frozen "
         "model was kept."
     ),
+    "tuned_kept": "Fine-tuning was kept: val accuracy went from {before:.1%} to {after:.1%}.",  # of older runs
+    "frozen_kept": "The frozen model was kept: val accuracy {before:.1%}, {after:.1%} after fine-tuning.",  # as well
     "no_val": "There are too few pictures for a val part: the last epoch was kept, and over-fitting cannot be seen.",
     "no_test": "There are too few pictures for a test part: how good the model is on new pictures was not measured.",
     "first_frame": "The file holds several pictures; the first one is used.",

@@ -6,6 +6,7 @@ from typing import Any
 import streamlit as st
 
 from core import messages, runfile
+from core.errors import HeadstartError
 from core.plan import Plan
 from core.store import Project, Run
 from pages.parts import shell
@@ -18,19 +19,27 @@ def panel(found: Project, dial: str, use: Callable[[Mapping[str, Any]], None]) -
     """An upload whose settings are taken over into the form."""
     with st.expander(say("repeat"), icon=":material/replay:"):
         key = f"repeat-file-{found.id}"
-        take = shell.attempt(lambda: _take(found, dial, key, use))
+        # Any file may be chosen: what is wrong with it is said in words, and here.
         st.file_uploader(
-            say("repeat_file"), ["yaml", "yml"], key=key, on_change=take, max_upload_size=_MB, help=say("repeat_help")
-        )
+            say("repeat_file"), key=key, on_change=_take, args=(found, dial, key, use), max_upload_size=_MB,
+            help=say("repeat_help"),
+        )  # fmt: skip
+        if error := st.session_state.get(f"{key}-error"):
+            shell.show(error)
 
 
 def _take(found: Project, dial: str, key: str, use: Callable[[Mapping[str, Any]], None]) -> None:
-    st.session_state.pop("repeat", None)
+    for name in ("repeat", f"{key}-error"):
+        st.session_state.pop(name, None)
     upload = st.session_state[key]
     if upload is None:
         return
-    wanted = runfile.read(upload.getvalue())
-    same = runfile.settle(shell.store(), found.id, wanted)
+    try:
+        wanted = runfile.read(upload.getvalue())
+        same = runfile.settle(shell.store(), found.id, wanted)
+    except HeadstartError as error:
+        st.session_state[f"{key}-error"] = error
+        return
     use(wanted.plan.to_dict())
     st.session_state["repeat"] = (found.id, dial, wanted.plan, same)
 

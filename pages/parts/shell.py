@@ -53,13 +53,15 @@ def colors() -> Colors:
 
 
 def project() -> Project:
-    """The project of the URL. Without one, the page sends to the projects."""
+    """The project of the URL. Without one, the page says so and sends to the projects."""
     key = st.query_params.get("project")
     if key:
         try:
             return store().project(key)
         except HeadstartError as error:
             show(error)
+    else:
+        empty(say("project_none"), say("project_none_more"))
     st.page_link(PAGES["projects"], label=say("all_projects"), icon=":material/arrow_back:")
     st.stop()
 

@@ -25,6 +25,8 @@ WORDS = {
     ),
     "privacy": "Everything stays on this machine.",
     "all_projects": "All projects",
+    "project_none": "No project is open",
+    "project_none_more": "Open one, or make a new one, under *Projects*.",
     "fault_title": "Something went wrong that should not have",
     "fault": "Error {id}. Nothing of your data is lost. Reload the page; the log has the details.",
     # projects
