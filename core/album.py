@@ -11,7 +11,7 @@ from typing import Any
 
 from core.dataset import PARTS, Dataset, Picture, split
 from core.errors import HeadstartError
-from core.intake import class_name
+from core.layout import class_name
 from core.store import Store
 
 

@@ -28,8 +28,22 @@ from core.settings import LIMITS
 Pixels = NDArray[np.uint8]
 
 VERSION = "square-2"
+
+
+def _heif() -> tuple[str, ...]:
+    """The format of iPhone pictures, if its decoder is installed (`pip install pi-heif`, LGPL, which is why it is not
+    required)."""
+    try:
+        import pi_heif
+    except ImportError:
+        return ()
+    pi_heif.options.DECODE_THREADS = 1  # children fill the cores, and threads count against their memory
+    pi_heif.register_heif_opener()
+    return ("HEIF",)
+
+
 # Never EPS (starts Ghostscript), PDF or the other forty plugins: https://pillow.readthedocs.io/en/latest/handbook/security.html
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", *_heif())
 THUMBNAIL_PX = 256
 # What an altered copy of a picture may differ in; names are part of cache keys, so their order stays.
 KINDS = ("crop", "flip", "light", "turn")
@@ -268,7 +282,7 @@ def _kind(data: bytes) -> str:
     if start.startswith((b"<svg", b"<?xml")) and b"svg" in start:
         return "file_svg"
     if data[4:8] == b"ftyp" and data[8:11] in (b"hei", b"hev", b"mif", b"msf"):
-        return "file_heic"
+        return "picture_damaged" if "HEIF" in FORMATS else "file_heic"
     if data[:4] == b"PK\x03\x04":
         return "file_archive"
     if data.startswith(_STARTS) or data[4:12] == b"ftypavif" or data[8:12] == b"WEBP":

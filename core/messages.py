@@ -207,7 +207,10 @@ ERRORS: Mapping[str, tuple[str, str]] = {
     "file_empty": ("The file has no bytes.", "Copy it again."),
     "file_not_picture": ("The file is not a picture.", "Leave it out."),
     "file_svg": ("SVG drawings are not read.", "Export it as PNG."),
-    "file_heic": ("iPhone HEIC pictures are not read.", "Export it as JPEG."),
+    "file_heic": (
+        "iPhone HEIC pictures are not read without an extra.",
+        "Install it (`pip install pi-heif`) and add the file again, or export the picture as JPEG.",
+    ),
     "file_archive": ("An archive inside the archive is not opened.", "Unpack it and add its pictures."),
     "file_link": ("The file is a link, not a picture.", "Add the picture itself."),
     "file_too_large": ("The file is over the limit for one file.", "Make the picture smaller."),

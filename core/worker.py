@@ -10,25 +10,17 @@ import os
 import shutil
 import sys
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from core import album, answers, archive, backbones, forecast, intake, jobs, sample, search, weights
-from core.archive import Entry
-from core.dataset import File
+from core import answers, backbones, delivery, forecast, jobs, search, weights
 from core.errors import HeadstartError
 from core.extraction import Extraction
-from core.intake import Place, Received
-from core.messages import REASONS
 from core.plan import Plan
 from core.progress import Cancelled
 from core.store import Store
 from core.ticket import Ticket
 from core.training import Training
-
-_BATCH_FILES = 64  # files answered for in one transaction
-_SAMPLE_PER_CLASS = 60
 
 
 def main(home: Path, job_id: str) -> int:
@@ -76,107 +68,6 @@ def _prefer_as_victim() -> None:
         Path("/proc/self/oom_score_adj").write_text("800")
     except OSError:
         return  # not Linux, or not allowed
-
-
-@dataclass(frozen=True)
-class _Source:
-    """Files whose names are read together: a folder, a ZIP, or the loose files of an inbox batch."""
-
-    key: str  # what it has received under this name is not received again
-    path: Path
-    name: str = ""
-
-    def files(self, label: str, existing: Sequence[str]) -> list[tuple[Entry, Place]]:
-        """The files with their places; `label` is the class of those that are in no folder, if it has one."""
-        entries = archive.listing(self.path, self.name)
-        places = intake.read_names([entry.name for entry in entries], label, existing)
-        return list(zip(entries, places, strict=True))
-
-
-def _intake(ticket: Ticket) -> None:
-    """Params: path of a ZIP, a folder or an inbox batch, batch (a name for this delivery), label (the class of
-    pictures in no folder, or nothing); or sample, the seed of a sample that is drawn first. What lies in the inbox is
-    removed once all of it is taken in."""
-    store, params = ticket.store, ticket.job.params
-    if "sample" in params:
-        path = _draw(ticket, params["sample"])
-        sources = [_Source(f"sample {params['sample']}", path)]
-    else:
-        path = Path(params["path"])
-        sources = _sources(store, path, params["batch"])
-    found = [(source.key, files) for source in sources if (files := _look_inside(ticket, source, len(sources)))]
-    n = sum(len(files) for _, files in found)
-    ticket.stage("intake", n)
-    for key, files in found:
-        _receive(ticket, key, files)
-    if not store.dataset(ticket.job.project_id).pictures:
-        outcomes = store.outcomes(ticket.job.project_id)
-        reasons = ", ".join(f"{count} {REASONS[reason]}" for (_, reason), count in outcomes.items() if reason)
-        raise HeadstartError("nothing_usable", n=n + len(sources) - len(found), reasons=reasons)
-    album.divide(store, ticket.job.project_id)
-    ticket.succeed({}, {})
-    if path.parent == store.home / "inbox":
-        shutil.rmtree(path, ignore_errors=True)  # what stays is removed when the server starts
-
-
-def _sources(store: Store, path: Path, batch: str) -> list[_Source]:
-    files = archive.delivered(path)
-    if not files:
-        if path.parent == store.home / "inbox":
-            raise HeadstartError("upload_missing")
-        return [_Source(batch, path)]
-    zips = {number: name for number, name in files.items() if archive.is_zip(name)}
-    loose = [_Source(batch, path)] if len(zips) < len(files) else []
-    return loose + [_Source(f"{batch}/{number}", path / str(number), name) for number, name in zips.items()]
-
-
-def _look_inside(ticket: Ticket, source: _Source, n_sources: int) -> list[tuple[Entry, Place]]:
-    """The files of a source. One of several that cannot be used counts as a file that is left out."""
-    classes = [row.label for row in album.classes(ticket.store, ticket.job.project_id)]
-    try:
-        return source.files(ticket.job.params.get("label", ""), classes)
-    except HeadstartError as error:
-        if n_sources == 1:
-            raise
-        file = File(0, source.name or source.path.name, "excluded", reason=error.code, values=error.values)
-        ticket.store.receive(ticket.job.project_id, source.key, [Received(file)])
-        return []
-
-
-def _receive(ticket: Ticket, key: str, files: Sequence[tuple[Entry, Place]]) -> None:
-    store, project = ticket.store, ticket.job.project_id
-    done = store.received(project, key)
-    ticket.tick(len(done))
-    todo = [pair for pair in files if pair[0].index not in done]
-    batch = []
-    for answer in intake.receive(todo, store.pictures, store.facts, ticket):
-        if answer.facts is not None and answer.thumbnail is not None:
-            _keep_thumbnail(store, answer.facts.id, answer.thumbnail)
-        batch.append(answer)
-        if len(batch) >= _BATCH_FILES:
-            store.receive(project, key, batch)
-            batch = []
-    store.receive(project, key, batch)
-
-
-def _draw(ticket: Ticket, seed: int) -> Path:
-    """Draw the sample into the inbox: class folders under the job's id, the same ones when the job goes on."""
-    folder = ticket.store.home / "inbox" / ticket.job.id
-    copies = len(sample.PLANTED.duplicates) + len(sample.PLANTED.near_duplicates) + 1
-    ticket.stage("draw", len(sample.CLASSES) * _SAMPLE_PER_CLASS + copies)
-    for name, data in sample.draw(seed, _SAMPLE_PER_CLASS):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(data)
-        ticket.tick()
-    return folder
-
-
-def _keep_thumbnail(store: Store, picture_id: str, data: bytes) -> None:
-    path = store.thumbnail(picture_id)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{uuid.uuid4().hex}")
-    temporary.write_bytes(data)  # not durable: it can be made again
-    temporary.replace(path)
 
 
 def _train(ticket: Ticket) -> None:
@@ -259,7 +150,7 @@ def _weights(ticket: Ticket) -> None:
 
 
 _KINDS: Mapping[str, Callable[[Ticket], None]] = {
-    "intake": _intake, "train": _train, "compare": _compare, "search": _search, "fit": answers.fit,
+    "intake": delivery.take_in, "train": _train, "compare": _compare, "search": _search, "fit": answers.fit,
     "more": answers.more, "download": _download, "weights": _weights,
 }  # fmt: skip
 

@@ -1,5 +1,6 @@
 """Files that lie, are broken or cost too much, and targets for a child process that misbehave."""
 
+import base64
 import io
 import os
 import struct
@@ -51,6 +52,19 @@ def encoded(image: Image.Image, format: str = "PNG", **options: Any) -> bytes:
 def png(seed: int = 0) -> bytes:
     """A small picture that differs for each seed."""
     return encoded(noise(12, 12, seed))
+
+
+# Red beside blue, 64 x 48, lying on its side: written with libheif 1.21, as no library we may ship encodes it.
+HEIC = base64.b64decode(
+    "AAAAHGZ0eXBoZWljAAAAAG1pZjFoZWljbWlhZgAAAchtZXRhAAAAAAAAACFoZGxyAAAAAAAAAABwaWN0AAAAAAAAAAAAAAAAAAAAADRpbG9jAA"
+    "AAAERAAAIAAQAAAAAB7AABAAAAAAAAAHAAAgAAAAACXAABAAAAAAAAACQAAAA4aWluZgAAAAAAAgAAABVpbmZlAgAAAAABAABodmMxAAAAABVp"
+    "bmZlAgAAAQACAABFeGlmAAAAAA5waXRtAAAAAAABAAABB2lwcnAAAADmaXBjbwAAAHZodmNDAQNwAAAAkAAAAAAAHvAA/P34+AAADwNgAAEAGE"
+    "ABDAH//wNwAAADAJAAAAMAAAMAHroCQGEAAQAqQgEBA3AAAAMAkAAAAwAAAwAeoCCBBZbq5Ka5uAhoMCAAAAMDIAAAAwAhYgABAAZEAcFzwIkA"
+    "AAATY29scm5jbHgAAQANAAaAAAAAFGlzcGUAAAAAAAAAQAAAAEAAAAAoY2xhcAAAAEAAAAABAAAAMAAAAAEAAAAAAAAAAv////AAAAACAAAAEH"
+    "BpeGkAAAAAAwgICAAAAAlpcm90AwAAABlpcG1hAAAAAAAAAAEAAQaBAgMFhIYAAAAaaXJlZgAAAAAAAAAOY2RzYwACAAEAAQAAAJxtZGF0AAAA"
+    "bCgBrwngOSMkv//5BH//+MRuQ/YtCcF//M2h9/gQX//7mu9RXZU5jYRyVIT1TvxGXxshJUjChDe8cnwf/n018Qe3Uxnev0Dill//n018Qe3KfL"
+    "YUNJyoyHhkY+V4FJdFf0rf9WilQTStww0HwAAAAAZFeGlmAABNTQAqAAAACAABARIAAwAAAAEABgAAAAAAAA=="
+)
 
 
 def webp_of_size(width: int, height: int) -> bytes:
@@ -135,10 +149,10 @@ def quoted_overlap(path: Path, n: int) -> Path:
     return path
 
 
-def many(path: Path, n: int, declared: int | None = None) -> Path:
+def many(path: Path, n: int, declared: int | None = None, data: bytes = b"x") -> Path:
     """`n` tiny members; the end record says `declared`. Above 65,534 with the 64-bit end record."""
-    packed = _deflated(b"x")
-    facts = (zlib.crc32(b"x"), len(packed), 1)
+    packed = _deflated(data)
+    facts = (zlib.crc32(data), len(packed), len(data))
     body, directory, offset = [], [], 0
     for i in range(n):
         name = b"c/%06d.png" % i
@@ -195,3 +209,26 @@ def misbehave(question: dict[str, Any], body: bytes) -> Answer:
             os.write(1, b"\xff" * 1000)
             os.system("echo noise of a program")
     return {"pid": os.getpid(), "n": question.get("n", 0)}, body
+
+
+def decode_or_misbehave(question: dict[str, Any], body: bytes) -> Answer:
+    """The decoder of the intake, which dies of one picture and never ends with another."""
+    from core import images
+
+    data = Path(question["path"]).read_bytes()
+    if data == MURDEROUS:
+        os.abort()
+    if data == ENDLESS:
+        time.sleep(600)
+    return images.answer(question, body)
+
+
+def decode_without_heif(question: dict[str, Any], body: bytes) -> Answer:
+    """The decoder of the intake where the extra for iPhone pictures is not installed."""
+    sys.modules["pi_heif"] = None  # type: ignore[assignment]
+    from core import images
+
+    return images.answer(question, body)
+
+
+MURDEROUS, ENDLESS = png(1_001), png(1_002)

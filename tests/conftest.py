@@ -115,3 +115,14 @@ def page(chromium: "Browser", app: "Server") -> "Iterator[Page]":
 
     with browser.tab(chromium, app.url) as opened:
         yield opened
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How many inputs of the table behave as promised, whenever the table was run."""
+    rows = {
+        outcome: [report for report in terminalreporter.getreports(outcome) if "test_an_input_behaves" in report.nodeid]
+        for outcome in ("passed", "failed")
+    }
+    n = sum(map(len, rows.values()))
+    if n:
+        terminalreporter.write_line(f"inputs: {len(rows['passed'])} of {n} behave as promised")

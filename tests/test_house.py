@@ -23,14 +23,14 @@ LAYERS = (
     ("errors", "messages", "settings", "progress", "shelf", "schema", "child", "turn"),
     (
         "archive", "audit", "backbones", "boundary", "comparison", "curves", "dataset", "effects", "engine",
-        "evaluation", "features", "forecast", "growth", "head", "images", "intake", "matrix", "plan", "sample",
-        "search", "transfer", "weights",
+        "evaluation", "features", "forecast", "growth", "head", "images", "intake", "layout", "matrix", "plan",
+        "sample", "search", "transfer", "weights",
     ),
     (
         "store", "album", "preview", "jobs", "ticket", "predictor", "refit", "advice", "charts", "report", "runfile",
         "runs", "script", "serving", "tracking",
     ),
-    ("extraction", "training", "answers", "record", "worker", "__main__"),
+    ("delivery", "extraction", "training", "answers", "record", "worker", "__main__"),
 )  # fmt: skip
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 

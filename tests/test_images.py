@@ -20,6 +20,7 @@ from tests.bad_files import encoded, noise, photo, png, webp_of_size
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+HEIC = "picture_damaged" if "HEIF" in images.FORMATS else "file_heic"
 SEVEN = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 
 
@@ -59,7 +60,7 @@ def test_every_mode_gives_three_channels(mode: str) -> None:
 
 
 def test_the_seven_formats_agree_with_the_list_that_pillow_may_open() -> None:
-    assert set(images.FORMATS) == set(SEVEN)
+    assert set(images.FORMATS) - {"HEIF"} == set(SEVEN)
 
 
 # -- what is not a picture
@@ -78,8 +79,8 @@ def test_the_seven_formats_agree_with_the_list_that_pillow_may_open() -> None:
         (b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>', "file_svg"),
         (b'<?xml version="1.0"?>\n<!-- drawn --><svg></svg>', "file_svg"),
         (b"\xef\xbb\xbf  <svg></svg>", "file_svg"),
-        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100), "file_heic"),
-        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic" + bytes(100), "file_heic"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100), HEIC),
+        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic" + bytes(100), HEIC),
         (b"PK\3\4" + bytes(100), "file_archive"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 99 99\n%%EndComments\n", "file_not_picture"),
         (b"8BPS\0\1" + bytes(6) + b"\0\3\0\0\0\x20\0\0\0\x20\0\x08\0\3" + bytes(500), "file_not_picture"),

@@ -20,7 +20,7 @@ import psutil
 import pytest
 from PIL import Image
 
-from core import archive, intake, jobs, serving
+from core import archive, intake, jobs, layout, serving
 from core.errors import HeadstartError
 from core.progress import Silent
 from core.store import Store
@@ -114,7 +114,7 @@ def photo(server: Server, tmp_path_factory: pytest.TempPathFactory) -> str:
     assert b"Secret Camera" in (folder / "1.jpg").read_bytes()
     store = server.store
     entries = archive.listing(folder.parent)
-    places = intake.read_names([entry.name for entry in entries])
+    places = layout.read_names([entry.name for entry in entries])
     todo = list(zip(entries, places, strict=True))
     answers = list(intake.receive(todo, store.pictures, store.facts, Silent()))
     store.receive(store.add_project("photo").id, "b", answers)
@@ -304,7 +304,7 @@ def test_a_name_that_leads_out_is_only_text(server: Server) -> None:
     assert new == {target.split("/")[3], "0", "0.json"}
     assert delivered(server, target)[1]["name"] == "../../../evil.png"
     entries = archive.listing(server.store.home / "inbox" / target.split("/")[3])
-    assert [place.reason for place in intake.read_names([e.name for e in entries])] == ["file_unusable_path"]
+    assert [place.reason for place in layout.read_names([e.name for e in entries])] == ["file_unusable_path"]
 
 
 # -- what becomes of them
