@@ -1,18 +1,25 @@
-"""The pictures of a project as pages show and change them: counts, one page of rows, labels, parts.
+"""The pictures of a project as pages show and change them: counts, one page of rows, labels, parts, groups.
 
-Questions are answered by SQLite, so that 100,000 pictures cost what one page of them costs. Every change keeps
-the division into parts up to date.
+Questions are answered by SQLite, so that 100,000 pictures cost what one page of them costs. Every change keeps the
+division into parts up to date, and `core.changes` keeps how things were before, so that it can be undone.
 """
 
 import json
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from core import changes
+from core.changes import Change
 from core.dataset import PARTS, Dataset, Picture, split
 from core.errors import HeadstartError
 from core.layout import class_name
 from core.store import Store
+
+# Who says that pictures belong together; what a manifest says outweighs what an audit found.
+SOURCES = ("manifest", "audit")
+_LISTED = "(SELECT value FROM json_each(?))"
 
 
 @dataclass(frozen=True)
@@ -26,11 +33,18 @@ class ClassRow:
 
 @dataclass(frozen=True)
 class Filter:
-    """Which pictures to show; None means any."""
+    """Which pictures to show, and in which order; None means any.
+
+    `finding` is a kind of finding, of which `score` is the least that counts. The order is by "class", or by "score":
+    those that give most reason to look first.
+    """
 
     label: str | None = None
     part: str | None = None
     excluded: bool = False
+    finding: str | None = None
+    order: str = "class"
+    score: float | None = None
 
 
 def classes(store: Store, project_id: str) -> list[ClassRow]:
@@ -47,19 +61,32 @@ def classes(store: Store, project_id: str) -> list[ClassRow]:
 
 def count(store: Store, project_id: str, which: Filter) -> int:
     """How many pictures a filter lets through."""
-    where, values = _where(project_id, which)
-    row = store.row(f"SELECT COUNT(*) n FROM dataset d WHERE {where}", *values)
+    source, values = _which(project_id, which)
+    row = store.row(f"SELECT COUNT(*) n FROM {source}", *values)
     return int(row["n"]) if row else 0
 
 
+def ids(store: Store, project_id: str, which: Filter, first: int = 0, n: int = -1) -> list[str]:
+    """The ids of the pictures that a filter lets through, in its order: all, or `n` from position `first` on."""
+    source, values = _which(project_id, which)
+    sql = f"SELECT d.picture_id FROM {source} ORDER BY {_order(which)} LIMIT ? OFFSET ?"
+    return [row[0] for row in store.read(sql, *values, n, first)]
+
+
 def page(store: Store, project_id: str, which: Filter, first: int, n: int) -> list[Picture]:
-    """`n` pictures from position `first` on, by class."""
-    where, values = _where(project_id, which)
+    """`n` pictures from position `first` on."""
+    # Two steps, so that the rows before the page are skipped in an index and not looked up one by one.
+    return pictures(store, project_id, ids(store, project_id, which, first, n))
+
+
+def pictures(store: Store, project_id: str, chosen: Sequence[str]) -> list[Picture]:
+    """These pictures of a project, in this order; those it does not have are left away."""
     sql = (
-        "SELECT d.picture_id, d.label, p.width, p.height, d.part FROM dataset d JOIN picture p ON p.id = d.picture_id "
-        f"WHERE {where} ORDER BY d.label, d.picture_id LIMIT ? OFFSET ?"
+        "SELECT d.picture_id, d.label, p.width, p.height, d.part, d.group_key FROM dataset d "
+        f"JOIN picture p ON p.id = d.picture_id WHERE d.project_id = ? AND d.picture_id IN {_LISTED}"
     )
-    return [Picture(*row) for row in store.read(sql, *values, n, first)]
+    found = {row[0]: Picture(*row) for row in store.read(sql, project_id, json.dumps(list(chosen)))}
+    return [found[key] for key in chosen if key in found]
 
 
 def relabel(store: Store, project_id: str, ids: Sequence[str], label: str) -> None:
@@ -68,40 +95,107 @@ def relabel(store: Store, project_id: str, ids: Sequence[str], label: str) -> No
     if not name:
         raise HeadstartError("class_unnamed")
     existing = {row.label.casefold(): row.label for row in classes(store, project_id)}
-    _set(store, project_id, ids, "label = ?, excluded = 0", existing.get(name.casefold(), name))
-    _settle(store, project_id, ids)
-    divide(store, project_id)
+    name = existing.get(name.casefold(), name)
+    with store.write() as db, changes.record(db, project_id, "relabel", ids, label=name):
+        _set(db, project_id, ids, "label = ?, excluded = 0", name)
+        _settle(db, project_id, ids)
+        _divide(db, project_id)
 
 
 def exclude(store: Store, project_id: str, ids: Sequence[str], excluded: bool = True) -> None:
     """Leave pictures out, or take them back in. Their bytes stay."""
-    _set(store, project_id, ids, "excluded = ?", int(excluded))
-    if not excluded:
-        _settle(store, project_id, ids)
-    divide(store, project_id)
+    code = "exclude" if excluded else "take_back"
+    with store.write() as db, changes.record(db, project_id, code, ids):
+        _set(db, project_id, ids, "excluded = ?", int(excluded))
+        if not excluded:
+            _settle(db, project_id, ids)
+        _divide(db, project_id)
+
+
+def move(store: Store, project_id: str, ids: Sequence[str], part: str) -> None:
+    """Put pictures into a part, and with them those of their groups. Raises HeadstartError("test_is_locked") when they
+    would enter or leave a test part on which a run has been measured."""
+    with store.write() as db:
+        together = _with_groups(db, project_id, ids)
+        n = len(together) if part == "test" else _n_tested(db, project_id, together)
+        if n and _is_measured(db, project_id):
+            raise HeadstartError("test_is_locked", n=n)
+        with changes.record(db, project_id, "move", together, part=part):
+            _set(db, project_id, together, "placed = ?", part)
+            _divide(db, project_id)
+
+
+def restore(store: Store, project_id: str, version: Dataset) -> int:
+    """Give a project the pictures, labels and parts of an earlier version; what came since is left out. Answers how
+    many pictures could not go back to their part, since a run has been measured on the test part as it is now."""
+    then = {p.id: p for p in version.pictures}
+    with store.write() as db, changes.record(db, project_id, "restore", None):
+        db.execute("UPDATE dataset SET excluded = 1 WHERE project_id = ?", (project_id,))
+        db.executemany(
+            "UPDATE dataset SET label = ?, excluded = 0 WHERE project_id = ? AND picture_id = ?",
+            [(p.label, project_id, p.id) for p in version.pictures],
+        )
+        now = _divide(db, project_id).pictures
+        kept = _is_measured(db, project_id)
+        elsewhere = [(then[p.id].part, p.id, p.part) for p in now if p.part != then[p.id].part]
+        stay = [key for part, key, was in elsewhere if kept and "test" in (part, was)]
+        db.executemany(
+            "UPDATE dataset SET placed = ? WHERE project_id = ? AND picture_id = ?",
+            [(part, project_id, key) for part, key, _ in elsewhere if key not in set(stay)],
+        )
+        _divide(db, project_id)
+    return len(stay)
+
+
+def undo(store: Store, project_id: str) -> Change | None:
+    """Take the last change back and answer which it was; None if there is none (left)."""
+    with store.write() as db:
+        change = changes.undo(db, project_id)
+        if change is not None:
+            _divide(db, project_id)
+    return change
+
+
+def last_change(store: Store, project_id: str) -> Change | None:
+    """The change that `undo` would take back."""
+    return changes.last(store, project_id)
+
+
+def apply_groups(store: Store, project_id: str, groups: Mapping[str, str], source: str) -> None:
+    """Say which pictures belong together (picture id -> name of its group), and divide anew.
+
+    `source` is "manifest" (of a delivery: adds to what others said, and wins over what an audit found) or "audit" (all
+    that the audit found: what it found before is forgotten). Pictures that the audit puts beside one of a manifest's
+    group join that group.
+    """
+    if source not in SOURCES:
+        raise ValueError(f"unknown source of groups: {source}")
+    with store.write() as db:
+        if source == "audit":
+            db.execute(
+                "UPDATE dataset SET group_key = NULL, group_source = NULL WHERE project_id = ? AND group_source = ?",
+                (project_id, source),
+            )
+            groups = _joined(db, project_id, groups)
+        db.executemany(
+            "UPDATE dataset SET group_key = ?, group_source = ? WHERE project_id = ? AND picture_id = ? "
+            "AND (group_source IS NOT 'manifest' OR ? = 'manifest')",
+            [(name, source, project_id, key, source) for key, name in groups.items()],
+        )
+        _divide(db, project_id)
 
 
 def set_split(store: Store, project_id: str, seed: int, val: float, test: float) -> None:
     """Choose how a project is divided: the seed and the shares of val and test."""
     with store.write() as db:
         db.execute("UPDATE project SET split_seed = ?, val = ?, test = ? WHERE id = ?", (seed, val, test, project_id))
-    divide(store, project_id)
+        _divide(db, project_id)
 
 
 def divide(store: Store, project_id: str) -> Dataset:
     """Put every used picture into a part by the project's choice; pinned ones stay. Returns the dataset."""
-    project = store.project(project_id)
     with store.write() as db:
-        rows = db.execute(
-            "SELECT d.picture_id, d.label, p.width, p.height, d.pinned, d.part FROM dataset d "
-            "JOIN picture p ON p.id = d.picture_id WHERE d.project_id = ? AND NOT d.excluded ORDER BY d.picture_id",
-            (project_id,),
-        ).fetchall()
-        dataset = Dataset(tuple(Picture(*row[:5]) for row in rows))
-        divided = split(dataset, project.split_seed, project.val, project.test).apply(dataset)
-        moved = [(p.part, project_id, p.id) for p, row in zip(divided.pictures, rows, strict=True) if p.part != row[5]]
-        db.executemany("UPDATE dataset SET part = ? WHERE project_id = ? AND picture_id = ?", moved)
-    return divided
+        return _divide(db, project_id)
 
 
 def test_is_locked(store: Store, project_id: str) -> bool:
@@ -112,41 +206,109 @@ def test_is_locked(store: Store, project_id: str) -> bool:
 
 def lock_test(store: Store, project_id: str, ids: Sequence[str]) -> None:
     """Keep these pictures in the test part for good: from the first finished run on, scores of runs compare."""
-    _set(store, project_id, ids, "pinned = ?", "test")
-    divide(store, project_id)
-
-
-def _settle(store: Store, project_id: str, ids: Sequence[str]) -> None:
-    """Someone decided about pictures that were in two classes: one file of each is used, the others are copies."""
     with store.write() as db:
-        rows = db.execute(
-            "SELECT batch, number, name, picture_id FROM file WHERE project_id = ? AND reason = 'label_conflict' "
-            "AND picture_id IN (SELECT value FROM json_each(?)) ORDER BY batch, number",
-            (project_id, json.dumps(list(ids))),
-        ).fetchall()
-        first: dict[str, str] = {}
-        for row in rows:
-            name = first.setdefault(row["picture_id"], row["name"])
-            copy = ("excluded", "duplicate", json.dumps({"twin": name}))
-            settled = ("used", "", "{}") if name == row["name"] else copy
-            db.execute(
-                "UPDATE file SET outcome = ?, reason = ?, facts = ? WHERE project_id = ? AND batch = ? AND number = ?",
-                (*settled, project_id, row["batch"], row["number"]),
-            )
+        _set(db, project_id, ids, "placed = NULL, pinned = ?", "test")
+        _divide(db, project_id)
 
 
-def _where(project_id: str, which: Filter) -> tuple[str, list[Any]]:
-    where, values = "d.project_id = ? AND d.excluded = ?", [project_id, int(which.excluded)]
+def _divide(db: sqlite3.Connection, project_id: str) -> Dataset:
+    project = db.execute("SELECT split_seed, val, test FROM project WHERE id = ?", (project_id,)).fetchone()
+    if project is None:
+        raise HeadstartError("project_missing", id=project_id)
+    rows = db.execute(
+        "SELECT d.picture_id, d.label, p.width, p.height, d.pinned, d.group_key, d.part, d.placed FROM dataset d "
+        "JOIN picture p ON p.id = d.picture_id WHERE d.project_id = ? AND NOT d.excluded ORDER BY d.picture_id",
+        (project_id,),
+    ).fetchall()
+    dataset = Dataset(tuple(Picture(*row[:6]) for row in rows))
+    placed = {row["picture_id"]: row["placed"] for row in rows if row["placed"]}
+    divided = split(dataset, project["split_seed"], project["val"], project["test"], placed).apply(dataset)
+    moved = [(p.part, project_id, p.id) for p, row in zip(divided.pictures, rows, strict=True) if p.part != row["part"]]
+    db.executemany("UPDATE dataset SET part = ? WHERE project_id = ? AND picture_id = ?", moved)
+    return divided
+
+
+def _settle(db: sqlite3.Connection, project_id: str, ids: Sequence[str]) -> None:
+    """Someone decided about pictures that were in two classes: one file of each is used, the others are copies."""
+    rows = db.execute(
+        "SELECT batch, number, name, picture_id FROM file WHERE project_id = ? AND reason = 'label_conflict' "
+        f"AND picture_id IN {_LISTED} ORDER BY batch, number",
+        (project_id, json.dumps(list(ids))),
+    ).fetchall()
+    first: dict[str, str] = {}
+    for row in rows:
+        name = first.setdefault(row["picture_id"], row["name"])
+        copy = ("excluded", "duplicate", json.dumps({"twin": name}))
+        settled = ("used", "", "{}") if name == row["name"] else copy
+        db.execute(
+            "UPDATE file SET outcome = ?, reason = ?, facts = ? WHERE project_id = ? AND batch = ? AND number = ?",
+            (*settled, project_id, row["batch"], row["number"]),
+        )
+
+
+def _joined(db: sqlite3.Connection, project_id: str, groups: Mapping[str, str]) -> dict[str, str]:
+    """The groups of an audit, those that touch one of a manifest under its name."""
+    sql = f"SELECT picture_id, group_key FROM dataset WHERE project_id = ? AND picture_id IN {_LISTED} "
+    rows = db.execute(sql + "AND group_source = 'manifest' ORDER BY picture_id", (project_id, json.dumps(list(groups))))
+    known: dict[str, str] = {}
+    for key, name in rows:
+        known.setdefault(groups[key], name)
+    # A number of the audit's must not meet a name of the user's.
+    return {key: known.get(name, f"audit {name}") for key, name in groups.items()}
+
+
+def _with_groups(db: sqlite3.Connection, project_id: str, ids: Sequence[str]) -> list[str]:
+    """These pictures and the used ones that must stand in the same part."""
+    sql = (
+        f"SELECT picture_id FROM dataset WHERE project_id = ? AND picture_id IN {_LISTED} UNION "
+        "SELECT o.picture_id FROM dataset d JOIN dataset o ON o.project_id = d.project_id "
+        "AND o.group_key = d.group_key AND NOT o.excluded "
+        f"WHERE d.project_id = ? AND d.group_key IS NOT NULL AND d.picture_id IN {_LISTED}"
+    )
+    listed = json.dumps(list(ids))
+    return [row[0] for row in db.execute(sql, (project_id, listed, project_id, listed))]
+
+
+def _n_tested(db: sqlite3.Connection, project_id: str, ids: Sequence[str]) -> int:
+    sql = f"SELECT COUNT(*) FROM dataset WHERE project_id = ? AND part = 'test' AND picture_id IN {_LISTED}"
+    return int(db.execute(sql, (project_id, json.dumps(list(ids)))).fetchone()[0])
+
+
+def _is_measured(db: sqlite3.Connection, project_id: str) -> bool:
+    """Whether a finished run's scores hang on the test part."""
+    sql = (
+        "SELECT EXISTS (SELECT 1 FROM run WHERE project_id = ? AND result IS NOT NULL) "
+        "AND EXISTS (SELECT 1 FROM dataset WHERE project_id = ? AND pinned = 'test')"
+    )
+    return bool(db.execute(sql, (project_id, project_id)).fetchone()[0])
+
+
+def _which(project_id: str, which: Filter) -> tuple[str, list[Any]]:
+    """FROM and WHERE of a filter, with their values."""
+    tables = "dataset d"
+    values: list[Any] = []
+    if which.finding is not None:
+        tables += " JOIN finding f ON f.project_id = d.project_id AND f.picture_id = d.picture_id AND f.kind = ?"
+        values.append(which.finding)
+    where = "d.project_id = ? AND d.excluded = ?"
+    values += [project_id, int(which.excluded)]
     for column, value in (("label", which.label), ("part", which.part)):
         if value is not None:
             where += f" AND d.{column} = ?"
             values.append(value)
-    return where, values
+    if which.finding is not None and which.score is not None:
+        where += " AND f.score >= ?"
+        values.append(which.score)
+    return f"{tables} WHERE {where}", values
 
 
-def _set(store: Store, project_id: str, ids: Sequence[str], what: str, value: Any) -> None:
-    with store.write() as db:
-        db.execute(
-            f"UPDATE dataset SET {what} WHERE project_id = ? AND picture_id IN (SELECT value FROM json_each(?))",
-            (value, project_id, json.dumps(list(ids))),
-        )
+def _order(which: Filter) -> str:
+    by_class = "d.label, d.picture_id"
+    return f"f.score DESC, d.group_key, {by_class}" if which.finding and which.order == "score" else by_class
+
+
+def _set(db: sqlite3.Connection, project_id: str, ids: Sequence[str], what: str, value: Any) -> None:
+    db.execute(
+        f"UPDATE dataset SET {what} WHERE project_id = ? AND picture_id IN {_LISTED}",
+        (value, project_id, json.dumps(list(ids))),
+    )

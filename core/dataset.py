@@ -19,13 +19,15 @@ PARTS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture of a dataset. `id` is the sha256 of its stored bytes, `part` is None until it is split."""
+    """One picture of a dataset. `id` is the sha256 of its stored bytes, `part` is None until it is split, `group` names
+    those that must stand in the same part."""
 
     id: str
     label: str
     width: int
     height: int
     part: str | None = None
+    group: str | None = None
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """The sha256 of what a training sees: ids, labels and parts, in any order."""
+        """The sha256 of what a training sees: ids, labels and parts, in any order. Groups only lead to parts."""
         rows = sorted(f"{p.id} {p.part} {p.label}" for p in self.pictures)
         return hashlib.sha256("\n".join(rows).encode()).hexdigest()
 
@@ -78,11 +80,12 @@ class Dataset:
 
     def to_bytes(self) -> bytes:
         """As JSON that `from_bytes` takes back."""
-        rows = [[p.id, p.label, p.width, p.height, p.part] for p in self.pictures]
+        rows = [[p.id, p.label, p.width, p.height, p.part, p.group] for p in self.pictures]
         return json.dumps(rows, ensure_ascii=False).encode()
 
     @staticmethod
     def from_bytes(data: bytes) -> "Dataset":
+        """Of rows with or without a group: older ones have none."""
         return Dataset(tuple(Picture(*row) for row in json.loads(data)))
 
     def require_trainable(self) -> None:
@@ -110,36 +113,124 @@ class Split:
         return Dataset(tuple(replace(p, part=self.parts[p.id]) for p in dataset.pictures))
 
 
-def split(dataset: Dataset, seed: int = 0, val: float = 0.15, test: float = 0.15) -> Split:
-    """Divide a dataset into train, val and test: seeded, and stratified (each class by the same fractions).
+@dataclass(frozen=True)
+class _Unit:
+    """What goes into one part together: the members of a group, or one picture that has none."""
+
+    pictures: tuple[Picture, ...]
+    counts: Mapping[str, int]
+
+
+def split(
+    dataset: Dataset, seed: int = 0, val: float = 0.15, test: float = 0.15, placed: Mapping[str, str] | None = None
+) -> Split:
+    """Divide a dataset into train, val and test: seeded, and stratified (each class by the same fractions, as nearly
+    as its groups allow).
 
     Pictures that already have a part keep it, so an uploaded layout and a locked test part stay as they are: a class
     gets test pictures only if it has none yet, and val is taken from what is left. Val without test is a test part
     (nobody has trained on it; a part used for choosing epochs must not be it). The order of a class is a hash of seed
-    and id, so a picture that comes or goes does not deal the others anew.
+    and id (of a group: its name), so a picture that comes or goes does not deal the others anew.
+
+    Free members of a group follow those that have a part: into test before val, into val before train. A layout that
+    came with one group in several parts stays as it came. `placed` is what a user chose, picture id -> part: these
+    pictures and the free members of their groups go there, all others stay.
     """
-    pinned = {p.id: p.part for p in dataset.pictures if p.part}
-    if "test" not in pinned.values():
-        pinned = {key: "test" if part == "val" else part for key, part in pinned.items()}
-    parts: dict[str, str] = {}
-    for label in dataset.classes:
-        ids = sorted((p.id for p in dataset.pictures if p.label == label), key=lambda key: _rank(seed, key))
-        parts |= _divide(ids, {key: pinned[key] for key in ids if key in pinned}, val, test)
-    return Split(parts, seed)
+    pins = {p.id: p.part for p in dataset.pictures if p.part}
+    if "test" not in pins.values():
+        pins = {key: "test" if part == "val" else part for key, part in pins.items()}
+    kept = {label: set[str]() for label in dataset.classes}
+    for p in dataset.pictures:
+        if p.id in pins:
+            kept[p.label].add(pins[p.id])
+    units = _units(dataset, seed)
+    bound = [_follow(unit, pins, kept) for unit in units]
+    parts = {key: part for some in bound for key, part in some.items()}
+    came = Counter((p.label, parts[p.id]) for p in dataset.pictures if p.id in parts and p.id not in pins)
+    open_units = [unit for unit, some in zip(units, bound, strict=True) if not some]
+    untouched = [unit for unit in open_units if pins.keys().isdisjoint(p.id for p in unit.pictures)]
+    fractions = {"test": test, "val": val / (1 - test)}
+    for part, units_left in (("test", untouched), ("val", open_units)):
+        closed = {label for label in kept if part in kept[label]}
+        before = {label: came[label, part] for label in kept}
+        free = [unit for unit in units_left if unit.pictures[0].id not in parts]
+        for unit in _deal(free, fractions[part], closed, before):
+            parts |= {p.id: part for p in unit.pictures}
+    parts = {p.id: parts.get(p.id, "train") for p in dataset.pictures}
+    return Split(parts | _places(units, placed or {}, pins), seed)
 
 
-def _divide(ids: list[str], pinned: dict[str, str], val: float, test: float) -> dict[str, str]:
-    """The parts of one class, whose ids stand in the order in which they are taken."""
-    kept = set(pinned.values())
+def _units(dataset: Dataset, seed: int) -> list[_Unit]:
+    """The groups and the pictures without one, in the order in which they are dealt."""
+    found: dict[tuple[bool, str], list[Picture]] = {}
+    for p in dataset.pictures:
+        found.setdefault((p.group is None, p.id if p.group is None else p.group), []).append(p)
+    ordered = sorted(found.items(), key=lambda item: _rank(seed, item[0][1]))
+    one = {label: {label: 1} for label in dataset.classes}  # most units are one picture
+    return [
+        _Unit(tuple(some), one[some[0].label] if len(some) == 1 else Counter(p.label for p in some))
+        for _, some in ordered
+    ]
+
+
+def _follow(unit: _Unit, pins: Mapping[str, str], kept: Mapping[str, set[str]]) -> dict[str, str]:
+    """The parts of a unit that is not free to be dealt: its members follow the one that must stay where it is."""
+    if pins.keys().isdisjoint(p.id for p in unit.pictures):
+        return {}
     # "train" alone only says that a picture is not in test: val still comes from there.
-    parts = {key: part for key, part in pinned.items() if part != "train" or "val" in kept}
-    rest = [key for key in ids if key not in parts]
-    if "test" not in kept:
-        free = [key for key in rest if key not in pinned]
-        parts |= dict.fromkeys(free[: _share(len(free), test)], "test")
-        rest = [key for key in rest if key not in parts]
-    n_val = 0 if "val" in kept else _share(len(rest), val / (1 - test))
-    return parts | {key: "val" if i < n_val else "train" for i, key in enumerate(rest)}
+    firm = [pins[p.id] for p in unit.pictures if p.id in pins and (pins[p.id] != "train" or "val" in kept[p.label])]
+    if not firm:
+        return {}
+    lead = _strictest(firm)
+    return {p.id: pins.get(p.id, lead) for p in unit.pictures}
+
+
+def _deal(units: list[_Unit], fraction: float, closed: set[str], before: Mapping[str, int]) -> list[_Unit]:
+    """The units that make up a fraction of each class; none of a class that is `closed`, less what came `before`.
+
+    A unit is taken if that brings its classes nearer to their fractions and leaves some of each. A class whose groups
+    are all too large for that gets its smallest one, unless that is more than half of it.
+    """
+    n: Counter[str] = Counter()
+    for unit in units:
+        n.update(unit.counts)
+    wanted = {label: max(0, _share(n[label] + before[label], fraction) - before[label]) for label in n}
+    free = [unit for unit in units if closed.isdisjoint(unit.counts)]
+    taken: list[_Unit] = []
+    got: Counter[str] = Counter()
+    for unit in free:
+        gain = sum(_nearer(wanted[label] - got[label], k) for label, k in unit.counts.items())
+        if gain > 0 and all(got[label] + k < n[label] for label, k in unit.counts.items()):
+            taken.append(unit)
+            got.update(unit.counts)
+    for label in sorted(label for label in wanted if wanted[label] and not got[label] and label not in closed):
+        fit = [u for u in free if label in u.counts and all(2 * (got[c] + k) <= n[c] for c, k in u.counts.items())]
+        if fit and not got[label]:
+            taken.append(min(fit, key=lambda unit: len(unit.pictures)))
+            got.update(taken[-1].counts)
+    return taken
+
+
+def _nearer(missing: int, k: int) -> int:
+    """By how much `k` more pictures bring a class nearer to what it misses; less than 0 if they lead away."""
+    return abs(missing) - abs(missing - k)
+
+
+def _places(units: list[_Unit], placed: Mapping[str, str], pins: Mapping[str, str]) -> dict[str, str]:
+    """The parts of pictures that a user moved, and of those that go with them."""
+    parts: dict[str, str] = {}
+    for unit in units if placed else []:
+        there = [placed[p.id] for p in unit.pictures if p.id in placed]
+        if there:
+            parts |= {
+                p.id: placed.get(p.id, _strictest(there)) for p in unit.pictures if p.id in placed or p.id not in pins
+            }
+    return parts
+
+
+def _strictest(parts: list[str]) -> str:
+    """The part that is farthest from training."""
+    return max(parts, key=PARTS.index)
 
 
 def _rank(seed: int, key: str) -> bytes:

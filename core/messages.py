@@ -59,6 +59,10 @@ ERRORS: Mapping[str, tuple[str, str]] = {
         "The class '{label}' has {n} picture; at least 2 are needed.",
         "Add pictures of '{label}', or leave the class out.",
     ),
+    "test_is_locked": (
+        "The test part is locked, since a training has been measured on it: {n} pictures would enter or leave it.",
+        "Move pictures between train and val, or leave them out.",
+    ),
     "class_unnamed": ("The name of the class is empty.", "Give it a name."),
     "features_too_large": (
         "The features of these pictures would take {needed_gb:.0f} GB; {limit_gb:.0f} GB is the most that is kept.",

@@ -219,7 +219,7 @@ class Store:
     def dataset(self, project_id: str) -> Dataset:
         """The used pictures, all of them: pages ask `core.album` for counts and one page of rows."""
         sql = (
-            "SELECT d.picture_id, d.label, p.width, p.height, d.part FROM dataset d "
+            "SELECT d.picture_id, d.label, p.width, p.height, d.part, d.group_key FROM dataset d "
             "JOIN picture p ON p.id = d.picture_id WHERE d.project_id = ? AND NOT d.excluded ORDER BY d.picture_id"
         )
         return Dataset(tuple(Picture(*row) for row in self.read(sql, project_id)))

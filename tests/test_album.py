@@ -75,3 +75,164 @@ def test_the_shares_of_the_parts_can_be_chosen_until_the_test_part_is_locked(sto
     album.set_split(store, project, 7, 0.3, 0.1)
     assert [p.id for p in album.page(store, project, Filter(part="test"), 0, 99)] == tested
     assert album.test_is_locked(store, project)
+
+
+def parts(store: Store, project: str) -> dict[str, str | None]:
+    return {p.id: p.part for p in store.dataset(project).pictures}
+
+
+def state(store: Store, project: str) -> list[tuple[object, ...]]:
+    """All that a change may touch."""
+    rows = store.read("SELECT * FROM dataset WHERE project_id = ? ORDER BY picture_id", project)
+    files = store.read("SELECT * FROM file WHERE project_id = ? ORDER BY batch, number", project)
+    return [tuple(row) for row in (*rows, *files)]
+
+
+# -- undo
+
+
+def test_every_change_can_be_undone_the_last_one_first(store: Store, project: str) -> None:
+    states = [state(store, project)]
+    assert album.last_change(store, project) is None and album.undo(store, project) is None
+    for change in (
+        lambda: album.relabel(store, project, ["k00", "k01"], "lion"),
+        lambda: album.exclude(store, project, ["k00", "k22"]),
+        lambda: album.exclude(store, project, ["k22"], excluded=False),
+        lambda: album.move(store, project, ["k01", "k23"], "val"),
+        lambda: album.restore(store, project, store.dataset(project).without(["k05"]).relabel({"k06": "dog"})),
+    ):
+        change()
+        states.append(state(store, project))
+    codes = []
+    while (change := album.last_change(store, project)) is not None:
+        states.pop()
+        assert album.undo(store, project) == change
+        assert state(store, project) == states[-1]
+        codes.append((change.code, change.values["n"]))
+    assert codes[0][0] == "restore"
+    assert codes[1:] == [("move", 2), ("take_back", 1), ("exclude", 2), ("relabel", 2)]
+    assert len(states) == 1
+
+
+def test_undoing_a_decision_about_two_classes_brings_the_question_back(store: Store, project: str) -> None:
+    twin = Received(File(0, "dog/0.png", "used", "dog", picture_id="k99"), Facts("k99", 1, 1, "p0", ()))
+    store.receive(project, "b", [twin])
+    album.divide(store, project)
+    before = state(store, project)
+    assert store.outcomes(project)[("excluded", "label_conflict")] == 2
+    album.relabel(store, project, ["k00"], "dog")
+    assert store.outcomes(project)[("excluded", "duplicate")] == 1
+    album.undo(store, project)
+    assert state(store, project) == before
+
+
+def test_what_came_after_a_change_is_not_overwritten_by_undoing_it(store: Store, project: str) -> None:
+    album.move(store, project, ["k00", "k01"], "test")
+    album.lock_test(store, project, ["k00"])
+    album.undo(store, project)
+    now = parts(store, project)
+    assert now["k00"] == "test"  # a run has been measured on it
+    rows = store.read("SELECT placed FROM dataset WHERE project_id = ? AND picture_id IN ('k00', 'k01')", project)
+    assert [row[0] for row in rows] == [None, None]
+
+
+def test_no_more_than_twenty_changes_are_kept(store: Store, project: str) -> None:
+    for i in range(25):
+        album.exclude(store, project, ["k00"], excluded=i % 2 == 0)
+    undone = 0
+    while album.undo(store, project) is not None:
+        undone += 1
+    assert undone == 20
+
+
+def test_what_changes_nothing_is_no_change(store: Store, project: str) -> None:
+    album.exclude(store, project, ["k00"], excluded=False)
+    album.relabel(store, project, ["k00"], "cat")
+    assert album.last_change(store, project) is None
+
+
+# -- parts and groups
+
+
+def test_moving_pictures_to_a_part_moves_no_others(store: Store, project: str) -> None:
+    before = parts(store, project)
+    ids = [key for key, part in before.items() if part == "train"][:3]
+    album.move(store, project, ids, "test")
+    assert parts(store, project) == before | dict.fromkeys(ids, "test")
+
+
+def test_a_test_part_that_a_run_was_measured_on_can_neither_be_left_nor_entered(store: Store, project: str) -> None:
+    before = parts(store, project)
+    tested = [key for key, part in before.items() if part == "test"]
+    run = store.add_run(project, {}, store.dataset(project))
+    with store.write() as db:
+        db.execute("UPDATE run SET result = '{}' WHERE id = ?", (run.id,))
+    album.lock_test(store, project, tested)
+    trained = next(key for key, part in before.items() if part == "train")
+    with pytest.raises(HeadstartError, match="1 pictures would enter or leave"):
+        album.move(store, project, [trained, tested[0]], "val")
+    with pytest.raises(HeadstartError, match="The test part is locked"):
+        album.move(store, project, [trained], "test")
+    album.move(store, project, [trained], "val")
+    assert parts(store, project) == before | {trained: "val"}
+
+
+def test_groups_stand_in_one_part_and_the_audit_never_outweighs_a_manifest(store: Store, project: str) -> None:
+    album.apply_groups(store, project, {"k00": "patient 1", "k01": "patient 1"}, "manifest")
+    album.apply_groups(store, project, {"k01": "0", "k02": "0", "k10": "1", "k21": "1"}, "audit")
+    groups = {p.id: p.group for p in store.dataset(project).pictures if p.group}
+    assert groups == {"k00": "patient 1", "k01": "patient 1", "k02": "patient 1", "k10": "audit 1", "k21": "audit 1"}
+    now = parts(store, project)
+    assert now["k00"] == now["k01"] == now["k02"] and now["k10"] == now["k21"]
+    album.apply_groups(store, project, {}, "audit")
+    groups = {p.id: p.group for p in store.dataset(project).pictures if p.group}
+    assert groups == {"k00": "patient 1", "k01": "patient 1"}
+
+
+def test_a_picture_is_moved_with_its_group(store: Store, project: str) -> None:
+    album.apply_groups(store, project, {"k00": "a", "k25": "a"}, "manifest")
+    album.move(store, project, ["k00"], "test")
+    assert (parts(store, project)["k00"], parts(store, project)["k25"]) == ("test", "test")
+
+
+# -- findings
+
+
+def test_pictures_with_a_finding_are_listed_by_its_score(store: Store, project: str) -> None:
+    with store.write() as db:
+        rows = [("k03", 0.2), ("k01", 0.9), ("k25", 0.5), ("k26", 0.4)]
+        for key, score in rows:
+            db.execute("INSERT INTO finding VALUES (?, 'blurry', ?, ?, '{}')", (project, key, score))
+    which = Filter(finding="blurry", order="score")
+    assert [p.id for p in album.page(store, project, which, 0, 9)] == ["k01", "k25", "k26", "k03"]
+    assert album.ids(store, project, Filter(finding="blurry")) == ["k01", "k03", "k25", "k26"]
+    assert album.count(store, project, Filter("dog", finding="blurry", score=0.45)) == 1
+    assert album.count(store, project, Filter(finding="dark")) == 0
+
+
+# -- versions
+
+
+def test_a_version_is_restored_with_its_pictures_labels_and_parts(store: Store, project: str) -> None:
+    album.apply_groups(store, project, {"k00": "a", "k25": "a"}, "manifest")
+    then = store.dataset(project)
+    album.relabel(store, project, ["k00", "k21"], "lion")
+    album.exclude(store, project, ["k05"])
+    album.move(store, project, ["k07", "k08"], "val")
+    album.set_split(store, project, 9, 0.3, 0.3)
+    assert album.restore(store, project, then) == 0
+    assert store.dataset(project).fingerprint == then.fingerprint
+
+
+def test_a_restored_version_leaves_a_measured_test_part_as_it_is(store: Store, project: str) -> None:
+    then = store.dataset(project)
+    album.set_split(store, project, 9, 0.15, 0.15)
+    run = store.add_run(project, {}, store.dataset(project))
+    with store.write() as db:
+        db.execute("UPDATE run SET result = '{}' WHERE id = ?", (run.id,))
+    tested = {key for key, part in parts(store, project).items() if part == "test"}
+    album.lock_test(store, project, sorted(tested))
+    stayed = album.restore(store, project, then)
+    now = parts(store, project)
+    assert {key for key, part in now.items() if part == "test"} == tested
+    assert stayed == sum(p.part != now[p.id] for p in then.pictures) > 0

@@ -202,3 +202,115 @@ def test_pictures_added_later_never_join_a_locked_test_part() -> None:
 
 def test_an_empty_dataset_is_divided_into_nothing() -> None:
     assert split(Dataset(())).parts == {}
+
+
+# -- groups
+
+
+def grouped(dataset: Dataset, groups: Mapping[int, str]) -> Dataset:
+    """The pictures at these positions get a group."""
+    return Dataset(tuple(replace(p, group=groups.get(i)) for i, p in enumerate(dataset.pictures)))
+
+
+def spans(parts: Mapping[str, str], dataset: Dataset) -> dict[str, set[str]]:
+    """The groups that stand in more than one part."""
+    found: dict[str, set[str]] = {}
+    for p in dataset.pictures:
+        if p.group is not None:
+            found.setdefault(p.group, set()).add(parts[p.id])
+    return {name: some for name, some in found.items() if len(some) > 1}
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_group_never_spans_parts_whatever_classes_it_has(seed: int) -> None:
+    rng = random.Random(seed)
+    data = made({"cat": 60, "dog": 40, "ant": 25})
+    data = grouped(data, {i: f"g{rng.randrange(25)}" for i in range(125) if rng.random() < 0.7})
+    result = split(data, seed)
+    assert not spans(result.parts, data)
+    for label, (train, val, test) in sizes(result, data).items():
+        n = data.counts[label]
+        assert abs(test - 0.15 * n) <= 4 and abs(val - 0.15 * n) <= 4 and train >= n / 2, (label, train, val, test)
+
+
+def test_groups_of_one_size_are_divided_by_the_fractions() -> None:
+    data = made({"cat": 100, "dog": 100})
+    data = grouped(data, {i: f"burst {i // 5}" for i in range(200)})
+    assert sizes(split(data), data) == {"cat": (70, 15, 15), "dog": (70, 15, 15)}
+
+
+def test_a_group_of_one_picture_changes_nothing_for_the_others() -> None:
+    data = made({"cat": 40, "dog": 40})
+    one = grouped(data, {3: "alone"})
+    before, after = split(data, 5), split(one, 5)
+    key = data.pictures[3].id
+    changed = {k for k in before.parts if before.parts[k] != after.parts[k]} - {key}
+    assert len(changed) <= 2  # at most one in test and one in val make room for it
+
+
+def test_a_class_of_few_large_groups_still_gets_a_test_part() -> None:
+    data = made({"cat": 60, "dog": 60})
+    data = grouped(data, {i: f"day {i // 20}" for i in range(60)})
+    assert sizes(split(data), data)["cat"] == (20, 20, 20)
+    halves = grouped(made({"cat": 20}), {i: f"{i // 12}" for i in range(20)})
+    assert sizes(split(halves), halves)["cat"] == (12, 0, 8)
+
+
+def test_a_class_that_is_one_group_stays_in_train() -> None:
+    data = grouped(made({"cat": 30, "dog": 30}), dict.fromkeys(range(30), "all"))
+    assert sizes(split(data), data)["cat"] == (30, 0, 0)
+
+
+def test_free_members_follow_the_one_in_the_locked_test_part_and_the_locked_one_stays() -> None:
+    data = pinned(made({"cat": 40, "dog": 40}), ("test", 6))
+    data = grouped(data, {0: "twin", 20: "twin", 50: "twin"})
+    result = split(data)
+    assert [result.parts[data.pictures[i].id] for i in (0, 20, 50)] == ["test", "test", "test"]
+    assert sizes(result, data)["cat"][2] == 7
+    # the dog that came with it counts among the test pictures of its class
+    assert sizes(result, data)["dog"][2] == 6
+
+
+def test_a_group_that_comes_later_never_joins_a_locked_test_part() -> None:
+    data = pinned(made({"cat": 40}), ("test", 6))
+    data = grouped(data, {i: f"new {i % 7}" for i in range(6, 40)})
+    result = split(data)
+    assert {key for key, part in result.parts.items() if part == "test"} == {p.id for p in data.pictures[:6]}
+    assert not spans(result.parts, data)
+
+
+def test_a_layout_that_came_with_a_group_in_two_parts_stays_as_it_came() -> None:
+    data = pinned(made({"cat": 40}), ("train", 30), ("test", 10))
+    data = grouped(data, {0: "twin", 35: "twin"})
+    result = split(data)
+    assert result.parts[data.pictures[0].id] == "train" and result.parts[data.pictures[35].id] == "test"
+
+
+def test_a_group_that_came_in_train_is_never_tested() -> None:
+    data = pinned(made({"cat": 40}), ("train", 4))
+    data = grouped(data, {i: f"g{i % 4}" for i in range(20)})
+    for seed in range(20):
+        result = split(data, seed)
+        assert not spans(result.parts, data)
+        assert "test" not in {result.parts[p.id] for p in data.pictures[:20]}
+
+
+def test_a_picture_that_was_moved_takes_its_group_along_and_deals_no_other_anew() -> None:
+    data = grouped(made({"cat": 40, "dog": 40}), {1: "pair", 45: "pair"})
+    before = split(data, 3).parts
+    target = "val" if before[data.pictures[1].id] != "val" else "train"
+    after = split(data, 3, placed={data.pictures[1].id: target}).parts
+    pair = {data.pictures[1].id, data.pictures[45].id}
+    assert {after[key] for key in pair} == {target}
+    assert {key for key in before if before[key] != after[key]} == pair
+
+
+def test_rows_of_before_there_were_groups_can_still_be_read() -> None:
+    data = grouped(made({"cat": 2}, "train"), {1: "g"})
+    assert Dataset.from_bytes(data.to_bytes()) == data
+    assert Dataset.from_bytes(b'[["k", "cat", 3, 2, "val"]]') == Dataset((Picture("k", "cat", 3, 2, "val"),))
+
+
+def test_groups_do_not_change_the_fingerprint() -> None:
+    data = made({"cat": 4}, "train")
+    assert grouped(data, {0: "a", 1: "a"}).fingerprint == data.fingerprint

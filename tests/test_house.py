@@ -27,8 +27,8 @@ LAYERS = (
         "sample", "search", "transfer", "weights",
     ),
     (
-        "store", "album", "preview", "jobs", "ticket", "predictor", "refit", "advice", "charts", "report", "runfile",
-        "runs", "script", "serving", "tracking",
+        "store", "album", "changes", "preview", "jobs", "ticket", "predictor", "refit", "advice", "charts", "report",
+        "runfile", "runs", "script", "serving", "tracking",
     ),
     ("delivery", "extraction", "training", "answers", "record", "worker", "__main__"),
 )  # fmt: skip
