@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core import album, archive, intake, layout, sample
+from core import album, archive, audit, intake, layout, sample
 from core.archive import Entry
 from core.dataset import File
 from core.errors import HeadstartError
@@ -42,8 +42,8 @@ class _Source:
 
 def take_in(ticket: Ticket) -> None:
     """Params: path of a ZIP, a folder or an inbox batch, batch (a name for this delivery), label (the class of
-    pictures in no folder, or nothing); or sample, the seed of a sample that is drawn first. What lies in the inbox is
-    removed once all of it is taken in."""
+    pictures in no folder, or nothing); or sample, the seed of a sample that is drawn first; and audit, whether to
+    look for faults afterwards. What lies in the inbox is removed once all of it is taken in."""
     store, params = ticket.store, ticket.job.params
     if "sample" in params:
         path = _draw(ticket, params["sample"])
@@ -64,6 +64,8 @@ def take_in(ticket: Ticket) -> None:
         raise HeadstartError("nothing_usable", n=n + len(sources) - len(found), reasons=reasons)
     album.divide(store, ticket.job.project_id)
     ticket.succeed({}, {})
+    if params.get("audit"):
+        audit.start(store, ticket.job.project_id)
     if path.parent == store.home / "inbox":
         shutil.rmtree(path, ignore_errors=True)  # what stays is removed when the server starts
 

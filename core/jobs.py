@@ -118,8 +118,9 @@ def start(store: Store, project_id: str, kind: str, params: Mapping[str, Any], r
 
 
 def _line(kind: str, project_id: str) -> str:
-    """Reading pictures and downloading go on beside a training."""
-    return {"intake": f"intake {project_id}", "download": "download", "weights": "download"}.get(kind, COMPUTE)
+    """Reading pictures, looking for faults in them and downloading go on beside a training."""
+    lines = {"intake": f"intake {project_id}", "audit": "audit", "download": "download", "weights": "download"}
+    return lines.get(kind, COMPUTE)
 
 
 def train(store: Store, project_id: str, plan: Plan) -> tuple[Run, Job | None]:

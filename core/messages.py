@@ -353,6 +353,8 @@ STAGES: Mapping[str, str] = {
     "": "Starting",
     "draw": "Drawing the sample",
     "intake": "Reading pictures",
+    "measure": "Measuring light and sharpness",
+    "twins": "Comparing pictures that look alike",
     "download": "Downloading weights (MB)",
     "check": "Checking the weights",
     "effects": "Measuring what balance and flips do",

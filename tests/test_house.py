@@ -22,15 +22,15 @@ CATALOGUES = {"core/messages.py", "core/backbones.py", "pages/parts/words.py"}
 LAYERS = (
     ("errors", "messages", "settings", "progress", "shelf", "schema", "child", "turn"),
     (
-        "archive", "audit", "backbones", "boundary", "comparison", "curves", "dataset", "effects", "engine",
-        "evaluation", "features", "forecast", "growth", "head", "images", "intake", "layout", "matrix", "plan",
-        "sample", "search", "transfer", "weights",
+        "archive", "backbones", "boundary", "comparison", "curves", "dataset", "effects", "engine", "evaluation",
+        "features", "forecast", "growth", "head", "images", "intake", "layout", "matrix", "measures", "plan", "sample",
+        "search", "transfer", "twins", "weights",
     ),
     (
-        "store", "album", "changes", "preview", "jobs", "ticket", "predictor", "refit", "advice", "charts", "report",
-        "runfile", "runs", "script", "serving", "tracking",
+        "store", "album", "audit", "changes", "preview", "jobs", "ticket", "predictor", "refit", "advice", "charts",
+        "report", "runfile", "runs", "script", "serving", "tracking",
     ),
-    ("delivery", "extraction", "training", "answers", "record", "worker", "__main__"),
+    ("delivery", "extraction", "training", "answers", "inspection", "record", "worker", "__main__"),
 )  # fmt: skip
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 

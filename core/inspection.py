@@ -1,0 +1,161 @@
+"""The work behind `core.audit`: measures what was never measured, then writes the scores of a project's pictures.
+
+Part of the worker. It gives way to whatever computes: a training that is started meanwhile comes first, and leaves
+features that need not be extracted again.
+"""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from core import album, audit, images, jobs, measures, twins
+from core.audit import BY_KIND, Row
+from core.child import Children
+from core.dataset import Picture
+from core.errors import HeadstartError
+from core.progress import Progress
+from core.store import Store
+from core.ticket import Ticket
+
+# Pictures in one question to a child, and measured before they are kept.
+_ASKED, _KEPT = 8, 256
+# A thumbnail that says nothing is like any other: fewer bits of a pixel than this.
+_TELLING = 2.0
+# How often one looks whether a training still works.
+_LOOK_S = 0.5
+_LOOKS = ("dark", "bright", "blurry", "flat", "tiny", "odd")
+
+
+def inspect(ticket: Ticket) -> None:
+    """No params. Ends with an event that says which pictures the findings are about."""
+    store, project = ticket.store, ticket.job.project_id
+    stamp = audit.stamp(store, project)
+    pictures = store.dataset(project).pictures
+    facts = measured(ticket, pictures)
+    pictures = tuple(picture for picture in pictures if picture.id in facts)
+    audit.write(store, project, _LOOKS, looks(pictures, facts))
+    _twins(ticket, pictures, facts)
+    ticket.found("audit", "", {"stamp": stamp, "n": len(pictures)})
+    ticket.succeed({}, {})
+
+
+def give_way(ticket: Ticket) -> None:
+    """Wait while something computes."""
+    while jobs.line(ticket.store):
+        ticket.tick(0)
+        time.sleep(_LOOK_S)
+
+
+def measured(ticket: Ticket, pictures: Sequence[Picture]) -> dict[str, dict[str, Any]]:
+    """What was measured of each picture's bytes, now or before; without those that cannot be read any more."""
+    store = ticket.store
+    known = _known(store, ticket.job.project_id)
+    missing = [picture.id for picture in pictures if picture.id not in known]
+    ticket.stage("measure", len(missing))
+    with Children("core.measures:answer", images.DECODING) as children:
+
+        def ask(ids: Sequence[str]) -> list[tuple[str, dict[str, Any]]]:
+            paths = [str(store.pictures.path(key)) for key in ids]
+            try:
+                answer, _ = children.ask({"paths": paths})
+                return list(zip(ids, answer["facts"], strict=True))
+            except HeadstartError:
+                return [pair for key in ids for pair in ask([key])] if len(ids) > 1 else []
+
+        for start in range(0, len(missing), _KEPT):
+            give_way(ticket)
+            part = missing[start : start + _KEPT]
+            asked = [part[at : at + _ASKED] for at in range(0, len(part), _ASKED)]
+            found: list[tuple[str, dict[str, Any]]] = []
+            for answer in children.map(ask, asked, ahead=4):
+                found += answer
+                ticket.tick(len(answer))
+            _keep(store, found)
+            known |= dict(found)
+    return {picture.id: known[picture.id] for picture in pictures if picture.id in known}
+
+
+def _known(store: Store, project_id: str) -> dict[str, dict[str, Any]]:
+    rows = store.read(
+        "SELECT m.picture_id, m.facts FROM measure m JOIN dataset d ON d.picture_id = m.picture_id "
+        "WHERE d.project_id = ? AND m.kind = ?",
+        project_id, measures.KIND,
+    )  # fmt: skip
+    return {row["picture_id"]: json.loads(row["facts"]) for row in rows}
+
+
+def _keep(store: Store, found: Sequence[tuple[str, dict[str, Any]]]) -> None:
+    with store.write() as db:
+        db.executemany(
+            # A picture may have gone with its project meanwhile.
+            "INSERT OR REPLACE INTO measure SELECT id, ?, ? FROM picture WHERE id = ?",
+            [(measures.KIND, json.dumps(facts), key) for key, facts in found],
+        )
+
+
+def looks(pictures: Sequence[Picture], facts: Mapping[str, dict[str, Any]]) -> dict[str, list[Row]]:
+    """The scores of single pictures by what was measured of them."""
+    found: dict[str, list[Row]] = {kind: [] for kind in _LOOKS}
+    for picture in pictures:
+        of = facts[picture.id]
+        long, short = max(picture.width, picture.height), min(picture.width, picture.height)
+        scores = {
+            "dark": 255 - of["luma"][3], "bright": of["luma"][0], "blurry": of["blur"], "flat": 6 - of["entropy"],
+            "tiny": 1 / short, "odd": long / short,
+        }  # fmt: skip
+        if scores["dark"] >= BY_KIND["dark"].kept or scores["bright"] >= BY_KIND["bright"].kept:
+            scores["flat"] = 0.0  # that follows, and has been said
+        for kind, score in scores.items():
+            if score >= BY_KIND[kind].kept:
+                found[kind].append(Row(picture.id, round(float(score), 4), {}))
+    return found
+
+
+def _twins(ticket: Ticket, pictures: Sequence[Picture], facts: Mapping[str, dict[str, Any]]) -> None:
+    """Near duplicates become groups of the split first: what then stands in two parts still must stay there."""
+    store, project = ticket.store, ticket.job.project_id
+    telling = [picture for picture in pictures if facts[picture.id]["entropy"] >= _TELLING]
+    pairs = twin_pairs(telling, facts, ticket)
+    audit.write(store, project, ("near",), {"near": twin_rows(pairs)})
+    album.apply_groups(store, project, audit.groups(store, project), "audit")
+    now = {picture.id: picture for picture in store.dataset(project).pictures}
+    rows = {
+        kind: twin_rows(
+            {pair: like for pair, like in pairs.items() if audit.relation(*(now.get(key) for key in pair)) == kind}
+        )
+        for kind in ("conflict", "leak")
+    }
+    audit.write(store, project, tuple(rows), rows)
+
+
+def twin_pairs(
+    pictures: Sequence[Picture], facts: Mapping[str, dict[str, Any]], progress: Progress
+) -> dict[tuple[str, str], float]:
+    """How alike pairs of pictures are, where that is worth keeping."""
+    progress.stage("twins", 0)
+    if len(pictures) < 2:
+        return {}
+    thumbnails = np.stack([measures.thumbnail(facts[picture.id]) for picture in pictures])
+    pairs = twins.candidates(thumbnails)
+    progress.stage("twins", len(pairs))
+    found = {}
+    for start in range(0, len(pairs), _KEPT):
+        part = pairs[start : start + _KEPT]
+        alike = twins.likeness(thumbnails[part[:, 0]], thumbnails[part[:, 1]])
+        for (a, b), like in zip(part.tolist(), alike.tolist(), strict=True):
+            if like >= BY_KIND["near"].kept:
+                found[pictures[a].id, pictures[b].id] = round(like, 3)
+        progress.tick(len(part))
+    return found
+
+
+def twin_rows(pairs: Mapping[tuple[str, str], float]) -> list[Row]:
+    """A row for each picture that is in a pair, with all that are like it."""
+    twins_of: dict[str, dict[str, float]] = {}
+    for (a, b), like in pairs.items():
+        twins_of.setdefault(a, {})[b] = like
+        twins_of.setdefault(b, {})[a] = like
+    return [Row(key, max(others.values()), {"twins": others}) for key, others in twins_of.items()]

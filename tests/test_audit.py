@@ -1,0 +1,138 @@
+"""Planted faults are found by the job, told by `audit.findings` and taken back by its remedies."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFilter
+
+from core import album, audit, jobs, measures
+from core.audit import Finding
+from core.store import Store
+from tests.conftest import wait
+from tests.test_twins import cropped, other
+
+
+def plant(root: Path, name: str, image: Image.Image) -> None:
+    (root / name).parent.mkdir(parents=True, exist_ok=True)
+    image.save(root / name)
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two classes of thirty pictures, and faults of each kind that needs no network."""
+    root = tmp_path_factory.mktemp("planted")
+    for number in range(60):
+        plant(root, f"{'ab'[number % 2]}/{number:02}.png", other(number))
+    plant(root, "a/00-small.png", other(0).resize((150, 150)))
+    plant(root, "a/00-cropped.png", cropped(other(0), 0.03, 0.02, 0, 0.01))
+    plant(root, "b/02-elsewhere.png", other(2).resize((180, 180)))
+    plant(root, "a/dark.png", Image.fromarray((np.asarray(other(100)) * 0.15).astype(np.uint8)))
+    plant(root, "a/bright.png", Image.fromarray((255 - (255 - np.asarray(other(101))) * 0.15).astype(np.uint8)))
+    plant(root, "b/blurry.png", other(102).filter(ImageFilter.GaussianBlur(7)))
+    plant(root, "b/flat.png", Image.new("RGB", (240, 240), (90, 120, 60)))
+    plant(root, "b/tiny.png", other(103).resize((30, 34)))
+    plant(root, "a/odd.png", other(104).resize((400, 100)))
+    return root
+
+
+def audited(store: Store, project: str) -> dict[str, Finding]:
+    job = wait(store, audit.start(store, project))
+    assert job.state == "succeeded", jobs.log_path(store, job.id).read_text()
+    return {finding.kind: finding for finding in audit.findings(store, project)}
+
+
+def taken_in(store: Store, data: Path) -> str:
+    project = store.add_project("Planted").id
+    assert wait(store, jobs.start(store, project, "intake", {"path": str(data), "batch": "b"})).state == "succeeded"
+    return project
+
+
+def names(store: Store, project: str, finding: Finding) -> set[str]:
+    rows = store.read("SELECT picture_id, name FROM file WHERE project_id = ?", project)
+    return {row["name"] for row in rows if row["picture_id"] in finding.ids}
+
+
+def test_every_planted_fault_is_found_and_nothing_else(store: Store, planted: Path) -> None:
+    project = taken_in(store, planted)
+    assert audit.state(store, project) == "never"
+    found = audited(store, project)
+    assert audit.state(store, project) == "current"
+    for kind in ("dark", "bright", "blurry", "flat", "tiny"):
+        assert {Path(name).stem for name in names(store, project, found[kind])} == {kind}
+    assert {Path(name).stem for name in names(store, project, found["odd"])} == {"odd"}
+    assert {Path(name).stem for name in names(store, project, found["near"])} == {"00", "00-small", "00-cropped"}
+    assert found["near"].values == {"groups": 1}
+    assert {Path(name).stem for name in names(store, project, found["conflict"])} == {"02", "02-elsewhere"}
+    assert "leak" not in found
+
+
+def test_near_duplicates_become_one_group_and_stand_in_one_part(store: Store, planted: Path) -> None:
+    project = taken_in(store, planted)
+    found = audited(store, project)
+    pictures = [p for p in store.dataset(project).pictures if p.id in found["near"].ids]
+    assert len(pictures) == 3 and len({p.part for p in pictures}) == 1
+
+
+def test_one_of_each_group_is_kept_the_largest(store: Store, planted: Path) -> None:
+    project = taken_in(store, planted)
+    found = audited(store, project)
+    spare = audit.spare(store, project, "near")
+    album.exclude(store, project, spare)
+    (kept,) = [p for p in store.dataset(project).pictures if p.id in found["near"].ids]
+    assert len(spare) == 2 and kept.width == 240
+    assert "near" not in {finding.kind for finding in audit.findings(store, project)}
+    assert audit.state(store, project) == "changed"
+
+
+def test_a_leak_is_told_where_pictures_came_in_parts(store: Store, tmp_path: Path) -> None:
+    for number in range(12):
+        for part in ("train", "test"):
+            plant(
+                tmp_path / "parts",
+                f"{part}/{'ab'[number % 2]}/{number}.png",
+                other(200 + number + 50 * (part == "test")),
+            )
+    plant(tmp_path / "parts", "train/a/copy.png", other(250).resize((120, 120)))
+    project = taken_in(store, tmp_path / "parts")
+    found = audited(store, project)
+    assert names(store, project, found["leak"]) == {"train/a/copy.png", "test/a/0.png"}
+    (spare,) = audit.spare(store, project, "leak")
+    (gone,) = [p for p in store.dataset(project).pictures if p.id == spare]
+    assert gone.part != "test"
+
+
+def test_what_was_measured_is_never_measured_again(store: Store, planted: Path) -> None:
+    project = taken_in(store, planted)
+    audited(store, project)
+    with store.write() as db:
+        db.execute("UPDATE measure SET facts = json_set(facts, '$.blur', 0.9) WHERE kind = ?", (measures.KIND,))
+        some = db.execute("SELECT picture_id FROM measure LIMIT 3").fetchall()
+        db.execute("DELETE FROM measure WHERE picture_id IN (?, ?, ?)", [row[0] for row in some])
+    job = wait(store, audit.start(store, project))
+    totals = {event.key: event.facts["total"] for event in jobs.events(store, job.id) if event.kind == "stage"}
+    assert totals["measure"] == 3
+    # All but those three are blurry now, which is what the set is like: no fault.
+    assert len(audit.rows(store, project, "blurry")) >= 60
+    assert "blurry" not in {finding.kind for finding in audit.findings(store, project)}
+
+
+def test_another_threshold_recomputes_nothing(store: Store, planted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = taken_in(store, planted)
+    audited(store, project)
+    looser = audit.Check("blurry", 0.45, 0.45, "out", 1.0)
+    before = len(audit.rows(store, project, "blurry"))
+    monkeypatch.setitem(audit.BY_KIND, "blurry", looser)
+    assert len(audit.rows(store, project, "blurry")) >= before >= 1
+
+
+def test_an_intake_that_asks_for_it_is_followed_by_an_audit(store: Store, shapes: Path) -> None:
+    project = store.add_project("Shapes").id
+    params = {"path": str(shapes), "batch": "b", "audit": True}
+    wait(store, jobs.start(store, project, "intake", params))
+    end = time.monotonic() + 30
+    while (job := jobs.latest(store, project, "audit")) is None and time.monotonic() < end:
+        time.sleep(0.05)
+    assert job is not None and job.line == "audit" and wait(store, job).state == "succeeded"
+    assert audit.state(store, project) == "current" and audit.findings(store, project) == ()
