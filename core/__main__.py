@@ -172,10 +172,8 @@ def _plan(options: argparse.Namespace, counts: Mapping[str, int]) -> Plan:
 
 def _remarks(store: Store, run: Run, wanted: RunFile) -> list[str]:
     """How a run differs from that of its file, kept as its note."""
-    codes = ["runfile_differs"] if wanted.fingerprint != run.fingerprint else []
     weights = (run.result or {}).get("made", {}).get("weights")
-    if wanted.weights and weights and wanted.weights != weights:
-        codes.append("runfile_weights")
+    codes = runfile.differences(wanted, wanted.fingerprint == run.fingerprint, weights)
     remarks = [messages.note(code, {}) for code in codes]
     if remarks and not run.note:
         store.describe_run(run.id, run.name, " ".join(remarks), run.starred)

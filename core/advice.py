@@ -17,7 +17,7 @@ from core.store import Store
 from core.transfer import Fit
 
 # The settings that decide the curve of a linear head.
-_CURVE = ("backbone", "pooling", "precision", "regularization", "balance")
+_CURVE = ("backbone", "pooling", "precision", "regularization", "label_smoothing", "balance")
 
 
 @dataclass(frozen=True)

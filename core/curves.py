@@ -4,6 +4,7 @@ A history is one row of scores an epoch: loss, accuracy, val_loss, val_accuracy 
 part). Epochs count from 1.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -161,9 +162,15 @@ def remarks(
         yield "no_test", {}
     if tuned is None or not before["val"].n:
         return
-    frozen, n = before["val"].correct, before["val"].n
-    if tuned.best_epoch:
-        yield "tuned_better", {"before": frozen, "after": after["val"].correct, "n": n, "best": tuned.best_epoch}
+    n, frozen = before["val"].n, tuned.history[0]
+    # Fine-tuning ranks its epochs by accuracy as balance counts the classes: only that says what happened.
+    best = max(tuned.history[1:], key=lambda row: (row["val_balanced"], -row["val_loss"]))
+    if any(not math.isclose(row["val_balanced"], row["val_accuracy"]) for row in tuned.history):
+        code = "tuned_kept" if tuned.best_epoch else "frozen_kept"
+        yield code, {"before": frozen["val_balanced"], "after": best["val_balanced"]}
+    elif tuned.best_epoch:
+        right = {"before": before["val"].correct, "after": after["val"].correct}
+        yield "tuned_better", right | {"n": n, "best": tuned.best_epoch}
     else:
-        best = max((row["val_accuracy"] for row in tuned.history[1:]), default=0.0)
-        yield "frozen_better", {"before": frozen, "after": round(best * n), "n": n}
+        right = {"before": before["val"].correct, "after": round(best["val_accuracy"] * n)}
+        yield "frozen_better", right | {"n": n}

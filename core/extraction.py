@@ -154,7 +154,9 @@ class Extraction:
         """The backbone in Keras; changed in place by fine-tuning."""
         from core.neural import networks
 
-        return networks.build(self.backbone, backbones.weights_path(self.backbone))
+        network = networks.build(self.backbone, backbones.weights_path(self.backbone))
+        weights.require(self.backbone, self.weights)  # whatever it says is kept under them
+        return network
 
     def _labelled(self, cache: Cache, part: str) -> Labelled:
         return Labelled(cache.read(self._views(part)), self._targets(part))

@@ -8,7 +8,7 @@ after it by how much slower or faster than expected the ones before were.
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core import backbones, shelf
@@ -16,27 +16,23 @@ from core.backbones import Backbone
 from core.plan import Plan
 from core.settings import cores
 
-# Without measurements, on two cores: one core's time to read a photograph; one step of a head, the same for each of its
-# weights, and each weight's time for each picture; a block's part of fine-tuning one picture, in times of computing it;
-# importing TensorFlow; converting and building one layer of a network, going on with it, saving and checking one layer,
-# and a second more for so many parameters.
-_DECODE_S = 0.003
-_BATCH_S, _STEP_S, _WEIGHT_S = 1.3e-4, 3e-9, 1.2e-10
-_TUNE = 1.9
-_IMPORT_S = 3.2
-_CONVERT_S = 0.045
-_BUILD_S = 0.005
-_LOAD_S = 0.1
-_SAVE_S = 0.018
-_PARAMETERS = 1e7
-# The choices of a training are measured in the time of looking at so many pictures.
-_EFFECTS = 100
-# What share of its epochs a stage takes that may stop early, before it was seen, and of what is left at least.
+# What is expected before anything was measured here: fitted to `tests/bench_eta.py` and `bench_engine.py` on two cores
+# of an AMD EPYC.
+_DECODE_S = 0.003  # to read a photograph, on one core
+_BATCH_S, _STEP_S, _WEIGHT_S = 1.3e-4, 3e-9, 1.2e-10  # of a head: a step, each weight in a step and for a picture
+_LINEAR = 4  # classes of a head without hidden units; their number hardly matters
+_TUNE = 1.9  # a block's part of fine-tuning a picture, in times of computing it
+_IMPORT_S = 3.2  # TensorFlow
+_BUILD_S, _CONVERT_S, _SAVE_S = 0.005, 0.045, 0.018  # for a layer; saving includes the check
+_CONVERTS_S, _SAVES_S, _LOAD_S = 0.5, 0.3, 0.1  # whatever the network
+_PARAMETERS = 1e7  # so many are converted or written in a second
+_EFFECTS = 100  # the choices of a training are measured in the time of looking at so many pictures
+# Heads stopped after 16 to 40 of 40 epochs. However near that share is, something of what is left is still expected.
 _STOPS = 0.7
 _AT_LEAST = 0.15
 # Two measurements count the same, so that one slow hour is soon forgotten.
 _NEWER = 0.5
-# Seconds of work after which its own pace is believed as much as what was expected.
+# Seconds of work after which its own pace is believed as much as what was expected: of a stage, and of all of them.
 _BELIEF_S = 1.5
 _PRIOR_S = 8.0
 _PROBE_S = 0.1
@@ -46,14 +42,15 @@ _CALM_S = 2.0
 
 @dataclass(frozen=True)
 class Step:
-    """`units` of work in a stage at `unit_s` seconds each, of which a `share` is done when it stops early; measured
-    costs are kept under `key`."""
+    """`units` of work that are left in a stage, at `unit_s` seconds each; measured costs are kept under `key`. Where it
+    may stop early a `share` is expected to be done, which is kept under `stops`."""
 
     stage: str
     units: float
     unit_s: float
     key: str
     share: float = 1.0
+    stops: str = ""
 
     @property
     def seconds(self) -> float:
@@ -79,17 +76,21 @@ class Speeds:
         except (OSError, ValueError):
             self._known = {}
 
-    def step(self, stage: str, what: str, units: float, unit_s: float, share: float = 1.0) -> Step:
-        """A step at its measured cost and end, or at these when it was never done."""
+    def step(self, stage: str, what: str, units: float, unit_s: float, epochs: int = 0, patience: int = 0) -> Step:
+        """A step at its measured cost, or at `unit_s` when it was never done; so is its share where so many epochs may
+        stop early."""
         key = f"{stage} {what}"
-        return Step(stage, units, self._known.get(key, unit_s), key, self._known.get(f"{key} share", share))
+        stops = f"{key} stops {epochs} {patience}" if 0 < patience < epochs else ""
+        # Two patiences are hardly ever too short to see an end.
+        share = self._known.get(stops, _STOPS if 2 * patience < epochs else 1.0) if stops else 1.0
+        return Step(stage, units, self._known.get(key, unit_s), key, share, stops)
 
     def keep(self, took: Took) -> None:
         """Learn from a step that ended."""
         step = took.step
         self._learn(step.key, took.seconds / (step.units * took.share))
-        if took.share < 1 or step.share < 1:
-            self._learn(f"{step.key} share", took.share)
+        if step.stops:
+            self._learn(step.stops, took.share)
         shelf.write(self._path, json.dumps(self._known).encode())
 
     def _learn(self, key: str, measured: float) -> None:
@@ -100,8 +101,9 @@ class Speeds:
 @dataclass(frozen=True)
 class Work:
     """What a training finds: the pictures it learns from and those held out; how many views have no features yet, how
-    many activations for fine-tuning are missing and how many pictures are looked at to measure its choices (None:
-    nothing is measured); whether the networks of both are converted and the head is trained."""
+    many activations for fine-tuning are missing, how many epochs of it were done and how many pictures are looked at to
+    measure its choices (None: nothing is measured); whether the networks of both are converted and the head is
+    trained."""
 
     train: int
     held_out: int
@@ -110,6 +112,7 @@ class Work:
     head_done: bool = False
     effects: int | None = None
     boundary: int = 0
+    tuned_epochs: int = 0
     boundary_converted: bool = False
 
 
@@ -143,27 +146,26 @@ def steps(plan: Plan, work: Work, speeds: Speeds) -> tuple[Step, ...]:
             found.append(speeds.step("boundary", what, work.boundary, features.unit_s))
         deep = plan.fine_tune_blocks / len(backbone.blocks)
         tune_s = _TUNE * deep * backbone.cpu_ms / 1000 / cores()
-        share = _STOPS if 0 < 2 * plan.fine_tune_patience < plan.fine_tune_epochs else 1.0
-        units = (views + work.held_out / 2) * plan.fine_tune_epochs
-        found.append(speeds.step("fine_tune", what, units, tune_s, share))
+        epochs = max(1, plan.fine_tune_epochs - work.tuned_epochs)
+        units = (views + work.held_out / 2) * epochs
+        found.append(speeds.step("fine_tune", what, units, tune_s, epochs, plan.fine_tune_patience))
         neural("convert", f"{name} tuned", _convert_s(backbone))
         found.append(speeds.step("evaluate", name, max(1, work.held_out), features.unit_s))
-    neural("save", name, backbone.layers * _SAVE_S + 0.3 + backbone.parameters / _PARAMETERS)
+    neural("save", name, backbone.layers * _SAVE_S + _SAVES_S + backbone.parameters / _PARAMETERS)
     return tuple(found)
 
 
 def _convert_s(backbone: Backbone) -> float:
-    return 0.5 + backbone.layers * _CONVERT_S + backbone.parameters / _PARAMETERS
+    return _CONVERTS_S + backbone.layers * _CONVERT_S + backbone.parameters / _PARAMETERS
 
 
 def _head_step(plan: Plan, backbone: Backbone, n: int, speeds: Speeds) -> Step:
     positions = (backbone.size // 32) ** 2 if plan.pooling == "flatten" else 1
-    n_weights = backbone.width * positions * (plan.hidden_units or 4)
+    n_weights = backbone.width * positions * (plan.hidden_units or _LINEAR)
     n_weights += plan.hidden_units**2 * max(0, plan.hidden_layers - 1)
     picture_s = n_weights * _WEIGHT_S + (_BATCH_S + n_weights * _STEP_S) / plan.batch_size
     what = f"{backbone.name} {plan.pooling} {plan.hidden_units} {plan.hidden_layers} {plan.batch_size}"
-    share = _STOPS if 0 < plan.patience < plan.epochs else 1.0
-    return speeds.step("head", what, n * plan.epochs, picture_s, share)
+    return speeds.step("head", what, n * plan.epochs, picture_s, plan.epochs, plan.patience)
 
 
 def picture_cost_s(backbone: Backbone) -> float:
@@ -217,7 +219,7 @@ class Forecast:
         """A stage begins, of `total` units, of which so many were done before. Answers the step that ended with that
         and what it took (would have taken without others), if all of it was done now."""
         if self._step is not None and self._step.stage == name and name not in {step.stage for step in self._todo[:1]}:
-            self._total, self._before = total, done  # the same one tells more of itself
+            self._more(total, done, now)
             return None
         ended = self.end(now)
         place = next((i for i, step in enumerate(self._todo) if step.stage == name), None)
@@ -226,6 +228,17 @@ class Forecast:
             del self._todo[: place + 1]
         self._began, self._total, self._before = now, total, done
         return ended
+
+    def _more(self, total: float, done: float, now: float) -> None:
+        """The stage at work goes on with another lot of the same work, or tells only now how much there is."""
+        step, ticks = self._step, self._ticks
+        if step is not None and ticks:
+            worked = ticks[-1][1] - self._before
+            self._taken += now - self._began
+            self._expected += worked * step.unit_s
+            self._step = replace(step, units=max(1.0, step.units - worked))
+            self._began, self._ticks = now, []
+        self._total, self._before = total, done
 
     def tick(self, done: float, now: float) -> None:
         """So much of the stage is done."""
@@ -237,11 +250,12 @@ class Forecast:
         self._step, self._ticks = None, []
         if step is None:
             return None
+        share = self._share(ticks[-1][1]) if ticks else 1.0
         self._taken += seconds
-        self._expected += step.seconds
-        if self._before > self._total / 10:
-            return None  # most of its cost may have been paid before
-        return Took(step, seconds / self._crowd, ticks[-1][1] / self._total if ticks and self._total else 1.0)
+        self._expected += share * step.units * step.unit_s
+        if not share or (self._before and step.stops):
+            return None  # how early an end was is not known from a part of it
+        return Took(step, seconds / self._crowd, share)
 
     def left(self, now: float) -> tuple[float, float] | None:
         """Seconds to the end of the job, and those of them that come after the stage at work; None: not known."""
@@ -264,7 +278,7 @@ class Forecast:
         if self._step is not None:
             seconds, share = self._moved()
             if share:
-                taken, expected = taken + seconds, expected + share * self._step.seconds
+                taken, expected = taken + seconds, expected + share * self._step.units * self._step.unit_s
             else:  # no word yet: only that it takes longer than expected is known
                 taken += now - self._began
                 expected += min(now - self._began, self._step.seconds)
@@ -277,7 +291,7 @@ class Forecast:
         seconds, share = self._moved()
         if not share:
             return max(0.0, pace * self._step.seconds - (now - self._began))
-        to_do = 1 - self._ticks[-1][1] / self._total
+        to_do = 1 - self._share(self._ticks[-1][1])
         open_share = max(0.0, to_do - (1 - self._step.share), _AT_LEAST * to_do)
         belief = seconds / (seconds + _BELIEF_S)
         whole = belief * seconds / share + (1 - belief) * pace * self._step.units * self._step.unit_s
@@ -288,4 +302,8 @@ class Forecast:
         if len(self._ticks) < 2 or not self._total:
             return 0.0, 0.0
         (begun, first), (now, last) = self._ticks
-        return now - begun, (last - first) / self._total
+        return now - begun, (last - first) / max(1, self._total - self._before)
+
+    def _share(self, done: float) -> float:
+        """How much of what the stage had to do is done."""
+        return min(1.0, (done - self._before) / max(1, self._total - self._before)) if self._total else 1.0

@@ -64,11 +64,11 @@ class Growth:
 
     @property
     def verdict(self) -> str:
-        """`hardly`, `helps`, or `rough`: too few val pictures to say more than a guess."""
-        if self.high - self.low > ROUGH:
-            return "rough"
+        """`hardly`, `helps`, or `rough`: too few val pictures to say how much, or whether at all."""
         # It rounds to no point, and two can be ruled out.
-        return "hardly" if self.gain < HARDLY / 2 and self.high < 2 * HARDLY else "helps"
+        if self.gain < HARDLY / 2 and self.high < 2 * HARDLY:
+            return "hardly"
+        return "rough" if self.low <= 0 or self.high - self.low > ROUGH else "helps"
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core import album, shelf, turn
+from core import album, backbones, shelf, turn, weights
 from core.dataset import Dataset
 from core.errors import HeadstartError
 from core.forecast import remaining
@@ -160,8 +160,11 @@ def prepare(store: Store, project_id: str, plan: Plan, dataset: Dataset) -> Run:
 
 
 def is_finished(store: Store, run: Run) -> bool:
-    """Whether a run has its result and all its files."""
-    return run.result is not None and store.is_whole(run.id)
+    """Whether a run has its result and all its files, and was made from the weights that are used now."""
+    if run.result is None or not store.is_whole(run.id):
+        return False
+    made, now = run.result.get("made", {}).get("weights"), weights.noted(backbones.find(run.plan["backbone"]))
+    return not (made and now and made != now)
 
 
 def _dataset(store: Store, project_id: str) -> Dataset:

@@ -3,6 +3,7 @@
 Templates are filled with the values of the error or note. A second language is a second set of these.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -289,11 +290,15 @@ NOTES: Mapping[str, str] = {
         "In the last epoch, {train:.0%} of the train and {val:.0%} of the val pictures are right: a gap of {points} "
         "points, more than chance. Part of what the model knows holds for the train pictures alone (over-fitting)."
     ),
-    "rising_head": "Val loss has risen for {n} epochs; the best model is from epoch {best}.",
-    "rising_head_tuned": (
-        "In the training of the head, val loss has risen for {n} epochs; it was lowest in epoch {best}."
+    "rising_head": (
+        "Val loss has been above its lowest for {n} epochs, and has risen; the best model is from epoch {best}."
     ),
-    "rising_fine_tune": "In fine-tuning, val loss has risen for {n} epochs; it was lowest in its epoch {best}.",
+    "rising_head_tuned": (
+        "In the training of the head, val loss has been above its lowest (epoch {best}) for {n} epochs, and has risen."
+    ),
+    "rising_fine_tune": (
+        "In fine-tuning, val loss has been above its lowest (its epoch {best}) for {n} epochs, and has risen."
+    ),
     "stopped_head": (
         "The head stopped by itself after epoch {n} of {total}: {patience} epochs in a row brought no lower val loss."
     ),
@@ -315,8 +320,14 @@ NOTES: Mapping[str, str] = {
         "Fine-tuning did not help: {before} of {n} val pictures right before and {after} at best after, so the frozen "
         "model was kept."
     ),
-    "tuned_kept": "Fine-tuning was kept: val accuracy went from {before:.1%} to {after:.1%}.",  # of older runs
-    "frozen_kept": "The frozen model was kept: val accuracy {before:.1%}, {after:.1%} after fine-tuning.",  # as well
+    "tuned_kept": (
+        "Fine-tuning was kept: val accuracy, with the classes counted as in training, went from {before:.1%} to "
+        "{after:.1%}."
+    ),
+    "frozen_kept": (
+        "Fine-tuning did not help: val accuracy, with the classes counted as in training, was {before:.1%} before and "
+        "{after:.1%} at best after, so the frozen model was kept."
+    ),
     "no_val": "There are too few pictures for a val part: the last epoch was kept, and over-fitting cannot be seen.",
     "no_test": "There are too few pictures for a test part: how good the model is on new pictures was not measured.",
     "first_frame": "The file holds several pictures; the first one is used.",
@@ -376,9 +387,14 @@ STAGES: Mapping[str, str] = {
 def error(code: str, values: Mapping[str, Any]) -> tuple[str, str]:
     """Message and hint of an error."""
     message, hint = ERRORS[code]
-    return message.format(**values), hint.format(**values)
+    return _spaced(message.format(**values)), _spaced(hint.format(**values))
 
 
 def note(code: str, values: Mapping[str, Any]) -> str:
     """The sentence of a note."""
-    return NOTES[code].format(**values)
+    return _spaced(NOTES[code].format(**values))
+
+
+def _spaced(text: str) -> str:
+    """With 93 % in place of 93%, on one line."""
+    return re.sub(r"(?<=\d) ?%", "\u00a0%", text)

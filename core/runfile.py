@@ -103,6 +103,15 @@ def read(data: bytes) -> RunFile:
     return RunFile(_plan(plan), fingerprint, int(seed), val, test, str(weights or ""))
 
 
+def differences(file: RunFile, same_pictures: bool, weights: str | None) -> list[str]:
+    """What a repetition has not in common with the run of a file, as codes of notes; `weights` is the sha256 of those
+    it uses, if it is known."""
+    codes = [] if same_pictures else ["runfile_differs"]
+    if file.weights and weights and file.weights != weights:
+        codes.append("runfile_weights")
+    return codes
+
+
 def settle(store: Store, project_id: str, file: RunFile) -> bool:
     """Divide the pictures of a project as the file says, if that makes them the file's. Answers whether they are; if
     not, nothing is changed."""

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from core import album, boundary, curves, effects, engine, forecast, head, images, record, runfile, shelf, weights
+from core import album, boundary, curves, effects, engine, forecast, head, images, jobs, record, runfile, shelf, weights
 from core.backbones import Block
 from core.boundary import Computed
 from core.child import Children
@@ -94,6 +94,8 @@ class Training(Extraction):
             recipe = self._boundary_recipe()
             unseen = len(self._cache(recipe).missing(self._views("train") + self._views("val")))
             work = replace(work, boundary=unseen, boundary_converted=self._tflite(recipe).is_file())
+            done = [event for event in jobs.events(self.store, self.ticket.job.id) if event.kind == "epoch"]
+            work = replace(work, tuned_epochs=sum(event.key.startswith("fine_tune ") for event in done))
         return work
 
     # -- head and fine-tuning
@@ -101,12 +103,13 @@ class Training(Extraction):
     def _fit(self, frozen: Mapping[str, Cache]) -> Fitted:
         path = self.folder / "frozen.npz"
         saved = self._json("head.json", None)
-        if saved is not None and path.is_file():
+        # The user may have given other weights since.
+        if saved is not None and saved["weights"] == self.weights and path.is_file():
             return Fitted(Head.from_bytes(path.read_bytes()), tuple(saved["history"]), saved["best_epoch"])
         train, val = self._labelled(frozen["train"], "train"), self._labelled(frozen["val"], "val")
         fitted = head.fit(train, val, len(self.data.classes), self.plan, self.ticket)
         shelf.write(path, fitted.head.to_bytes())
-        self._keep("head.json", {"history": fitted.history, "best_epoch": fitted.best_epoch})
+        self._keep("head.json", {"weights": self.weights, "history": fitted.history, "best_epoch": fitted.best_epoch})
         return fitted
 
     @property
@@ -117,7 +120,7 @@ class Training(Extraction):
         self.ticket.stage("load", 0)
         from core.neural import checkpoints, networks, tuning
 
-        path = self.folder / "checkpoint.npz"
+        path = self.folder / f"checkpoint-{self.weights[:16]}.npz"
         keep = checkpoints.Checkpoints(
             read=lambda: path.read_bytes() if path.is_file() else None, write=lambda data: shelf.write(path, data)
         )
@@ -263,6 +266,7 @@ class Training(Extraction):
 
     def _clean(self) -> None:
         """Remove what only the training itself needed."""
-        for name in ("checkpoint.npz", "tuned.tflite", "tuned.speed.json"):
-            (self.folder / name).unlink(missing_ok=True)
+        for pattern in ("checkpoint*.npz", "tuned.tflite", "tuned.speed.json"):
+            for path in self.folder.glob(pattern):
+                path.unlink()
         shutil.rmtree(self.folder / "features", ignore_errors=True)

@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import os
 import shutil
+import time
 import urllib.request
 import uuid
 from http.client import HTTPException
@@ -22,6 +23,8 @@ from core.errors import HeadstartError
 from core.progress import Progress
 from core.shelf import CHUNK
 
+# A server that says nothing for so long says nothing any more.
+_SILENCE_S = 30
 # TensorFlow and the largest network of the catalogue, twice: as it is published and as it is used.
 CHECKING = Bounds(memory_mb=24_576, cpu_s=600, wall_s=900.0)
 
@@ -62,9 +65,24 @@ def receive(backbone: Backbone, path: Path) -> None:
     target, other = (newer, older) if path.name.endswith(".weights.h5") else (older, newer)
     with path.open("rb") as file:
         shelf.write(target, iter(lambda: file.read(CHUNK), b""))
-    other.unlink(missing_ok=True)
-    for each in (target, other):
-        _note(each).unlink(missing_ok=True)
+    shelf.write(_note(target), shelf.sha256(target).encode())
+    for each in (other, _note(other)):
+        each.unlink(missing_ok=True)
+
+
+def require(backbone: Backbone, sha256: str) -> None:
+    """Raises HeadstartError("weights_changed") when the weights are no longer those of this sha256."""
+    path = weights_path(backbone)
+    if shelf.sha256(path) != sha256:
+        raise HeadstartError("weights_changed", backbone=backbone.name, path=str(path), note=_note(path).name)
+
+
+def noted(backbone: Backbone) -> str | None:
+    """The sha256 of the weights as it was noted at their first use, which takes no time; None: never used, or shipped
+    with Headstart."""
+    with contextlib.suppress(OSError):
+        return _note(weights_path(backbone)).read_text().strip()
+    return None
 
 
 def _identify(backbone: Backbone, path: Path) -> str:
@@ -98,10 +116,14 @@ def _note(path: Path) -> Path:
 
 def _download(backbone: Backbone, path: Path, progress: Progress) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".tmp-{uuid.uuid4().hex}")
+    for left in path.parent.glob(f".tmp-{path.name}-*"):  # by processes that were killed
+        with contextlib.suppress(OSError):
+            if time.time() - left.stat().st_mtime > 2 * _SILENCE_S:
+                left.unlink()
+    temporary = path.with_name(f".tmp-{path.name}-{uuid.uuid4().hex}")
     digest = _hash(backbone)
     try:
-        with urllib.request.urlopen(backbone.weights_url, timeout=30) as answer, temporary.open("xb") as file:
+        with urllib.request.urlopen(backbone.weights_url, timeout=_SILENCE_S) as answer, temporary.open("xb") as file:
             expected = int(answer.headers.get("Content-Length") or 0)
             progress.stage("download", -(-expected // CHUNK))
             received = 0

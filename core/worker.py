@@ -144,9 +144,9 @@ def _weights(ticket: Ticket) -> None:
     ticket.stage("check", 0)
     try:
         weights.receive(backbones.find(ticket.job.params["backbone"]), path)
-        ticket.succeed({}, {})
     finally:
         shutil.rmtree(path.parent, ignore_errors=True)
+    ticket.succeed({}, {})
 
 
 _KINDS: Mapping[str, Callable[[Ticket], None]] = {

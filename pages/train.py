@@ -96,10 +96,9 @@ def _live(chosen: Plan | None) -> None:
     if job.state == "succeeded" and job.run_id:
         result = shell.store().run(job.run_id).result or {}
         correct = round((result.get("test_accuracy") or 0) * result.get("test_n", 0))
-        done = say("done_score", correct=correct, n=result["test_n"]) if result.get("test_n") else say("done_no_test")
-        st.success(
-            f"{done} ({percent(result.get('test_accuracy'))}, {result.get('backbone')})", icon=":material/check_circle:"
-        )
+        words = {"correct": correct, "n": result["test_n"], "backbone": result["backbone"]}
+        words["score"] = percent(result["test_accuracy"])
+        st.success(say("done_score" if result["test_n"] else "done_no_test", **words), icon=":material/check_circle:")
         if shell.is_stale(shell.store().run(job.run_id)):
             st.info(say("stale"), icon=":material/update:")
         if st.button(say("see_results"), type="primary", key="see", width="stretch"):

@@ -36,14 +36,15 @@ def test_the_stage_at_work_is_judged_by_its_own_pace() -> None:
 
 
 def test_work_that_was_done_before_a_crash_does_not_count_as_fast() -> None:
-    forecast = Forecast((Step("features", 1000, 0.1, "features"),))
+    todo = (Step("features", 100, 0.1, "features"), Step("save", 1, 20.0, "save"))
+    forecast = Forecast(todo)
     forecast.stage("features", 1000, 0.0, done=900)
-    forecast.tick(900, 0.0)
-    for n in range(1, 51):
-        forecast.tick(900 + n, 0.2 * n)
-    left = forecast.left(10.0)
-    assert left is not None and left[0] == pytest.approx(10.0, rel=0.1)
-    assert forecast.stage("save", 0, 20.0) is None  # and is no measurement
+    for n in range(0, 51):
+        forecast.tick(900 + n, 0.1 * n)
+    assert forecast.left(5.0) == (pytest.approx(25.0, rel=0.02), pytest.approx(20.0, rel=0.02))
+    for n in range(51, 101):
+        forecast.tick(900 + n, 0.1 * n)
+    assert forecast.stage("save", 0, 10.0) == Took(todo[0], 10.0)
 
 
 def test_what_is_said_does_not_jump() -> None:
@@ -110,18 +111,64 @@ def test_a_stage_that_tells_more_of_itself_is_still_the_same() -> None:
 
 def test_epochs_that_were_not_needed_are_learned_as_such_and_not_as_speed(tmp_path: Path) -> None:
     speeds = Speeds(tmp_path / "speeds.json")
-    step = speeds.step("head", "Starter", 400, 0.1, share=0.7)
-    forecast = Forecast((step,))
+    step = speeds.step("head", "Starter", 400, 0.1, epochs=40, patience=10)
+    forecast = Forecast((step, Step("save", 1, 20.0, "save")))
     forecast.stage("head", 40, 0.0)
     for epoch in range(1, 21):
         forecast.tick(epoch, epoch * 1.0)
-    half = forecast.left(20.0)
-    assert half is not None and half[0] == pytest.approx(8.0, rel=0.1)  # to the share at which others stopped
+    # To the share at which others stopped, and the machine is as fast as expected.
+    assert step.share == 0.7 and forecast.left(20.0) == (pytest.approx(28.0, rel=0.02), pytest.approx(20.0, rel=0.02))
     ended = forecast.end(20.0)
     assert ended == Took(step, 20.0, share=0.5)
     speeds.keep(ended)
-    again = speeds.step("head", "Starter", 400, 9.0)
+    again = speeds.step("head", "Starter", 400, 9.0, epochs=40, patience=10)
     assert (again.unit_s, again.share) == (pytest.approx(0.1), 0.5)
+    never = speeds.step("head", "Starter", 400, 9.0, epochs=40, patience=0)
+    assert (never.unit_s, never.share) == (pytest.approx(0.1), 1.0)
+
+
+def test_a_stage_that_comes_in_two_lots_is_one_step() -> None:
+    step = Step("features", 1300, 0.1, "features")
+    forecast = Forecast((step, Step("save", 1, 20.0, "save")))
+    forecast.stage("features", 1000, 0.0)
+    for n in range(0, 1001, 10):
+        forecast.tick(n, 0.1 * n)
+    forecast.stage("features", 300, 100.0)
+    for n in range(0, 151, 10):
+        forecast.tick(n, 100 + 0.1 * n)
+    assert forecast.left(115.0) == (pytest.approx(35.0, rel=0.02), pytest.approx(20.0, rel=0.02))
+
+
+# Stages of a training as they came on two cores (MobileNetV2, two blocks, 2,062 pictures): units and seconds.
+TRACE = (
+    ("convert", 0, 10.7), ("features", 2062, 9.1), ("head", 40, 0.2), ("effects", 300, 1.7), ("load", 0, 0.1),
+    ("convert", 0, 5.8), ("boundary", 1752, 7.0), ("fine_tune", 8, 21.8), ("convert", 0, 6.5), ("evaluate", 620, 2.9),
+    ("save", 0, 4.3),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("slower", "at_least"), [(0.8, 0.93), (1.0, 0.99), (1.25, 0.99), (1.6, 0.75)])
+def test_after_the_first_tenth_the_time_left_is_within_a_fifth_of_the_truth_on_a_faster_or_slower_machine(
+    tmp_path: Path, slower: float, at_least: float
+) -> None:
+    plan = Plan(backbone="MobileNetV2", fine_tune_blocks=2)
+    work = Work(1442, 620, 2062, False, effects=300, boundary=1752)
+    todo = steps(plan, work, Speeds(tmp_path / "speeds.json"))
+    assert [step.stage for step in todo] == [name for name, _, _ in TRACE]
+    total = slower * sum(seconds for *_, seconds in TRACE)
+    forecast, now, errors = Forecast(todo), 0.0, []
+    for name, n, seconds in TRACE:
+        forecast.stage(name, n, now)
+        parts = min(n, 100) or 20
+        for part in range(1, parts + 1):
+            at = now + slower * seconds * part / parts
+            if n:
+                forecast.tick(n * part / parts, at)
+            left = forecast.left(at)
+            assert left is not None
+            errors += [abs(at + left[0] - total) / total] if at >= total / 10 else []
+        now += slower * seconds
+    assert sum(error <= 0.2 for error in errors) / len(errors) >= at_least
 
 
 def test_a_hundred_thousand_pictures_cost_no_more_head_training_than_minutes(tmp_path: Path) -> None:

@@ -101,6 +101,12 @@ def test_each_share_has_pictures_of_every_class() -> None:
     assert rows.tolist() == growth._draw(targets, 0.1, 0).tolist() != growth._draw(targets, 0.1, 1).tolist()
 
 
+def test_a_gain_that_may_be_none_is_not_called_help() -> None:
+    points = (Point(50, (60,)), Point(100, (62,)))
+    for low, high, verdict in ((0.01, 0.06, "helps"), (-0.01, 0.06, "rough"), (0.0, 0.04, "rough")):
+        assert Growth(points, 100, 80, 0.02, low, high).verdict == verdict
+
+
 def test_it_ticks_once_a_head_and_can_be_cancelled() -> None:
     train, val = drawn(1, 100, 12, 1.0), drawn(2, 50, 12, 1.0)
     seen = Recorder()

@@ -198,7 +198,9 @@ def test_a_huge_head_on_twenty_pictures_is_stopped_and_named_as_over_fitting(
     fitted = run.result["head"]
     n = len(fitted["history"])
     assert n - fitted["best_epoch"] >= 4 and fitted["history"][-1]["accuracy"] == 1.0
-    assert f"Val loss has risen for {n - fitted['best_epoch']} epochs; the best model is from epoch" in text
+    assert (
+        f"above its lowest for {n - fitted['best_epoch']} epochs, and has risen; the best model is from epoch" in text
+    )
     assert f"The head stopped by itself after epoch {n} of 20: 10 epochs in a row brought no lower val loss." in text
     assert "- Average pooling in place of flatten" in text and "- Fewer hidden units than 1024, or none." in text
     assert f"- More pictures: it learns from {run.result['split']['train']} now." in text

@@ -136,8 +136,10 @@ def test_while_it_learns_the_page_says_since_when_val_loss_rises_and_what_to_try
             scores = {"loss": 1 / epoch, "accuracy": 1.0, "val_loss": loss, "val_accuracy": 0.5}
             ticket.epoch(epoch, scores)
         said = train_page(store, project)["markdown"]
-    assert "Val loss has risen for 4 epochs; the best model is from epoch 3\\." in said
-    assert any("100% of the train and 50% of the val" in text and "a gap of 50 points" in text for text in said)
+    assert "Val loss has been above its lowest for 4 epochs, and has risen; the best model is from epoch 3\\." in said
+    assert any(
+        "100\u00a0% of the train and 50\u00a0% of the val" in text and "a gap of 50 points" in text for text in said
+    )
     (tries,) = [text for text in said if text.startswith("**To try next**")]
     assert [line[2:10] for line in tries.splitlines()[2:]] == ["Fewer hi", "Dropout;", "More pic"]
 

@@ -1,6 +1,7 @@
 """Weights that arrive whole or not at all, are those of their first use, and are looked at before they are used."""
 
 import hashlib
+import os
 import shutil
 import socket
 import threading
@@ -125,6 +126,27 @@ def test_a_cancelled_download_leaves_nothing(server: ThreadingHTTPServer, keras_
     with pytest.raises(Cancelled):
         weights.fetch(offered(server, "/whole"), Recorder(cancel_after=2))
     assert left(keras_home) == []
+
+
+def test_what_killed_downloads_left_is_removed_by_the_next(server: ThreadingHTTPServer, keras_home: Path) -> None:
+    (keras_home / "models").mkdir(parents=True)
+    old, growing = (keras_home / "models" / f".tmp-test.h5-{name}" for name in ("old", "growing"))
+    for path in (old, growing):
+        path.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    weights.fetch(offered(server, "/whole"), Silent())
+    assert growing.exists() and not old.exists()
+
+
+def test_weights_that_change_while_they_are_in_use_are_named(server: ThreadingHTTPServer, keras_home: Path) -> None:
+    backbone = offered(server, "/whole")
+    assert weights.noted(backbone) is None
+    first = weights.fetch(backbone, Silent())
+    assert weights.noted(backbone) == first
+    weights.require(backbone, first)
+    (keras_home / "models" / "test.h5").write_bytes(b"others")
+    with pytest.raises(HeadstartError, match="not the ones that were used first"):
+        weights.require(backbone, first)
 
 
 def test_a_server_that_does_not_name_the_length_is_believed_by_the_hash_alone(

@@ -63,7 +63,10 @@ def fine_tune(
     tuner = _Tuner(upper, head, train, plan, progress)
     if class_weights is not None:
         tuner.class_weights = np.asarray(class_weights, np.float32)
-    if state is None or not tuner.fits(state.current):
+    if state is not None and not tuner.fits(state.current):
+        state = None
+        progress.stage("fine_tune", plan.fine_tune_epochs)
+    if state is None:
         state = State([], 0, tuner.arrays(), tuner.arrays())
         state.history.append(tuner.score(val))
     else:

@@ -16,6 +16,7 @@ from pages.parts import bell, line, search, shell, watch
 from pages.parts.words import duration, left, plain, say
 
 _TICK_S = 1.0
+_LOOK_S = 3.0
 
 
 def chip(found: Project, job: Job) -> None:
@@ -33,6 +34,8 @@ def panel(found: Project, job: Job) -> None:
     """Everything about a job: while it runs it refreshes itself, and the page once when it has ended."""
     if job.active:
         st.fragment(_running, run_every=_TICK_S)(job.id)
+    elif job.state in jobs.RESUMABLE:
+        st.fragment(_waiting, run_every=_LOOK_S)(job.id, job.state)
     else:
         _draw(job)
 
@@ -52,6 +55,17 @@ def _running(job_id: str) -> None:
         line.cancel_button(job)
     if job.line != "download":  # which is shown above what computes, and one switch is for both
         bell.switch()
+
+
+def _waiting(job_id: str, state: str) -> None:
+    """A job that may go on, which someone may ask of it in another tab."""
+    try:
+        job = jobs.get(shell.store(), job_id)
+    except HeadstartError:
+        st.rerun(scope="app")
+    if job.state != state:
+        st.rerun(scope="app")
+    _draw(job)
 
 
 def _active(job_id: str) -> Job:

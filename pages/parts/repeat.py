@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from core import messages, runfile
+from core import backbones, messages, runfile, weights
 from core.errors import HeadstartError
 from core.plan import Plan
 from core.store import Project, Run
@@ -41,29 +41,32 @@ def _take(found: Project, dial: str, key: str, use: Callable[[Mapping[str, Any]]
         st.session_state[f"{key}-error"] = error
         return
     use(wanted.plan.to_dict())
-    st.session_state["repeat"] = (found.id, dial, wanted.plan, same)
+    codes = runfile.differences(wanted, same, weights.noted(backbones.find(wanted.plan.backbone)))
+    st.session_state["repeat"] = (found.id, dial, wanted.plan, codes)
 
 
 def base(found: Project, dial: str, backbone: str) -> Plan | None:
     """The plan of the file that was taken, for this project, position of the dial and backbone."""
-    project, position, plan, _ = st.session_state.get("repeat", ("", "", None, False))
+    project, position, plan, _ = st.session_state.get("repeat", ("", "", None, []))
     return plan if (project, position) == (found.id, dial) and plan.backbone == backbone else None
 
 
 def verdict(found: Project, dial: str, chosen: Plan) -> None:
     """Whether what is chosen repeats the run of the file."""
     if _file(found, dial, chosen):
-        _, _, _, same = st.session_state["repeat"]
-        if same:
+        *_, codes = st.session_state["repeat"]
+        for code in codes:
+            st.warning(say(f"repeat_{code}"), icon=":material/warning:")
+        if not codes:
             st.success(say("repeat_same"), icon=":material/check_circle:")
-        else:
-            st.warning(say("repeat_other"), icon=":material/warning:")
 
 
 def remark(found: Project, dial: str, run: Run) -> None:
-    """Let the note of a run say that the pictures of its file were others."""
-    if _file(found, dial, Plan.from_dict(run.plan)) and not st.session_state["repeat"][3] and not run.note:
-        shell.store().describe_run(run.id, run.name, messages.note("runfile_differs", {}), run.starred)
+    """Let the note of a run say what it has not in common with that of its file."""
+    if _file(found, dial, Plan.from_dict(run.plan)) and not run.note:
+        *_, codes = st.session_state["repeat"]
+        note = " ".join(messages.note(code, {}) for code in codes)
+        shell.store().describe_run(run.id, run.name, note, run.starred)
 
 
 def _file(found: Project, dial: str, chosen: Plan) -> bool:

@@ -122,7 +122,7 @@ def _leaderboard(job: Job) -> Plan | None:
     st.dataframe(pd.DataFrame(table), hide_index=True, width="stretch", column_config=columns)
     if len(runs) > 1:
         tied = _counts(best) == _counts(runs[1])
-        key = "compare_tied" if tied else "compare_clear" if _is_clear(best, runs[1]) else "compare_close"
+        key = "compare_tied" if tied else "compare_clear" if _is_clear(best, runs[1:]) else "compare_close"
         st.markdown(say(key, best=best.plan["backbone"], second=runs[1].plan["backbone"]))
     for run_id, error in _failures(job).items():
         failed = _find(run_id)
@@ -226,7 +226,10 @@ def _interval(correct: int, n: int) -> str:
     return between(correct / n, *wilson(correct, n))
 
 
-def _is_clear(best: Run, second: Run) -> bool:
-    """Whether one run is better on the val pictures of both by more than chance."""
-    first, other = (shell.evaluation(run, "val") for run in (best, second))
-    return comparison.is_fair(first, other) and comparison.pair(first, other).p < comparison.LEVEL
+def _is_clear(best: Run, others: Sequence[Run]) -> bool:
+    """Whether the best is better than the first of the others by more than chance, on the same val pictures: it was
+    chosen among all of them, so all comparisons count."""
+    first, *rest = (shell.evaluation(run, "val") for run in (best, *others))
+    if not all(comparison.is_fair(first, other) for other in rest):
+        return False
+    return comparison.adjusted([comparison.pair(first, other).p for other in rest])[0] < comparison.LEVEL

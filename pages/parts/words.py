@@ -283,8 +283,8 @@ WORDS = {
     ),
     "more_helps": "**With twice as many pictures expect about {gain} {unit} more** ({low} to {high}).",
     "more_rough": (
-        "**With twice as many pictures expect perhaps {gain} {unit} more** ({low} to {high}). With so few pictures "
-        "that is a guess: it is measured on {n} val pictures."
+        "**With twice as many pictures expect perhaps {gain} {unit} more** ({low} to {high}). That is little more "
+        "than a guess: it is measured on {n} val pictures."
     ),
     "more_x": "Training pictures",
     "more_y": "Val pictures right",
@@ -441,18 +441,21 @@ WORDS = {
     "curve_val": "val",
     "curve_epoch": "Epoch",
     "curve_tune": "fine-tuning",
-    "curve_best": "best",
+    "curve_best": "kept",
     "try_next": "To try next",
     "curve_help": "Val rises with train: it learns. Val loss rises while train loss falls: it memorizes.",
-    "done_score": "Done. Right on {correct} of {n} test pictures.",
-    "done_no_test": "Done. There were too few pictures for a test.",
+    "done_score": "Done. Right on {correct} of {n} test pictures ({score}, {backbone}).",
+    "done_no_test": "Done ({backbone}). There were too few pictures for a test.",
     "see_results": "See results",
     "repeat": "Repeat a run from its file",
     "repeat_file": "A run.yaml from Export",
     "repeat_help": "Fills in every setting, and divides the pictures as they were then if these are the same ones.",
     "repeat_same": "The settings, the pictures and the parts are those of the file: this repeats its run.",
-    "repeat_other": (
+    "repeat_runfile_differs": (
         "The settings are those of the file, but the pictures, labels or parts differ. This will be a run of its own."
+    ),
+    "repeat_runfile_weights": (
+        "The settings are those of the file, but the weights of the backbone on this machine are others."
     ),
     "already": "This training is finished already: same pictures, same settings.",
     "already_queued": "This training is at work or waits already: same pictures, same settings.",
