@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from core import album, archive, curves, jobs, messages, runfile, sample, settings
+from core import album, archive, curves, jobs, messages, runfile, sample, settings, shelf, takeout
 from core.errors import HeadstartError
 from core.jobs import Job
 from core.plan import DIALS, PRESETS, Plan, suggest
@@ -83,6 +83,11 @@ def _parser() -> argparse.ArgumentParser:
     predict = _command(commands, "predict", _predict, "ask a model about pictures")
     predict.add_argument("model", type=Path, help="a model.keras that lies beside its model.tflite, or their folder")
     predict.add_argument("images", type=Path, nargs="+", metavar="IMAGE")
+
+    give = _command(commands, "export-data", _export_data, "write the pictures of a project into a ZIP")
+    give.add_argument("out", type=Path, metavar="OUT.zip", help="where to write it")
+    give.add_argument("--project", help="the name or id of a project (default: the newest)")
+    give.add_argument("--home", type=Path, help="where everything is kept (default: $HEADSTART_HOME or ~/.headstart)")
 
     draw = _command(commands, "sample", _sample, "draw a labelled set of traffic signs to try things with")
     draw.add_argument("out", type=Path, help="a .zip, or a folder")
@@ -293,6 +298,20 @@ def _predict(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
             answers.append({"image": str(path), "label": prediction.label, "probabilities": scores})
             lines.append(f"{path}: {prediction.label} ({prediction.probability:.1%})")
     return {"predictions": answers}, "\n".join(lines)
+
+
+def _export_data(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    store = Store(options.home.absolute() if options.home else settings.home())
+    wanted = options.project
+    named = [each for each in store.projects() if wanted in (None, each.id, each.name)]
+    if not named:
+        raise HeadstartError("project_missing", id=wanted)
+    shelf.write(options.out, takeout.chunks(store, named[0].id))
+    n = album.count(store, named[0].id, album.Filter())
+    return {
+        "path": str(options.out.resolve()),
+        "pictures": n,
+    }, f"Wrote {n} pictures of {named[0].name} to {options.out}."
 
 
 def _sample(options: argparse.Namespace) -> tuple[dict[str, Any], str]:

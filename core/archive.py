@@ -78,7 +78,8 @@ def delivered(path: Path) -> dict[int, str]:
 
 
 def is_zip(name: str) -> bool:
-    return name.lower().endswith(".zip")
+    """Whether a name is that of a ZIP; the projects of Teachable Machine (.tm) are some."""
+    return name.lower().endswith((".zip", ".tm"))
 
 
 def stamp(path: Path) -> str:

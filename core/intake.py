@@ -82,14 +82,14 @@ def _store(entry: Entry, place: Place, shelf: Shelf, known: Callable[[str], Fact
         return Received(_file(entry, place, "ignored", place.reason))
     reason = entry.reason or place.reason  # what is wrong with the file says more than where it lies
     if reason:
-        return Received(_file(entry, place, "excluded", reason))
+        return Received(_file(entry, place, "excluded", reason, dict(place.values)))
     try:
         key = shelf.keep(entry.chunks())
     except HeadstartError as error:
         return Received(_file(entry, place, "excluded", error.code, error.values))
     facts = known(key)
     if facts:
-        return Received(_file(entry, place, "used", picture_id=key, values={"notes": facts.notes}), facts)
+        return Received(_file(entry, place, "used", picture_id=key, values=_told(facts, place)), facts)
     return key
 
 
@@ -100,8 +100,12 @@ def _decode(children: Children, entry: Entry, place: Place, key: str, shelf: She
         code = "picture_too_costly" if error.code == "child_died" else error.code
         return Received(_file(entry, place, "excluded", code, error.values))
     facts = Facts(key, answer["width"], answer["height"], answer["pixels"], tuple(answer["notes"]))
-    file = _file(entry, place, "used", picture_id=key, values={"notes": facts.notes})
+    file = _file(entry, place, "used", picture_id=key, values=_told(facts, place))
     return Received(file, facts, thumbnail)
+
+
+def _told(facts: Facts, place: Place) -> dict[str, Any]:
+    return {"notes": facts.notes} | ({"group": place.group} if place.group else {})
 
 
 def _file(

@@ -6,9 +6,10 @@
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
+from typing import Any
 
 from core.errors import HeadstartError
 from core.settings import LIMITS
@@ -35,6 +36,7 @@ class Place:
     part: str | None = None
     outcome: str = "used"
     reason: str = ""
+    values: Mapping[str, Any] = field(default_factory=dict)  # of the reason
     group: str | None = None
     spelling: str = ""  # the class as the name has it, before spellings were merged
 
@@ -52,6 +54,11 @@ def read_names(names: Sequence[str], loose: str = "", existing: Iterable[str] = 
     with_parts = tops <= _PART_NAMES.keys() and any(len(p) > depth + 2 for p in pictures)
     places = [_place(path, depth, with_parts, class_name(loose), inner) for path in paths]
     return merge_spellings(places, existing)
+
+
+def part_name(text: str) -> str | None:
+    """The part that a text names: "validation" is val."""
+    return _PART_NAMES.get(text.strip().casefold())
 
 
 def merged(places: Iterable[Place]) -> dict[str, list[str]]:

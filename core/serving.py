@@ -26,11 +26,11 @@ from weakref import WeakValueDictionary
 from anyio import CapacityLimiter, to_thread
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from core import backbones, images, jobs, shelf
+from core import backbones, images, jobs, shelf, takeout
 from core.child import Children
 from core.errors import HeadstartError
 from core.settings import LIMITS
@@ -54,6 +54,7 @@ _STATUS = {
     "host_unknown": 403,
     "origin_foreign": 403,
     "address_unknown": 404,
+    "project_missing": 404,
     "upload_too_large": 413,
     "disk_low": 413,
     "disk_full": 413,
@@ -73,6 +74,7 @@ def routes(store: Store) -> list[Route]:
         ("/api/thumbnail/{picture_id}", gallery.thumbnail, ["GET"]),
         ("/api/picture/{picture_id}", gallery.picture, ["GET"]),
         ("/api/model/{run_id}/{name}", partial(_model, store), ["GET"]),
+        ("/api/dataset/{project_id}", partial(_dataset, store), ["GET"]),
         ("/api", _nothing, _METHODS),
         ("/api/{rest:path}", _nothing, _METHODS),
     ]
@@ -292,6 +294,15 @@ async def _model(store: Store, request: Request) -> Response:
     # The same run may be trained again, so its files are not kept by the browser.
     headers = {"Cache-Control": "private, no-cache"}
     return FileResponse(path, media_type="application/octet-stream", filename=name, headers=headers)
+
+
+async def _dataset(store: Store, request: Request) -> Response:
+    project_id = request.path_params["project_id"]
+    if not _KEY.fullmatch(project_id):
+        raise HeadstartError("address_unknown")
+    await to_thread.run_sync(store.project, project_id)
+    headers = {"Content-Disposition": 'attachment; filename="dataset.zip"', "Cache-Control": "private, no-cache"}
+    return StreamingResponse(takeout.chunks(store, project_id), media_type="application/zip", headers=headers)
 
 
 async def _nothing(_: Request) -> Response:

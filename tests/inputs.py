@@ -5,6 +5,7 @@ B46 and B58 are about reports, not about inputs. After every case the same must 
 """
 
 import contextlib
+import csv
 import hashlib
 import io
 import json
@@ -29,7 +30,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageCms, PngImagePlugin
 
-from core import album, archive, images, intake, jobs, messages, worker
+from core import album, archive, images, intake, jobs, messages, takeout, worker
 from core.album import Filter
 from core.dataset import File
 from core.errors import HeadstartError
@@ -323,6 +324,12 @@ def b15_zip_reserved(lab: Lab) -> None:
     taken = lab.take([(name, png(n)) for n, name in enumerate(names)])
     assert len(taken.used) == 5
     assert lab.labels(taken) == sorted(["CON", "aux", "a:b", "x.", "com1.txt"])
+    path = lab.path("out.zip")
+    path.write_bytes(b"".join(takeout.chunks(lab.store, taken.project_id)))
+    with zipfile.ZipFile(path) as file:
+        for part in [part for name in file.namelist() for part in name.split("/")]:
+            assert not re.search(r'[<>:"\\|?*]', part) and not part.endswith((".", " "))
+            assert part.split(".")[0].lower() not in {"con", "aux", "nul", "com1"}
 
 
 def b16_zip_encrypted(lab: Lab) -> None:
@@ -772,6 +779,21 @@ def b59_cls_markdown(lab: Lab) -> None:
     said = _page(lab, taken.project_id)
     assert "![x](" not in said and "**b**" not in said and "[a](javascript" not in said
     assert "\\[x\\]" in said or "\\!\\[x" in said
+
+
+def b60_cls_csv(lab: Lab) -> None:
+    """The table that is given out starts no cell like a formula, and what comes back in is what was there."""
+    names = ["=cmd|'C'!A0", "+1", "-3", "@a", "\tx", "a\rb"]
+    first = lab.take([(f"{name}/{i}.png", png(2 * n + i)) for n, name in enumerate(names) for i in (0, 1)])
+    assert sorted(lab.labels(first)) == sorted([*names[:4], "x", "a b"])
+    path = lab.path("out.zip")
+    path.write_bytes(b"".join(takeout.chunks(lab.store, first.project_id)))
+    with zipfile.ZipFile(path) as file:
+        rows = list(csv.reader(io.StringIO(file.read(takeout.TABLE).decode(), newline="")))
+    assert not [cell for row in rows for cell in row if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
+    second = lab.take(path)
+    before, after = (lab.store.dataset(taken.project_id) for taken in (first, second))
+    assert before.fingerprint == after.fingerprint and len(before.pictures) == 12
 
 
 def b61_cls_rtl_emoji_long(lab: Lab) -> None:

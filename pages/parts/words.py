@@ -66,6 +66,11 @@ WORDS = {
     "upload_failed": "The connection was lost. Trying again.",
     "upload_gave_up": "The upload stopped: the server cannot be reached. Choose the files again to go on.",
     "left": "left",
+    "take_out": "Download the pictures",
+    "take_out_help": (
+        "A ZIP with folders by part and class and a table (manifest.csv). Dropped into any project, it comes back in "
+        "unchanged: classes, parts and groups included."
+    ),
     "add_pictures": "Add pictures",
     "all_left_out": "All {n} pictures are left out",
     "all_left_out_more": "Switch on *Left out* below to take them back in, or add others.",

@@ -1,0 +1,87 @@
+"""What the tables of a delivery change about its files: classes, parts, groups, and files that are only named.
+
+A table wins over folders for the files it names; the others stay where their folders put them. A file that a table
+names and that is not there is answered for like any other.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import PurePosixPath
+
+from core import layout, manifest
+from core.archive import Entry
+from core.errors import HeadstartError
+from core.layout import Place
+from core.manifest import Row
+
+_MOST = 50  # tables that are opened; a folder with one for each picture holds none of ours
+_BEYOND = 1_000_000  # the number of the first file that is only named; a delivery has fewer
+_GROUP = 200  # most characters of a group's name
+Placed = tuple[Entry, Place]
+
+
+def apply(files: list[Placed], existing: Iterable[str] = ()) -> list[Placed]:
+    """The files with what their tables say; behind them, the files that are only named."""
+    found = _read(files)
+    if not found:
+        return files
+    names = [entry.name for entry, _ in files]
+    places = dict(zip(names, (place for _, place in files), strict=True))
+    named: list[Placed] = []
+    parts = {table: _part(table) for table in found}
+    for table, rows in found.items():
+        find = manifest.matcher([name for name in names if name not in found], str(PurePosixPath(table).parent))
+        places[table] = Place(outcome="ignored", reason="file_manifest")
+        part = parts[table] if len(set(parts.values())) > 1 else None
+        for row in rows:
+            name = find(row.path)
+            if name is not None:
+                places[name] = _place(row, places[name], table, part)
+            else:
+                place = replace(_place(row, Place(), table, part), reason="file_missing", values={"table": table})
+                named.append((_absent(row, len(named)), place))
+    entries = [*(entry for entry, _ in files), *(entry for entry, _ in named)]
+    merged = layout.merge_spellings([*(places[name] for name in names), *(place for _, place in named)], existing)
+    return list(zip(entries, merged, strict=True))
+
+
+def _read(files: Sequence[Placed]) -> dict[str, list[Row]]:
+    names = [entry.name for entry, _ in files]
+    likely = [
+        entry
+        for entry, place in files
+        if manifest.is_table(entry.name, entry.size) and not entry.reason and place.outcome != "ignored"
+    ]
+    found = {}
+    for entry in likely if len(likely) <= _MOST else ():
+        try:
+            rows = manifest.read(entry.name, b"".join(entry.chunks()), names)
+        except HeadstartError:  # damaged in the archive, which is said of it as of any file
+            continue
+        if rows:
+            found[entry.name] = rows
+    return found
+
+
+def _part(table: str) -> str | None:
+    """The part that the name of a table or its folder speaks of, which counts where there are several tables."""
+    words = re.split(r"[^a-z]+", "/".join(PurePosixPath(table).parts[-2:]).casefold())
+    return next((part for word in words if (part := layout.part_name(word))), None)
+
+
+def _place(row: Row, before: Place, table: str, part: str | None) -> Place:
+    if before.outcome == "ignored" or before.reason == "file_unusable_path" or not row.labels:
+        return before
+    label = layout.class_name(row.labels[0])
+    part = layout.part_name(row.split) or part or before.part
+    if len(row.labels) > 1:
+        values = {"table": table, "labels": ", ".join(row.labels[:5])}
+        return Place(part=part, outcome="excluded", reason="file_several_classes", values=values)
+    if not label:
+        return Place(part=part, outcome="excluded", reason="file_no_class")
+    return Place(label, part, group=row.group[:_GROUP] or None, spelling=row.labels[0])
+
+
+def _absent(row: Row, number: int) -> Entry:
+    return Entry(_BEYOND + number, row.path, 0, lambda: iter(()), "file_missing")

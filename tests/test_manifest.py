@@ -1,0 +1,182 @@
+"""Tables of classes as they come: CSV, JSON Lines, COCO, and the projects of other programs, taken in for real.
+
+No real file of Teachable Machine, Lobe or Custom Vision could be had: theirs are made as their documentation says.
+"""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from core import manifest
+from core.manifest import Row
+from tests.bad_files import png
+from tests.inputs import Lab, Taken
+
+PICTURES = [(f"images/{n}.png", png(n)) for n in range(4)]
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    return Lab(tmp_path)
+
+
+def classes(taken: Taken) -> dict[str, tuple[str, str | None]]:
+    """Name -> class and part of each used file."""
+    return {file.name: (file.label, file.part) for file in taken.files if file.outcome == "used"}
+
+
+CAT_DOG = {"images/0.png": "cat", "images/1.png": "cat", "images/2.png": "dog", "images/3.png": "dog"}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("labels.csv", "filename,class\n" + "".join(f"{k},{v}\n" for k, v in CAT_DOG.items())),
+        ("labels.csv", "\ufeffFile;Label\r\n" + "".join(f"{k};{v}\r\n" for k, v in CAT_DOG.items())),
+        ("labels.tsv", "path\tlabel\n" + "".join(f"{k}\t{v}\n" for k, v in CAT_DOG.items())),
+        ("images/labels.csv", "path,label\n" + "".join(f"{k[7:]},{v}\n" for k, v in CAT_DOG.items())),
+        ("labels.csv", "image,label\n" + "".join(f"C:\\photos\\{k[7:]},{v}\n" for k, v in CAT_DOG.items())),
+        ("labels.csv", "".join(f"{k},{v}\n" for k, v in CAT_DOG.items())),
+        ("labels.jsonl", "".join(json.dumps({"path": k, "label": v}) + "\n" for k, v in CAT_DOG.items())),
+        ("labels.json", json.dumps([{"image": k, "labels": [v]} for k, v in CAT_DOG.items()])),
+        (
+            "annotations.json",
+            json.dumps({
+                "images": [{"id": n, "file_name": k[7:]} for n, k in enumerate(CAT_DOG)],
+                "categories": [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}],
+                "annotations": [
+                    {"id": n, "image_id": n, "category_id": 1 if v == "cat" else 2, "bbox": [0, 0, 5, 5]}
+                    for n, v in enumerate([*CAT_DOG.values()])
+                ],
+            }),
+        ),
+        (  # GetTaggedImages of Custom Vision 3.3; the pictures are saved under their ids
+            "images.json",
+            json.dumps([
+                {"id": k[7:-4], "width": 12, "height": 12, "originalImageUri": f"https://blob.invalid/{k}?sig=x",
+                 "tags": [{"tagId": "9", "tagName": v, "created": "2024-01-01"}], "regions": []}
+                for k, v in CAT_DOG.items()
+            ]),
+        ),
+    ],
+    ids=["csv", "semicolons", "tabs", "beside the pictures", "foreign paths", "no header", "json lines", "json", "coco",
+         "custom vision"],
+)  # fmt: skip
+def test_a_table_says_which_picture_is_of_which_class(lab: Lab, name: str, text: str) -> None:
+    taken = lab.take([*PICTURES, (name, text.encode())])
+    assert {file: label for file, (label, _) in classes(taken).items()} == CAT_DOG
+    assert [(file.name, file.reason) for file in taken.files if file.outcome == "ignored"] == [(name, "file_manifest")]
+
+
+def test_parts_and_groups_of_a_table_are_kept(lab: Lab) -> None:
+    text = "path,label,split,group\n0.png,cat,train,anna\n1.png,cat,validation,bert\n2.png,dog,TEST,anna\n3.png,dog,,\n"
+    taken = lab.take([*PICTURES, ("images/x.csv", text.encode())])
+    assert [part for _, part in classes(taken).values()] == ["train", "val", "test", None]
+    groups = {row["picture_id"]: row["group_key"] for row in lab.store.read("SELECT * FROM dataset")}
+    assert [groups[file.picture_id] for file in taken.files[:4] if file.picture_id] == ["anna", "bert", "anna", None]
+
+
+def test_a_table_beside_loose_files_counts_for_them(lab: Lab) -> None:
+    batch = lab.store.home / "inbox" / ("b" * 32)
+    batch.mkdir(parents=True)
+    files = [("0.png", png(0)), ("1.png", png(1)), ("classes.csv", b"file,label\n0.png,cat\n1.png,dog\n")]
+    for number, (name, data) in enumerate(files):
+        (batch / str(number)).write_bytes(data)
+        (batch / f"{number}.json").write_text(json.dumps({"name": name, "size": len(data)}))
+    assert {name: label for name, (label, _) in classes(lab.take(batch)).items()} == {"0.png": "cat", "1.png": "dog"}
+
+
+def test_a_folder_is_read_by_its_table(lab: Lab) -> None:
+    folder = lab.data / "set"
+    for name, data in [*PICTURES, ("t.csv", b"file,label\n0.png,cat\n1.png,dog\n")]:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+    found = {name: label for name, (label, _) in classes(lab.take(folder)).items()}
+    assert found == {"images/0.png": "cat", "images/1.png": "dog", "images/2.png": "images", "images/3.png": "images"}
+
+
+def test_what_a_table_names_and_did_not_come_and_what_has_several_classes_is_answered_for(lab: Lab) -> None:
+    rows = [
+        {"path": "0.png", "label": "cat"},
+        {"path": "gone.png", "label": "cat"},
+        {"path": "1.png", "label": ["a", "b"]},
+        {"path": "../../etc/passwd", "label": "x"},
+        {"path": "2.png", "label": "dog"},
+        {"path": "3.png", "label": "dog"},
+    ]
+    taken = lab.take([*PICTURES, ("t.jsonl", "\n".join(map(json.dumps, rows)).encode())])
+    assert {name: reason for name, reason in taken.reasons.items() if reason != "file_manifest"} == {
+        "gone.png": "file_missing", "../../etc/passwd": "file_missing", "images/1.png": "file_several_classes",
+    }  # fmt: skip
+    assert len(taken.used) == 3
+    lab.check()
+
+
+def test_tables_of_several_parts_put_their_files_there(lab: Lab) -> None:
+    train, val = b"file,label\n0.png,cat\n2.png,dog\n", b"file,label\n1.png,cat\n3.png,dog\n"
+    taken = lab.take([*PICTURES, ("train.csv", train), ("val.csv", val)])
+    assert [part for _, part in classes(taken).values()] == ["train", "val", "train", "val"]
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"\x00\xff\xfe", b"a,b\n1,2\n", b"{", b"[[[[", b'"', b"[1, 2]", b"path\n0.png\n", b"[" * 100_000]
+)
+@pytest.mark.parametrize("name", ["t.csv", "t.json", "t.jsonl"])
+def test_what_is_no_such_table_changes_nothing(text: bytes, name: str) -> None:
+    assert manifest.read(name, text, ["images/0.png"]) == []
+
+
+def test_cells_like_formulas_are_written_inert_and_read_as_they_were() -> None:
+    odd = ["=1", "+1", "-1", "@a", "\tx", "\rx", "'=1", "''", "'a", "a", 'q"q', "a,b", "two\nlines"]
+    data = b"".join(manifest.write([(f"{n}.png", label, "", label, "") for n, label in enumerate(odd)]))
+    assert manifest.read("m.csv", data, []) == [Row(f"{n}.png", (label,), "", label) for n, label in enumerate(odd)]
+
+
+# -- projects of other programs
+
+
+@pytest.mark.parametrize("way", ["tree", "marks"])
+def test_a_teachable_machine_project_is_read(lab: Lab, way: str) -> None:
+    """A .tm file is a ZIP with the samples and a manifest.json that has the labels
+    (github.com/googlecreativelab/teachablemachine-community/issues/38)."""
+    if way == "tree":
+        members = [(f"samples/{n}.png", png(n)) for n in range(4)]
+        said = {"type": "image", "classes": [
+            {"name": "cat", "samples": ["samples/0.png", "samples/1.png"]},
+            {"name": "dog", "samples": [{"file": "2.png"}, "3.png"]},
+        ]}  # fmt: skip
+    else:
+        members = [(f"{'cat' if n < 2 else 'dog'}-!-{n}.png", png(n)) for n in range(4)]
+        said = {"type": "image", "version": "2.4.4", "appdata": {"trainEpochs": 50}}
+    path = lab.zip([*members, ("manifest.json", json.dumps(said).encode())], "project.tm")
+    assert [label for label, _ in classes(lab.take(path)).values()] == ["cat", "cat", "dog", "dog"]
+
+
+def test_lobe_and_yolo_sets_are_class_folders(lab: Lab) -> None:
+    """https://docs.ultralytics.com/datasets/classify/; Lobe gives a folder for each label."""
+    yolo = lab.take([(f"set/{part}/{label}/{label}{i}.png", png(n)) for n, (part, label, i) in enumerate(
+        (part, label, i) for part in ("train", "val", "test") for label in ("cat", "dog") for i in range(2)
+    )])  # fmt: skip
+    assert {value for value in classes(yolo).values()} == {
+        (c, p) for c in ("cat", "dog") for p in ("train", "val", "test")
+    }
+    lobe = lab.take([(f"My Lobe/{label}/{i}.png", png(20 + n)) for n, (label, i) in enumerate(
+        (label, i) for label in ("Thumbs up", "Thumbs down") for i in range(2)
+    )])  # fmt: skip
+    assert lab.labels(lobe) == ["Thumbs down", "Thumbs up"]
+
+
+def test_adding_to_a_project_leaves_what_was_there(lab: Lab) -> None:
+    first = lab.take(
+        [(f"{label}/{i}.png", png(10 * n + i)) for n, label in enumerate(("cat", "dog")) for i in range(8)]
+    )
+    before = {picture.id: (picture.label, picture.part) for picture in lab.store.dataset(first.project_id).pictures}
+    rows = b"path,label,split\na.png,Cat,test\nb.png,bird,train\nagain.png,dog,train\n"
+    lab.take([("a.png", png(90)), ("b.png", png(91)), ("again.png", png(10)), ("m.csv", rows)], first.project_id)
+    after = {picture.id: (picture.label, picture.part) for picture in lab.store.dataset(first.project_id).pictures}
+    assert len(before) == 16 and len(after) == 18
+    assert {key: label for key, (label, _) in after.items() if key in before} == {
+        k: label for k, (label, _) in before.items()
+    }
+    assert lab.labels(first) == ["bird", "cat", "dog"]
