@@ -7,7 +7,7 @@ from core import album, jobs, messages
 from core.album import ClassRow, Filter
 from core.plan import rarest
 from core.store import Project
-from pages.parts import gallery, live, shell, uploader
+from pages.parts import gallery, live, reading, shell, ways
 from pages.parts.gallery import Tile
 from pages.parts.words import percent, plain, say
 
@@ -16,21 +16,6 @@ _ROWS = 12  # classes with a strip
 _STRIP = 7  # pictures beside a class
 _FEW = 10  # pictures a class needs for a first impression
 _NAMED = 6  # classes named in one finding
-
-
-def _take_in(found: Project) -> None:
-    batch = uploader.receive(found.id, slim=bool(rows))
-    if batch:
-        uploader.forget(found.id)
-        label = st.session_state.get(f"loose-{found.id}", "")
-        params = {"path": str(shell.store().home / "inbox" / batch), "batch": batch, "label": label}
-        jobs.start(shell.store(), found.id, "intake", params)
-        st.rerun()
-    with st.expander(say("loose_class"), icon=":material/label:"):
-        st.text_input(
-            say("loose_class"), key=f"loose-{found.id}", placeholder=say("loose_class_hint"), help=say("loose_help"),
-            max_chars=80, label_visibility="collapsed",
-        )  # fmt: skip
 
 
 def _findings(found: Project) -> None:
@@ -150,6 +135,7 @@ job = jobs.current(shell.store(), found.id, "intake")
 if job is not None and job.state != "succeeded":
     live.panel(found, job)
 if rows:
+    reading.show(found)
     _findings(found)
     left, right = st.columns([3, 2], gap="large")
     with left:
@@ -159,11 +145,12 @@ if rows:
         if len(rows) >= 2 and st.button(say("next_train"), type="primary", key="next", width="stretch"):
             shell.go("train", found)
         st.subheader(say("add_pictures"), anchor=False)
-        _take_in(found)
+        ways.take_in(found, slim=True)
+        ways.take_out(found)
 elif job is None or not job.active:
     hidden = album.count(shell.store(), found.id, Filter(excluded=True))
     st.title(say("all_left_out", n=hidden) if hidden else say("data_empty"), anchor=False)
     st.markdown(say("all_left_out_more") if hidden else say("data_empty_more"))
-    _take_in(found)
+    ways.take_in(found, slim=False)
 if rows or album.count(shell.store(), found.id, Filter(excluded=True)):
     _gallery(found)

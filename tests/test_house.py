@@ -23,12 +23,12 @@ LAYERS = (
     ("errors", "messages", "settings", "progress", "shelf", "schema", "child", "turn"),
     (
         "archive", "backbones", "boundary", "comparison", "curves", "dataset", "effects", "engine", "evaluation",
-        "features", "fetch", "forecast", "growth", "head", "images", "intake", "layout", "manifest", "matrix", "measures",
-        "plan", "sample", "search", "tables", "transfer", "twins", "weights",
+        "features", "fetch", "forecast", "growth", "head", "images", "intake", "layout", "manifest", "matrix",
+        "measures", "plan", "sample", "search", "tables", "transfer", "twins", "weights",
     ),
     (
-        "store", "album", "audit", "changes", "preview", "jobs", "ticket", "predictor", "refit", "advice", "charts",
-        "report", "runfile", "runs", "script", "serving", "takeout", "tracking",
+        "store", "album", "audit", "changes", "preview", "jobs", "reading", "ticket", "predictor", "refit", "advice",
+        "charts", "report", "runfile", "runs", "script", "serving", "takeout", "tracking",
     ),
     ("delivery", "extraction", "training", "answers", "inspection", "record", "worker", "__main__"),
 )  # fmt: skip

@@ -14,6 +14,7 @@ from core.plan import suggest
 from core.store import Store
 from tests import pictures
 from tests.conftest import TRAINED
+from tests.inputs import Lab
 
 KEYS = (
     "pictures excluded classes split backbone val_accuracy test_accuracy test_n test_interval before_fine_tune "
@@ -248,3 +249,17 @@ def test_a_head_too_large_for_the_memory_is_refused_before_pictures_are_looked_a
         "what this machine has."
     )
     assert not list((store.home / "features").glob("*/*.npy"))
+
+
+def test_export_data_writes_a_zip_that_comes_back_in_unchanged(
+    tmp_path: Path, trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out.zip"
+    status, said = run(capsys, "export-data", str(out), "--home", str(trained))
+    assert (status, said["pictures"], said["path"]) == (0, 36, str(out))
+    lab = Lab(tmp_path / "lab")
+    taken = lab.take(out)
+    (project,) = Store(trained).projects()
+    assert lab.store.dataset(taken.project_id).fingerprint == Store(trained).dataset(project.id).fingerprint
+    status, said = run(capsys, "export-data", str(out), "--home", str(trained), "--project", "none of these")
+    assert status == 1 and "does not exist" in said["error"]

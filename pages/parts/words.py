@@ -66,6 +66,15 @@ WORDS = {
     "upload_failed": "The connection was lost. Trying again.",
     "upload_gave_up": "The upload stopped: the server cannot be reached. Choose the files again to go on.",
     "left": "left",
+    "more_ways": "More ways",
+    "merged": "**{label}** came in several spellings, which are one class: {names}.",
+    "nested": (
+        "There are folders inside folders. The outermost ones became the classes; for {n} pictures the innermost "
+        "folder would be another class."
+    ),
+    "nested_inner": "Use the innermost folders",
+    "nested_keep": "It is right as it is",
+    "more_folders": "and {n} more folders",
     "take_out": "Download the pictures",
     "take_out_help": (
         "A ZIP with folders by part and class and a table (manifest.csv). Dropped into any project, it comes back in "
