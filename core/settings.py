@@ -55,6 +55,7 @@ class Limits:
     decode_memory_mb: int = field(default=1_536, metadata={"help": "Address space of a process that decodes."})
     decode_cpu_s: int = field(default=10, metadata={"help": "Processor time for one picture."})
     decode_wall_s: int = field(default=20, metadata={"help": "Wall time for one picture."})
+    fetch_s: int = field(default=30, metadata={"help": "Seconds for one picture that is fetched by its address."})
     feature_bytes: int = field(
         default=20 << 30, metadata={"help": "Most bytes of cached features; those used longest ago go first."}
     )

@@ -5,19 +5,22 @@ names and that is not there is answered for like any other.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import PurePosixPath
 
 from core import layout, manifest
 from core.archive import Entry
 from core.errors import HeadstartError
+from core.fetch import Fetcher
 from core.layout import Place
 from core.manifest import Row
 
 _MOST = 50  # tables that are opened; a folder with one for each picture holds none of ours
 _BEYOND = 1_000_000  # the number of the first file that is only named; a delivery has fewer
 _GROUP = 200  # most characters of a group's name
+FETCHER = Fetcher()
 Placed = tuple[Entry, Place]
 
 
@@ -38,9 +41,12 @@ def apply(files: list[Placed], existing: Iterable[str] = ()) -> list[Placed]:
             name = find(row.path)
             if name is not None:
                 places[name] = _place(row, places[name], table, part)
+            elif manifest.is_address(row.path):
+                entry = Entry(_BEYOND + len(named), row.path, 0, partial(FETCHER.chunks, row.path))
+                named.append((entry, _place(row, Place(), table, part)))
             else:
                 place = replace(_place(row, Place(), table, part), reason="file_missing", values={"table": table})
-                named.append((_absent(row, len(named)), place))
+                named.append((Entry(_BEYOND + len(named), row.path, 0, _nothing, "file_missing"), place))
     entries = [*(entry for entry, _ in files), *(entry for entry, _ in named)]
     merged = layout.merge_spellings([*(places[name] for name in names), *(place for _, place in named)], existing)
     return list(zip(entries, merged, strict=True))
@@ -83,5 +89,5 @@ def _place(row: Row, before: Place, table: str, part: str | None) -> Place:
     return Place(label, part, group=row.group[:_GROUP] or None, spelling=row.labels[0])
 
 
-def _absent(row: Row, number: int) -> Entry:
-    return Entry(_BEYOND + number, row.path, 0, lambda: iter(()), "file_missing")
+def _nothing() -> Iterator[bytes]:
+    return iter(())

@@ -24,7 +24,7 @@ LAYERS = (
     (
         "archive", "backbones", "boundary", "comparison", "curves", "dataset", "effects", "engine", "evaluation",
         "features", "fetch", "forecast", "growth", "head", "images", "intake", "layout", "manifest", "matrix",
-        "measures", "plan", "sample", "search", "tables", "transfer", "twins", "weights",
+        "measures", "places", "plan", "sample", "search", "tables", "transfer", "twins", "weights",
     ),
     (
         "store", "album", "audit", "changes", "preview", "jobs", "reading", "ticket", "predictor", "refit", "advice",
