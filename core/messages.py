@@ -195,6 +195,8 @@ ERRORS: Mapping[str, tuple[str, str]] = {
         "Change it in the file, or leave the file out.",
     ),
     "run_busy": ("A job works on this run, or is paused.", "Cancel it first, or wait until it is done."),
+    "address_unlabelled": ("{address} has no class.", "Write it behind a comma, or name one class for all."),
+    "addresses_none": ("There is no address.", "Write one a line."),
     "folder_outside": ("{name} lies outside of the folders that may be read.", "Choose a folder inside."),
     "folder_missing": ("There is no folder or ZIP named {name}.", "Check its name."),
     "project_missing": ("This project does not exist any more.", "It was deleted; open another one."),

@@ -31,6 +31,7 @@ CHROMIUM_ARGS = [
 _OUTAGE = re.compile(
     "ERR_CONNECTION_REFUSED|ERR_EMPTY_RESPONSE|ERR_CONNECTION_RESET|ERR_SOCKET_NOT_CONNECTED|WebSocket|Failed to fetch"
     "|disconnected from server|No response received|server is not responding|Unable to preload CSS"
+    r"|409 \(Conflict\)"  # an upload that goes on before the server has written what came last: it is told how much
     "|dynamically imported module"  # a part of the front end that was still to be loaded
 )
 TRAIN_S = 150  # a training of a few dozen seconds on a busy machine
@@ -158,7 +159,8 @@ def _watch(page: Page, url: str, problems: list[str]) -> None:
 
     def said(message: ConsoleMessage) -> None:
         # Streamlit drops a picture once a newer run of the page has replaced it, which a tab may still be asking for.
-        replaced = "404" in message.text and "/media/" in str(message.location)
+        told = f"{message.text} {message.location}"
+        replaced = "/media/" in told and ("404" in told or "Image source error" in told)
         if message.type == "error" and not replaced:
             problems.append(f"console: {message.text} ({message.location})")
 

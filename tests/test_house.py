@@ -27,8 +27,8 @@ LAYERS = (
         "measures", "places", "plan", "sample", "search", "tables", "transfer", "twins", "weights",
     ),
     (
-        "store", "album", "audit", "changes", "preview", "jobs", "reading", "ticket", "predictor", "refit", "advice",
-        "charts", "report", "runfile", "runs", "script", "serving", "takeout", "tracking",
+        "store", "album", "audit", "changes", "inbox", "preview", "jobs", "reading", "ticket", "predictor", "refit",
+        "advice", "charts", "report", "runfile", "runs", "script", "serving", "takeout", "tracking",
     ),
     ("delivery", "extraction", "training", "answers", "inspection", "record", "worker", "__main__"),
 )  # fmt: skip

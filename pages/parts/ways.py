@@ -1,10 +1,14 @@
 """The ways in and out of a project's pictures: one drop zone first, everything else behind one button."""
 
+from collections.abc import Callable
+from typing import Any
+
 import streamlit as st
 
-from core import jobs
+from core import fetch, inbox, jobs, places
+from core.errors import HeadstartError
 from core.store import Project
-from pages.parts import shell, uploader
+from pages.parts import camera, shell, uploader
 from pages.parts.words import say
 
 
@@ -13,23 +17,21 @@ def take_in(found: Project, slim: bool) -> None:
     batch = uploader.receive(found.id, slim)
     if batch:
         uploader.forget(found.id)
-        start(found, batch, st.session_state.get(f"loose-{found.id}", ""))
+        _take(found, batch, st.session_state.get(f"loose-{found.id}", ""))
     with st.popover(say("more_ways"), icon=":material/more_horiz:", width="stretch" if slim else "content"):
-        st.text_input(
+        label = st.text_input(
             say("loose_class"), key=f"loose-{found.id}", placeholder=say("loose_class_hint"), help=say("loose_help"),
             max_chars=80,
         )  # fmt: skip
-
-
-def start(found: Project, batch: str, label: str = "") -> None:
-    """Take a batch of the inbox into a project."""
-    path = shell.store().home / "inbox" / batch
-    _start(found, {"path": str(path), "batch": batch, "label": label})
-
-
-def _start(found: Project, params: dict[str, str]) -> None:
-    jobs.start(shell.store(), found.id, "intake", {**params, "audit": True})
-    st.rerun()
+        ways: dict[str, Callable[[Project, str], None]] = {"camera": _camera}
+        ways |= {"addresses": _addresses} if fetch.allowed() else {}
+        ways |= {"folder": _folder} if places.roots() else {}
+        way = st.segmented_control(
+            say("way"), list(ways), format_func=lambda name: say(f"way_{name}"), key=f"way-{found.id}",
+            label_visibility="collapsed",
+        )  # fmt: skip
+        if way:
+            ways[way](found, label)
 
 
 def take_out(found: Project) -> None:
@@ -38,3 +40,41 @@ def take_out(found: Project) -> None:
         say("take_out"), f"/api/dataset/{found.id}", icon=":material/download:", width="stretch",
         help=say("take_out_help"),
     )  # fmt: skip
+
+
+def _camera(found: Project, label: str) -> None:
+    batch = camera.take(found.id, label)
+    if batch:
+        _take(found, batch, label)
+
+
+def _addresses(found: Project, label: str) -> None:
+    text = st.text_area(say("addresses"), key=f"addresses-{found.id}", placeholder=say("addresses_hint"), height=140)
+    if st.button(say("addresses_go"), disabled=not text.strip()):
+        try:
+            _take(found, inbox.addresses(shell.store(), text, label))
+        except HeadstartError as error:
+            shell.show(error)
+
+
+def _folder(found: Project, label: str) -> None:
+    roots = places.roots()
+    root = st.selectbox(say("folder_root"), roots, format_func=lambda each: each.name) if len(roots) > 1 else roots[0]
+    name = st.text_input(say("folder_name", root=root.name), key=f"folder-{found.id}")
+    if st.button(say("folder_go")):
+        try:
+            path = places.inside(root, name)
+        except HeadstartError as error:
+            shell.show(error)
+        else:
+            _start(found, {"path": str(path), "batch": f"folder {path.name}", "label": label})
+
+
+def _take(found: Project, batch: str, label: str = "") -> None:
+    path = inbox.path(shell.store(), batch)
+    _start(found, {"path": str(path), "batch": batch, "label": label})
+
+
+def _start(found: Project, params: dict[str, Any]) -> None:
+    jobs.start(shell.store(), found.id, "intake", {**params, "audit": True})
+    st.rerun()

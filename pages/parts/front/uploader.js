@@ -1,4 +1,6 @@
 const PAUSES = [500, 1000, 2000, 4000, 8000]  // ms between tries after a lost connection
+const LANES = 3  // files on their way at once; more do not fill a line better
+const WINDOW = 5000  // ms of which the speed is the mean
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms))
 
 async function entries(items) {
@@ -40,48 +42,64 @@ export default function ({ data, parentElement, setTriggerValue }) {
   zone.ondragleave = () => zone.classList.remove("over")
   zone.ondrop = async (e) => { e.preventDefault(); zone.classList.remove("over"); send(await entries(e.dataTransfer.items)) }
 
-  async function put(url, body) {
-    for (let tries = 0; ; tries++) {
+  // Sends one file from the last byte that the server has; after a lost connection it asks which one that is.
+  async function sendFile(number, { file, name }, moved) {
+    const url = `/api/upload/${data.batch}/${number}`
+    let offset = 0, tries = 0
+    do {
+      const query = new URLSearchParams({ offset, size: file.size, name })
+      let said
       try {
-        return await fetch(url, { method: "PUT", body })
+        if (tries) offset = (await (await fetch(url)).json()).offset
+        if (tries) query.set("offset", offset)
+        const answer = await fetch(`${url}?${query}`, { method: "PUT", body: file.slice(offset, offset + data.chunk) })
+        said = await answer.json()
+        if (!answer.ok && answer.status !== 409) throw new Error([said.error, said.hint].filter(Boolean).join(" "))
       } catch (error) {
-        if (tries >= PAUSES.length) throw error
+        if (!(error instanceof TypeError) || tries >= PAUSES.length) throw error
         line.textContent = data.words.upload_failed
-        await sleep(PAUSES[tries])
+        await sleep(PAUSES[tries++])
+        continue
       }
-    }
+      tries = 0
+      offset = said.offset
+      moved(number, offset)
+      if (said.complete) break
+    } while (true)
   }
 
   async function send(list) {
     if (!list.length || zone.classList.contains("busy")) return
     zone.classList.add("busy")
+    zone.classList.remove("failed")
     const total = list.reduce((sum, item) => sum + item.file.size, 0)
-    let sent = 0
-    const started = performance.now()
-    const show = () => {
+    const have = list.map(() => 0)
+    let sent = 0, marks = [[performance.now(), 0]]
+    const mb = (n) => (n / 1e6).toFixed(n < 1e7 ? 1 : 0)
+    const moved = (number, offset) => {
+      sent += offset - have[number]
+      have[number] = offset
+      const now = performance.now()
+      marks.push([now, sent])
+      while (marks.length > 2 && now - marks[0][0] > WINDOW) marks.shift()
+      const rate = (sent - marks[0][1]) / Math.max((now - marks[0][0]) / 1000, 0.1)
+      const left = rate > 0 ? Math.ceil((total - sent) / rate) : 0
+      const time = left < 90 ? `${left} s` : `${Math.round(left / 60)} min`
       bar.value = total ? sent / total : 1
-      const seconds = (performance.now() - started) / 1000
-      const rate = sent / Math.max(seconds, 0.1)
-      const left = rate ? Math.ceil((total - sent) / rate) : 0
-      const mb = (n) => (n / 1e6).toFixed(n < 1e7 ? 1 : 0)
-      line.textContent = `${data.words.uploading} ${mb(sent)} / ${mb(total)} MB, ${mb(rate)} MB/s, ${left} s ${data.words.left}`
+      line.textContent = `${data.words.uploading} ${mb(sent)} / ${mb(total)} MB, ${mb(rate)} MB/s, ${time} ${data.words.left}`
+    }
+    let next = 0
+    const lane = async () => {
+      while (next < list.length) {
+        const number = next++
+        await sendFile(number, list[number], moved)
+      }
     }
     try {
-      for (let number = 0; number < list.length; number++) {
-        const { file, name } = list[number]
-        let offset = 0
-        do {
-          const query = new URLSearchParams({ offset, size: file.size, name })
-          const answer = await put(`/api/upload/${data.batch}/${number}?${query}`, file.slice(offset, offset + data.chunk))
-          const said = await answer.json()
-          if (!answer.ok && answer.status !== 409) throw new Error([said.error, said.hint].filter(Boolean).join(" "))
-          sent += said.offset - offset
-          offset = said.offset
-          show()
-        } while (offset < file.size)
-      }
+      await Promise.all(Array.from({ length: Math.min(LANES, list.length) }, lane))
       setTriggerValue("done", { batch: data.batch, files: list.length })
     } catch (error) {
+      next = list.length
       line.textContent = error instanceof TypeError ? data.words.upload_gave_up : error.message
       zone.classList.add("failed")
     }
