@@ -102,6 +102,16 @@ def relabel(store: Store, project_id: str, ids: Sequence[str], label: str) -> No
         _divide(db, project_id)
 
 
+def relabel_each(store: Store, project_id: str, labels: Mapping[str, str]) -> None:
+    """Give each of some pictures (ids) the class of its own that stands beside it, all as one change."""
+    with store.write() as db, changes.record(db, project_id, "relabel_each", list(labels)):
+        for label in sorted(set(labels.values())):
+            ids = [key for key, each in labels.items() if each == label]
+            _set(db, project_id, ids, "label = ?, excluded = 0", label)
+        _settle(db, project_id, list(labels))
+        _divide(db, project_id)
+
+
 def exclude(store: Store, project_id: str, ids: Sequence[str], excluded: bool = True) -> None:
     """Leave pictures out, or take them back in. Their bytes stay."""
     code = "exclude" if excluded else "take_back"

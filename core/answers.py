@@ -27,7 +27,7 @@ def fit(ticket: Ticket) -> None:
         ids, labels = [picture.id for picture in chosen], sorted({picture.label for picture in chosen})
         targets = np.array([labels.index(picture.label) for picture in chosen], np.int64)
         sets = {"pretrained": base.pretrained(ids), "random": base.random(ids), "pixels": base.pixels(ids)}
-        measured = transfer.compare(sets, targets, ticket)
+        measured = transfer.compare(sets, targets, ticket, [picture.group or picture.id for picture in chosen])
         ticket.found("fit", base.backbone.name, {"fingerprint": base.data.fingerprint, **measured.to_dict()})
     ticket.succeed({}, {})
 

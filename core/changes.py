@@ -24,8 +24,8 @@ _LAST = "SELECT number, what, at FROM change WHERE project_id = ? ORDER BY numbe
 
 @dataclass(frozen=True)
 class Change:
-    """What was done: a code (relabel, exclude, take_back, move, restore) with its values, of which `n` is how many
-    pictures it changed."""
+    """What was done: a code (relabel, relabel_each, exclude, take_back, move, restore) with its values, of which `n` is
+    how many pictures it changed."""
 
     number: int
     code: str

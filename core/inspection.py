@@ -11,21 +11,31 @@ from typing import Any
 
 import numpy as np
 
-from core import album, audit, images, jobs, measures, twins
+from core import album, audit, backbones, doubts, images, jobs, measures, transfer, twins, weights
 from core.audit import BY_KIND, Row
 from core.child import Children
-from core.dataset import Picture
+from core.dataset import Dataset, Picture
 from core.errors import HeadstartError
+from core.extraction import Extraction
+from core.features import Cache, Recipe, views
+from core.matrix import Matrix
+from core.plan import Plan, suggest
 from core.progress import Progress
 from core.store import Store
 from core.ticket import Ticket
 
 # Pictures in one question to a child, and measured before they are kept.
 _ASKED, _KEPT = 8, 256
+# Pictures that are looked at before one sees whether a training waits: loading the network takes a part of a second.
+_LOOKED_AT = 2_048
 # A thumbnail that says nothing is like any other: fewer bits of a pixel than this.
 _TELLING = 2.0
 # How often one looks whether a training still works.
 _LOOK_S = 0.5
+# Fewer pictures than this say nothing about each other.
+_LEAST = 20
+# What may give a class away: color and light of the border, the size in px, the length of the file.
+SHORTCUTS = ("border", "size", "bytes")
 _LOOKS = ("dark", "bright", "blurry", "flat", "tiny", "odd")
 
 
@@ -38,6 +48,7 @@ def inspect(ticket: Ticket) -> None:
     pictures = tuple(picture for picture in pictures if picture.id in facts)
     audit.write(store, project, _LOOKS, looks(pictures, facts))
     _twins(ticket, pictures, facts)
+    _doubts(ticket, pictures, facts)
     ticket.found("audit", "", {"stamp": stamp, "n": len(pictures)})
     ticket.succeed({}, {})
 
@@ -159,3 +170,82 @@ def twin_rows(pairs: Mapping[tuple[str, str], float]) -> list[Row]:
         twins_of.setdefault(a, {})[b] = like
         twins_of.setdefault(b, {})[a] = like
     return [Row(key, max(others.values()), {"twins": others}) for key, others in twins_of.items()]
+
+
+def _doubts(ticket: Ticket, pictures: Sequence[Picture], facts: Mapping[str, dict[str, Any]]) -> None:
+    """What the features of the best quick backbone that is here say against labels and pictures."""
+    store, project = ticket.store, ticket.job.project_id
+    data = Dataset(tuple(pictures))
+    rows: dict[str, list[Row]] = {}
+    if len(data.classes) >= 2 and len(data.pictures) >= _LEAST:
+        groups = audit.groups(store, project)
+        together = [groups.get(picture.id, picture.id) for picture in data.pictures]
+        features = _Look(ticket, data).all()
+        rows = doubtful(data, features, together, ticket)
+        rows["shortcut"] = shortcuts(data, facts, together, ticket)
+    audit.write(store, project, ("wrong", "stranger", "shortcut"), rows)
+
+
+def doubtful(data: Dataset, features: Matrix, together: Sequence[str], progress: Progress) -> dict[str, list[Row]]:
+    """The scores of labels that are likely wrong and of pictures like no class, by the features of all pictures."""
+    targets = _targets(data)
+    progress.stage("doubts", transfer.FOLDS)
+    found = doubts.probabilities(features, targets, together, len(data.classes), progress)
+    margins, better = doubts.labels(found, targets)
+    strange = doubts.strangeness(features, targets, together)
+    wrong, strangers = [], []
+    for row, picture in enumerate(data.pictures):
+        if margins[row] >= BY_KIND["wrong"].kept:
+            told = {"label": picture.label, "suggested": data.classes[better[row]]}
+            wrong.append(Row(picture.id, round(float(margins[row]), 4), told))
+        if strange[row] >= BY_KIND["stranger"].kept:
+            strangers.append(Row(picture.id, round(float(strange[row]), 2), {}))
+    return {"wrong": wrong, "stranger": strangers}
+
+
+def shortcuts(
+    data: Dataset, facts: Mapping[str, dict[str, Any]], together: Sequence[str], progress: Progress
+) -> list[Row]:
+    """How well each property alone tells the classes; the row's id is the name of the property."""
+    targets, found = _targets(data), []
+    numbers: dict[str, list[list[float]]] = {name: [] for name in SHORTCUTS}
+    for picture in data.pictures:
+        of = facts[picture.id]
+        area = picture.width * picture.height
+        numbers["border"].append(of["border"])
+        numbers["size"].append([float(np.log(picture.width)), float(np.log(picture.height))])
+        numbers["bytes"].append([float(np.log(of["bytes"])), float(np.log(of["bytes"] / area))])
+    for name, values in numbers.items():
+        table = np.asarray(values, np.float32)
+        told = doubts.shortcut(name, table, targets, together, len(data.classes), progress)
+        if told.score >= BY_KIND["shortcut"].kept:
+            found.append(Row(name, round(told.score, 4), {"correct": told.correct, "n": told.n, "chance": told.chance}))
+    return found
+
+
+def _targets(data: Dataset) -> Any:
+    return np.array([data.classes.index(picture.label) for picture in data.pictures], np.int64)
+
+
+class _Look(Extraction):
+    """The features of pictures without a run: by the backbone that a training is told to take first."""
+
+    def __init__(self, ticket: Ticket, data: Dataset) -> None:  # that of a run reads the run
+        self.ticket, self.store, self.data = ticket, ticket.store, data
+        self.plan = Plan(backbone=suggest("balanced", data.counts).backbone)
+        self.backbone = backbones.find(self.plan.backbone)
+        self.weights = ""
+        self._caches: dict[Recipe, Cache] = {}
+        self.extracted: dict[str, float] = {"n": 0, "seconds": 0.0}
+
+    def all(self) -> Matrix:
+        """(n, width), extracted where they are missing, a part at a time, between which others come first."""
+        self.weights = weights.fetch(self.backbone, self.ticket)
+        recipe, seen = self._recipe("val"), views([picture.id for picture in self.data.pictures])
+        for end in range(_LOOKED_AT, len(seen) + _LOOKED_AT, _LOOKED_AT):
+            give_way(self.ticket)
+            self._extract("features", recipe, seen[:end])
+        return self._cache(recipe).read(seen)
+
+    def _keep(self, name: str, value: Any) -> None:
+        """There is no folder of a run."""

@@ -389,6 +389,7 @@ STAGES: Mapping[str, str] = {
     "intake": "Reading pictures",
     "measure": "Measuring light and sharpness",
     "twins": "Comparing pictures that look alike",
+    "doubts": "Comparing labels with what pictures look like",
     "download": "Downloading weights (MB)",
     "check": "Checking the weights",
     "effects": "Measuring what balance and flips do",

@@ -144,10 +144,11 @@ def choose(pictures: Sequence[Picture], cpu_ms: float) -> tuple[Picture, ...]:
     return tuple(chosen)
 
 
-def compare(sets: Mapping[str, Array], targets: Targets, progress: Progress) -> Fit:
-    """Measure the sets of features, (n, width) each, named as in SETS, on pictures of the classes `targets` (n,)."""
+def compare(sets: Mapping[str, Array], targets: Targets, progress: Progress, together: Sequence[str] = ()) -> Fit:
+    """Measure the sets of features, (n, width) each, named as in SETS, on pictures of the classes `targets` (n,) and of
+    the groups `together` (n,), if there are any."""
     progress.stage("compare", len(SETS) * FOLDS)
-    hits = {name: probe(sets[name], targets, progress) for name in SETS}
+    hits = {name: probe(sets[name], targets, progress, together) for name in SETS}
     mine = hits[SETS[0]]
     rows = []
     for name in SETS:
@@ -158,11 +159,11 @@ def compare(sets: Mapping[str, Array], targets: Targets, progress: Progress) -> 
     return Fit(len(targets), len(np.unique(targets)), tuple(rows))
 
 
-def probe(features: Array, targets: Targets, progress: Progress) -> NDArray[np.bool_]:
-    """Which pictures a linear head has right that was fitted without them, (n,). Ticks once a fold."""
+def probe(features: Array, targets: Targets, progress: Progress, together: Sequence[str] = ()) -> NDArray[np.bool_]:
+    """Which pictures a linear head has right that was fitted without them and their groups, (n,). Ticks once a fold."""
     x = _standard(features)
     n_classes = int(targets.max()) + 1
-    fold = folds(targets)
+    fold = folds(targets, together)
     right = np.zeros(len(targets), bool)
     for number in range(FOLDS):
         test = fold == number
@@ -173,8 +174,9 @@ def probe(features: Array, targets: Targets, progress: Progress) -> NDArray[np.b
     return right
 
 
-def folds(targets: Targets) -> Targets:
-    """The fold of each picture, (n,): stratified, and the same for the same targets."""
+def folds(targets: Targets, together: Sequence[str] = ()) -> Targets:
+    """The fold of each picture, (n,): stratified, and the same for the same targets. `together` (n,) names the group of
+    each picture: all of a group are where its first one is."""
     rng = np.random.default_rng(0)
     fold = np.empty(len(targets), np.int64)
     start = 0
@@ -182,6 +184,9 @@ def folds(targets: Targets) -> Targets:
         rows = np.flatnonzero(targets == label)
         fold[rng.permutation(rows)] = (start + np.arange(len(rows))) % FOLDS
         start += len(rows)  # so that small classes do not all fill the same folds
+    if together:
+        _, first, of = np.unique(np.asarray(together), return_index=True, return_inverse=True)
+        fold = fold[first[of]]
     return fold
 
 

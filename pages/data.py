@@ -7,7 +7,7 @@ from core import album, jobs, messages
 from core.album import ClassRow, Filter
 from core.plan import rarest
 from core.store import Project
-from pages.parts import gallery, live, reading, shell, ways
+from pages.parts import findings, gallery, live, reading, shell, ways
 from pages.parts.gallery import Tile
 from pages.parts.words import percent, plain, say
 
@@ -137,6 +137,7 @@ if job is not None and job.state != "succeeded":
 if rows:
     reading.show(found)
     _findings(found)
+    findings.panel(found)
     left, right = st.columns([3, 2], gap="large")
     with left:
         _classes(found)

@@ -21,7 +21,7 @@ def _sample() -> None:
     found = shell.store().add_project(say("sample_name"), source="sample 0")
     st.session_state["open"] = found.id
     if jobs.latest(shell.store(), found.id) is None:
-        jobs.start(shell.store(), found.id, "intake", {"sample": 0})
+        jobs.start(shell.store(), found.id, "intake", {"sample": 0, "audit": True})
 
 
 @st.dialog(say("new_project"))

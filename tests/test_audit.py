@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from core import album, audit, jobs, measures
+from core import album, audit, jobs, measures, sample
 from core.audit import Finding
 from core.store import Store
 from tests.conftest import wait
@@ -136,3 +136,21 @@ def test_an_intake_that_asks_for_it_is_followed_by_an_audit(store: Store, shapes
         time.sleep(0.05)
     assert job is not None and job.line == "audit" and wait(store, job).state == "succeeded"
     assert audit.state(store, project) == "current" and audit.findings(store, project) == ()
+
+
+def test_all_faults_of_the_sample_are_found_and_hardly_any_other(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "nothing"))
+    project = store.add_project("Sample").id
+    assert wait(store, jobs.start(store, project, "intake", {"sample": 0})).state == "succeeded"
+    found = audited(store, project)
+    near = {name for pair in sample.PLANTED.near_duplicates for name in pair}
+    assert names(store, project, found["near"]) == near and found["near"].values == {"groups": 4}
+    wrong = names(store, project, found["wrong"])
+    assert set(sample.PLANTED.wrong_labels) <= wrong and len(wrong) <= 5  # with Starter, the smallest backbone
+    assert set(found) == {"near", "wrong"}
+    twins = {
+        frozenset((file.name, file.values["twin"])) for file in store.unused(project) if file.reason == "duplicate"
+    }
+    assert twins == {frozenset(pair) for pair in sample.PLANTED.duplicates}

@@ -140,6 +140,64 @@ WORDS = {
         "*All settings*."
     ),
     "one_class": "There is one class. A model needs at least two to tell apart.",
+    # findings
+    "audit_running": "Looking for faults in the pictures",
+    "audit_failed": "Looking for faults stopped",
+    "audit_nothing": "Looked for copies, wrong labels, dark, blurry and odd pictures: nothing to report.",
+    "audit_never": "Nobody has looked for copies, wrong labels and bad pictures yet.",
+    "audit_changed": "The pictures have changed since they were looked at.",
+    "audit_look": "Look for faults",
+    "audit_again": "Look again",
+    "findings_more": "{n} more findings",
+    "found_conflict": (
+        "**{n} pictures** show the same in two classes or more ({groups} groups). Only you know which is right."
+    ),
+    "found_conflict_one": "**{n} pictures** show the same, in two classes. Only you know which is right.",
+    "found_leak": (
+        "**{n} pictures** are in two parts at once ({groups} groups of near duplicates): scores on them are too good."
+    ),
+    "found_leak_one": "**{n} pictures** show the same in two parts: scores on them are too good.",
+    "found_near": "**{n} pictures** are near duplicates ({groups} groups). They stay in one part together.",
+    "found_near_one": "**{n} pictures** show the same. They stay in one part together.",
+    "found_wrong": "**{n} pictures** may be in the wrong class: a model that never saw them is sure of another.",
+    "found_wrong_one": "**1 picture** may be in the wrong class: a model that never saw it is sure of another.",
+    "found_stranger": "**{n} pictures** do not look like any class.",
+    "found_stranger_one": "**1 picture** does not look like any class.",
+    "found_dark": "**{n} pictures** are very dark.",
+    "found_dark_one": "**1 picture** is very dark.",
+    "found_bright": "**{n} pictures** are very bright.",
+    "found_bright_one": "**1 picture** is very bright.",
+    "found_blurry": "**{n} pictures** are blurry.",
+    "found_blurry_one": "**1 picture** is blurry.",
+    "found_flat": "**{n} pictures** show next to nothing: hardly more than one color.",
+    "found_flat_one": "**1 picture** shows next to nothing: hardly more than one color.",
+    "found_tiny": "**{n} pictures** are tiny: less than 40 px on one side.",
+    "found_tiny_one": "**1 picture** is tiny: less than 40 px on one side.",
+    "found_odd": "**{n} pictures** are three times as long as wide or more: the model sees the middle square only.",
+    "found_odd_one": "**1 picture** is three times as long as wide or more: the model sees the middle square only.",
+    "found_shortcut_border": (
+        "The color at the **edge** alone tells the class of {right} of {n} pictures (by chance: {chance}). "
+        "A model may learn the background instead of what is shown. Bring pictures of each class before other grounds."
+    ),
+    "found_shortcut_size": (
+        "The **size in pixels** alone tells the class of {right} of {n} pictures (by chance: {chance}). The classes "
+        "may come from different sources, and a model may learn the source. Mix the sources in each class."
+    ),
+    "found_shortcut_bytes": (
+        "The **file size** alone tells the class of {right} of {n} pictures (by chance: {chance}). The classes may "
+        "come from different sources, and a model may learn the source. Mix the sources in each class."
+    ),
+    "keep_one": "Keep one of each",
+    "finding_open_one": "Show them",
+    "finding_open_out": "Show them",
+    "finding_open_look": "Look through them",
+    "finding_open_accept": "Look through them",
+    "finding_close": "Close",
+    "finding_first": "The first {shown} of {n}; the others follow when these are dealt with.",
+    "leave_out_n": "Leave out {n} selected",
+    "accept": "Accept the suggested class for {n} selected",
+    "accept_help": "Each goes to the class on the right of its arrow.",
+    "change_relabel_each": "{n} to their suggested class",
     # train
     "train_locked": "Add pictures of at least two classes first",
     "train_locked_more": "Then a model can learn to tell them apart.",

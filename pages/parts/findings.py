@@ -1,0 +1,157 @@
+"""What an audit found, each as a sentence with its pictures and what to do; the audit itself while it runs.
+
+Remedies go through `core.album`, so that they can be undone. What is opened is kept in the session by its kind.
+"""
+
+import streamlit as st
+
+from core import album, audit, jobs, messages
+from core.audit import Finding
+from core.jobs import Job
+from core.store import Project
+from pages.parts import gallery, shell
+from pages.parts.gallery import Tile
+from pages.parts.words import percent, plain, say
+
+_TICK_S = 1.0
+_SHOWN = 3  # findings before the rest is folded away
+_STRIP = 9  # pictures beside a sentence
+_OPEN = 60  # pictures in an opened finding: the worst come first, others move up
+_ICONS = {
+    "conflict": "call_split", "leak": "water_drop", "near": "content_copy", "wrong": "label_off", "stranger": "help",
+    "shortcut": "alt_route", "dark": "dark_mode", "bright": "light_mode", "blurry": "blur_on", "flat": "rectangle",
+    "tiny": "photo_size_select_small", "odd": "aspect_ratio",
+}  # fmt: skip
+
+
+def panel(found: Project) -> None:
+    """The audit of a project: how far it is, or what it found and whether that is still about these pictures."""
+    job = jobs.current(shell.store(), found.id, "audit")
+    if job is not None and job.active:
+        st.fragment(_running, run_every=_TICK_S)(job.id)
+    elif job is not None and job.state == "failed":
+        _failed(found, job)
+    told = audit.findings(shell.store(), found.id)
+    for finding in told[:_SHOWN]:
+        _finding(found, finding)
+    if told[_SHOWN:]:
+        with st.expander(say("findings_more", n=len(told) - _SHOWN), icon=":material/expand_more:"):
+            for finding in told[_SHOWN:]:
+                _finding(found, finding)
+    if job is None or job.state in ("succeeded", "cancelled"):
+        _fresh(found, bool(told))
+
+
+def _fresh(found: Project, some: bool) -> None:
+    """Whether what is said is about the pictures as they are, and how to look again."""
+    state = audit.state(shell.store(), found.id)
+    if state == "current":
+        if not some:
+            st.caption(f":material/check: {say('audit_nothing')}")
+        return
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.caption(say(f"audit_{state}"), width="content")
+        _look(found, "audit_look" if state == "never" else "audit_again")
+
+
+def _look(found: Project, label: str) -> None:
+    start = shell.attempt(lambda: _start(found))
+    st.button(say(label), key="audit", icon=":material/troubleshoot:", type="tertiary", on_click=start)
+
+
+def _start(found: Project) -> None:
+    audit.start(shell.store(), found.id)
+
+
+def _failed(found: Project, job: Job) -> None:
+    error = job.failure
+    text = f" {plain(error.message)} {plain(error.hint)}" if error else ""
+    st.warning(f"**{say('audit_failed')}.**{text}", icon=":material/error:")
+    _look(found, "audit_again")
+
+
+def _running(job_id: str) -> None:
+    job = jobs.get(shell.store(), job_id)
+    if not job.active:
+        st.rerun(scope="app")
+    share = min(1.0, job.done / job.total) if job.total else 0.0
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.progress(share, text=f"{say('audit_running')} \u00b7 {messages.STAGES.get(job.stage, job.stage)}")
+        cancel = shell.attempt(lambda: jobs.cancel(shell.store(), job.id))
+        st.button(say("cancel"), key="audit-cancel", type="tertiary", on_click=cancel)
+
+
+def _finding(found: Project, finding: Finding) -> None:
+    opened = f"open-{found.id}-{finding.kind}"
+    with st.container(key=f"finding-{finding.kind}", border=True, gap="small"):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.markdown(f":material/{_ICONS[finding.kind]}: {_sentence(finding)}", width="stretch")
+            if finding.ids:
+                _remedy(found, finding)
+                is_open = st.session_state.get(opened, False)
+                label = say("finding_close" if is_open else f"finding_open_{finding.remedy}")
+                st.button(label, key=opened + "-button", on_click=_toggle, args=(opened,))
+        if st.session_state.get(opened, False) and finding.ids:
+            _open(found, finding)
+        elif finding.ids:
+            gallery.show(_tiles(found, finding, _STRIP), f"found-{finding.kind}", 84, strip=True)
+
+
+def _toggle(key: str) -> None:
+    st.session_state[key] = not st.session_state.get(key, False)
+
+
+def _sentence(finding: Finding) -> str:
+    values = {**finding.values, "n": finding.n}
+    if finding.kind == "shortcut":
+        right = finding.values["correct"] / finding.values["n"]
+        shown = {"right": percent(right), "chance": percent(finding.values["chance"]), "n": finding.values["n"]}
+        return say(f"found_shortcut_{finding.values['by']}", **shown)
+    few = values.get("groups", finding.n) == 1
+    return say(f"found_{finding.kind}_one" if few else f"found_{finding.kind}", **values)
+
+
+def _remedy(found: Project, finding: Finding) -> None:
+    """The button that does for all of them what most users will want."""
+    if finding.remedy == "one":
+
+        def keep_one() -> None:
+            store = shell.store()
+            album.exclude(store, found.id, audit.spare(store, found.id, finding.kind))
+
+        st.button(say("keep_one"), key=f"one-{finding.kind}", on_click=shell.attempt(keep_one))
+    elif finding.remedy == "out":
+        _leave_out(found, finding, list(finding.ids), "out")
+
+
+def _leave_out(found: Project, finding: Finding, ids: list[str], key: str) -> None:
+    out = shell.attempt(lambda: album.exclude(shell.store(), found.id, ids))
+    label = say("leave_out") if key == "out" else say("leave_out_n", n=len(ids))
+    st.button(label, key=f"{key}-{finding.kind}", disabled=not ids, on_click=out)
+
+
+def _open(found: Project, finding: Finding) -> None:
+    """Its pictures to select, and what can be done with those."""
+    above = st.container(horizontal=True, vertical_alignment="center", gap="small")
+    tiles = _tiles(found, finding, _OPEN)
+    chosen = gallery.select(tiles, f"open-{found.id}-{finding.kind}-{finding.ids[0]}-{finding.n}", 132)
+    with above:
+        if finding.kind == "wrong":
+            better = {key: finding.values["suggested"][key] for key in chosen}
+            accept = shell.attempt(lambda: album.relabel_each(shell.store(), found.id, better))
+            st.button(
+                say("accept", n=len(chosen)), key="accept", type="primary", disabled=not chosen, on_click=accept,
+                help=say("accept_help"),
+            )  # fmt: skip
+        _leave_out(found, finding, chosen, "chosen")
+        if finding.n > _OPEN:
+            st.caption(say("finding_first", shown=_OPEN, n=finding.n), width="content")
+
+
+def _tiles(found: Project, finding: Finding, most: int) -> list[Tile]:
+    pictures = album.pictures(shell.store(), found.id, finding.ids[:most])
+    if finding.kind == "wrong":
+        better = finding.values["suggested"]
+        return [Tile(p.id, p.label, f"{p.label} \u2192 {better[p.id]}") for p in pictures]
+    parted = finding.kind == "leak"
+    return [Tile(p.id, p.label, f"{p.label} ({p.part})" if parted else p.label) for p in pictures]
