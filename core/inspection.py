@@ -28,6 +28,7 @@ from core.ticket import Ticket
 _ASKED, _KEPT = 8, 256
 # Pictures that are looked at before one sees whether a training waits: loading the network takes a part of a second.
 _LOOKED_AT = 2_048
+_BIT = 30.0
 # A thumbnail that says nothing is like any other: fewer bits of a pixel than this.
 _TELLING = 2.0
 # How often one looks whether a training still works.
@@ -114,7 +115,7 @@ def looks(pictures: Sequence[Picture], facts: Mapping[str, dict[str, Any]]) -> d
         of = facts[picture.id]
         long, short = max(picture.width, picture.height), min(picture.width, picture.height)
         scores = {
-            "dark": 255 - of["luma"][3], "bright": of["luma"][0], "blurry": of["blur"], "flat": 6 - of["entropy"],
+            "dark": 255 - of["luma"][3], "bright": of["luma"][0], "blurry": of["blur"], "flat": flatness(of),
             "tiny": 1 / short, "odd": long / short,
         }  # fmt: skip
         if scores["dark"] >= BY_KIND["dark"].kept or scores["bright"] >= BY_KIND["bright"].kept:
@@ -123,6 +124,13 @@ def looks(pictures: Sequence[Picture], facts: Mapping[str, dict[str, Any]]) -> d
             if score >= BY_KIND[kind].kept:
                 found[kind].append(Row(picture.id, round(float(score), 4), {}))
     return found
+
+
+def flatness(of: Mapping[str, Any]) -> float:
+    """How little a picture shows, 255 at most: by the shades between its darkest and lightest hundredth, or by the bits
+    of a pixel, one of which counts as `_BIT` shades (a line of text on white has many shades and few bits)."""
+    shades = of["luma"][3] - of["luma"][0]
+    return float(255 - min(shades, _BIT * of["entropy"]))
 
 
 def _twins(ticket: Ticket, pictures: Sequence[Picture], facts: Mapping[str, dict[str, Any]]) -> None:

@@ -100,12 +100,6 @@ def project(store: Store, name: str, files: dict[str, bytes], folder: Path) -> t
     return made, finish(store, audit.start(store, made))
 
 
-def by_name(store: Store, made: str) -> dict[str, str]:
-    """The first name of each picture id."""
-    rows = store.read("SELECT picture_id, name FROM file WHERE project_id = ? ORDER BY number DESC", made)
-    return {row["picture_id"]: row["name"] for row in rows if row["picture_id"]}
-
-
 def faults(store: Store, name: str, own: list[tuple[str, bytes]], foreign: list[bytes], folder: Path) -> dict[str, Any]:
     """All but wrong labels."""
     rng = np.random.default_rng(0)
@@ -129,26 +123,44 @@ def faults(store: Store, name: str, own: list[tuple[str, bytes]], foreign: list[
         files[path] = data
         planted.setdefault("stranger", set()).add(path)
     made, seconds = project(store, name, files, folder)
-    names = by_name(store, made)
-    found = {finding.kind: {names[key] for key in finding.ids} for finding in audit.findings(store, made)}
+    # Files with the same pixels are one picture, so everything is compared by picture.
+    ids = {path: key for key, path in files_of(store, made)}
+    root = {ids[path]: path.rsplit("/", 1)[1].split("-")[0].split(".")[0] for path in files if "stranger" not in path}
     answer: dict[str, Any] = {"pictures": len(files), "seconds_per_1k": round(1000 * seconds / len(files), 1)}
-    dropped = {file.name for file in store.unused(made) if file.reason == "duplicate"}
-    answer["duplicate"] = scored(dropped, planted["duplicate"])
-    groups = audit.groups(store, made)
-    group = {names[key]: name for key, name in groups.items()}
-    copies = set.union(*(planted[kind] for kind in ("resized", "compressed", "cropped")))
-    joined = {copy for copy in copies if group.get(copy) is not None and group[copy] == group.get(pairs[copy])}
-    near = {copy for copy in group if copy in copies or copy in {pairs[each] for each in copies}}
+    dropped = {
+        frozenset((file.name, file.values["twin"])) for file in store.unused(made) if file.reason == "duplicate"
+    }
+    exact = {frozenset((copy, pairs[copy])) for copy in planted.pop("duplicate")}
+    answer["duplicate"] = {
+        "planted": len(exact),
+        "recall": round(len(dropped & exact) / len(exact), 3),
+        "precision": round(len(dropped & exact) / len(dropped), 3),
+    }
+    group = audit.groups(store, made)
+    told = audit.pairs(store, made)
+    right = sum(root.get(a, a) == root.get(b, b) for a, b in told)
+    copies = [path for kind in ("resized", "compressed", "cropped") for path in planted[kind]]
+    joined = {path for path in copies if group.get(ids[path], "") == group.get(ids[pairs[path]], "-")}
     answer["near"] = {
         "planted": len(copies),
         "recall": round(len(joined) / len(copies), 3),
-        "precision": round(len(near) / len(group), 3) if group else 1.0,
+        "precision_of_pairs": round(right / len(told), 3),
     }
     for kind in ("resized", "compressed", "cropped"):
         answer[f"near_{kind}_recall"] = round(len(joined & planted[kind]) / len(planted[kind]), 3)
-    for kind in (*SINGLE, "stranger"):
-        answer[kind] = scored(found.get(kind, set()), planted[kind])
+    found = {finding.kind: set(finding.ids) for finding in audit.findings(store, made)}
+    for kind in SINGLE:
+        answer[kind] = scored(found.get(kind, set()), {ids[path] for path in planted[kind]})
+    # One color or darkness is like no class either.
+    odd_ones = {ids[path] for kind in SINGLE for path in planted[kind]}
+    answer["stranger"] = scored(found.get("stranger", set()) - odd_ones, {ids[path] for path in planted["stranger"]})
     return answer
+
+
+def files_of(store: Store, made: str) -> list[tuple[str, str]]:
+    """(picture id, name) of every file that has a picture."""
+    rows = store.read("SELECT picture_id, name FROM file WHERE project_id = ? AND picture_id IS NOT NULL", made)
+    return [(row["picture_id"], row["name"]) for row in rows]
 
 
 def clean(store: Store, name: str, own: list[tuple[str, bytes]], folder: Path) -> dict[str, Any]:
@@ -172,7 +184,7 @@ def wrong(store: Store, name: str, own: list[tuple[str, bytes]], folder: Path) -
         if number in chosen:
             planted.add(f"{given}/{number}.jpg")
     made, _ = project(store, name, files, folder)
-    names = by_name(store, made)
+    names = dict(files_of(store, made))
     ranked = store.read("SELECT picture_id, score FROM finding WHERE project_id = ? AND kind = 'wrong'", made)
     ranked.sort(key=lambda row: -row["score"])
     top = {names[row["picture_id"]] for row in ranked[: round(0.1 * len(own))]}

@@ -503,6 +503,7 @@ WORDS = {
     "tab_succeeded": "Done",
     "tab_failed": "Stopped",
     "job_intake": "reading of the pictures",
+    "job_audit": "look for faults in the pictures",
     "job_weights": "check of weights",
     "job_download": "download of weights",
     "line_first": "Starting in a moment",
