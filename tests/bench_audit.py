@@ -127,9 +127,7 @@ def faults(store: Store, name: str, own: list[tuple[str, bytes]], foreign: list[
     ids = {path: key for key, path in files_of(store, made)}
     root = {ids[path]: path.rsplit("/", 1)[1].split("-")[0].split(".")[0] for path in files if "stranger" not in path}
     answer: dict[str, Any] = {"pictures": len(files), "seconds_per_1k": round(1000 * seconds / len(files), 1)}
-    dropped = {
-        frozenset((file.name, file.values["twin"])) for file in store.unused(made) if file.reason == "duplicate"
-    }
+    dropped = {frozenset((file.name, file.values["twin"])) for file in store.unused(made) if file.reason == "duplicate"}
     exact = {frozenset((copy, pairs[copy])) for copy in planted.pop("duplicate")}
     answer["duplicate"] = {
         "planted": len(exact),
