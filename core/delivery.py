@@ -109,10 +109,13 @@ def _group(store: Store, project_id: str, keys: Sequence[str]) -> None:
 
 def _reading(files: Sequence[tuple[Entry, Place]]) -> dict[str, Any]:
     """How names were understood, where a user may want to know: classes that were written in several ways, and how many
-    files would be of another class if the innermost folder named it."""
+    files would be of another class if the innermost folder named it (none where a table names classes)."""
     places = [place for _, place in files]
-    others = layout.read_names([entry.name for entry, _ in files], inner=True)
-    nested = sum(one.spelling != other.spelling for one, other in zip(places, others, strict=True))
+    nested = 0
+    if not any(place.reason == "file_manifest" for place in places):
+        others = layout.read_names([entry.name for entry, _ in files], inner=True)
+        pairs = zip(places, others, strict=True)
+        nested = sum(bool(other.label) and one.spelling != other.spelling for one, other in pairs)
     facts: dict[str, Any] = {"merged": layout.merged(places), "nested": nested}
     if nested:
         facts["tree"] = layout.tree([entry.name for entry, _ in files])

@@ -30,7 +30,7 @@ from starlette.responses import FileResponse, JSONResponse, Response, StreamingR
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from core import backbones, images, jobs, shelf, takeout
+from core import archive, backbones, images, jobs, shelf, takeout
 from core.child import Children
 from core.errors import HeadstartError
 from core.settings import LIMITS
@@ -185,7 +185,7 @@ def _have(path: Path) -> int:
 
 def _admit(root: Path, claim: Claim) -> None:
     """Refuse, before the first byte, what is too large for Headstart or for the disk."""
-    limit = LIMITS.archive_bytes if claim.name.lower().endswith(".zip") else LIMITS.file_bytes
+    limit = LIMITS.archive_bytes if archive.is_zip(claim.name) else LIMITS.file_bytes
     if claim.size > limit:
         raise HeadstartError("upload_too_large", name=claim.name, mb=_mb(claim.size), limit_mb=limit >> 20)
     root.mkdir(parents=True, exist_ok=True)

@@ -127,15 +127,6 @@ def test_bombs_are_refused_with_their_size_before_they_are_unpacked(data: bytes,
     assert error.message == f"The picture has {megapixels} megapixels; the limit is 50."
 
 
-@pytest.mark.slow
-def test_forty_nine_megapixels_are_read_within_the_bounds_of_the_child() -> None:
-    with Child("core.images:answer", images.DECODING) as child:
-        facts, thumbnail = child.ask({}, webp_of_size(7_000, 7_000))
-        assert (facts["width"], facts["height"]) == (7_000, 7_000)
-        with Image.open(io.BytesIO(thumbnail)) as small:
-            assert small.size == (256, 256)
-
-
 def test_a_text_bomb_in_a_png_is_refused() -> None:
     text = PngImagePlugin.PngInfo()
     text.add_text("comment", "a" * (30 << 20), zip=True)

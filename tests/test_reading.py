@@ -50,6 +50,11 @@ def test_keeping_the_reading_asks_no_more_and_a_plain_set_never_asks(lab: Lab) -
     assert reading.settle(lab.store, taken.project_id, inner=False) == 0
     found = reading.latest(lab.store, taken.project_id)
     assert found is not None and found.nested == 0 and lab.labels(taken) == ["birds", "mammals"]
+    loose = lab.take([(f"{n}.png", png(n)) for n in range(3)], label="cat")
+    table = lab.take([("a/b/1.png", png(1)), ("c/2.png", png(2)), ("t.csv", b"file,label\n1.png,cat\n2.png,dog\n")])
+    for one in (loose, table):
+        found = reading.latest(lab.store, one.project_id)
+        assert found is not None and found.nested == 0
     plain = lab.take([("train/cat/1.png", png(1)), ("test/dog/2.png", png(2))])
     found = reading.latest(lab.store, plain.project_id)
     assert found is not None and (found.nested, found.tree) == (0, {})

@@ -20,7 +20,7 @@ import psutil
 import pytest
 from PIL import Image
 
-from core import archive, intake, jobs, layout, serving
+from core import album, archive, intake, jobs, layout, serving
 from core.errors import HeadstartError
 from core.progress import Silent
 from core.store import Store
@@ -473,6 +473,17 @@ def test_only_finished_files_of_a_run_are_given_out(server: Server, run: str) ->
     for name in ("dataset.json", "../headstart.db", "model.keras.tmp", ""):
         assert server.ask("GET", f"/api/model/{run}/{quote(name, safe='')}").status == 404
     assert server.ask("GET", f"/api/model/{'0' * 32}/model.keras").status == 404
+
+
+def test_the_pictures_of_a_project_are_downloaded_as_one_zip(server: Server, photo: str) -> None:
+    (project,) = [each for each in server.store.projects() if album.count(server.store, each.id, album.Filter())][:1]
+    answer = server.ask("GET", f"/api/dataset/{project.id}")
+    assert (answer.status, answer.headers["Content-Type"]) == (200, "application/zip")
+    with zipfile.ZipFile(io.BytesIO(answer.body)) as archived:
+        assert len(archived.namelist()) == album.count(server.store, project.id, album.Filter()) + 1
+        assert archived.testzip() is None
+    for key in ("0" * 32, "..", "x"):
+        assert server.ask("GET", f"/api/dataset/{quote(key, safe='')}").status == 404
 
 
 # -- addresses and errors

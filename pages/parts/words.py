@@ -103,7 +103,7 @@ WORDS = {
     "select_none": "Select none",
     "loose_class": "Class of pictures that are in no folder",
     "loose_class_hint": "for example: cat",
-    "loose_help": "For single pictures, the camera, and addresses without a class of their own. A new name makes a new class.",
+    "loose_help": "For single pictures, the camera, and addresses without a class. A new name makes a new class.",
     "not_used": "{n} of {total} files are not used",
     "all_used": "All {n} files are used",
     "file": "File",
