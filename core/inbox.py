@@ -1,10 +1,11 @@
 """Deliveries that a page writes itself, in the form in which the upload route leaves them."""
 
+import hashlib
 import json
 import uuid
 from pathlib import Path
 
-from core import manifest, shelf
+from core import archive, manifest, shelf
 from core.errors import HeadstartError
 from core.layout import class_name
 from core.store import Store
@@ -13,6 +14,12 @@ from core.store import Store
 def path(store: Store, batch: str) -> Path:
     """Where a delivery lies."""
     return store.home / "inbox" / batch
+
+
+def of_folder(folder: Path) -> str:
+    """The batch of a folder or ZIP as it is now: another one once a file in it has changed, so that it can be taken in
+    again and only files that are new count."""
+    return f"folder {hashlib.sha256(archive.stamp(folder).encode()).hexdigest()[:16]}"
 
 
 def addresses(store: Store, text: str, label: str = "") -> str:

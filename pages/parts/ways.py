@@ -67,7 +67,7 @@ def _folder(found: Project, label: str) -> None:
         except HeadstartError as error:
             shell.show(error)
         else:
-            _start(found, {"path": str(path), "batch": f"folder {path.name}", "label": label})
+            _start(found, {"path": str(path), "batch": inbox.of_folder(path), "label": label})
 
 
 def _take(found: Project, batch: str, label: str = "") -> None:
