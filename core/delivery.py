@@ -24,6 +24,7 @@ from core.ticket import Ticket
 
 _BATCH_FILES = 64  # files answered for in one transaction
 _SAMPLE_PER_CLASS = 60
+_TREE = 50  # folders of a tree that are kept to be shown
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,8 @@ def _reading(files: Sequence[tuple[Entry, Place]]) -> dict[str, Any]:
         nested = sum(bool(other.label) and one.spelling != other.spelling for one, other in pairs)
     facts: dict[str, Any] = {"merged": layout.merged(places), "nested": nested}
     if nested:
-        facts["tree"] = layout.tree([entry.name for entry, _ in files])
+        tree = layout.tree([entry.name for entry, _ in files])
+        facts |= {"tree": dict(list(tree.items())[:_TREE]), "folders": len(tree)}
     return facts
 
 

@@ -11,12 +11,13 @@ from core.store import Store
 @dataclass(frozen=True)
 class Reading:
     """`merged`: class -> the spellings that became one. `nested`: how many files another reading would put into another
-    class. `tree`: folder -> how many files lie in it, where that is so."""
+    class. `tree`: folder -> how many files lie in it, where that is so, for the first of `folders` folders."""
 
     batches: tuple[str, ...]
     merged: Mapping[str, list[str]]
     nested: int
     tree: Mapping[str, int]
+    folders: int
 
 
 def latest(store: Store, project_id: str) -> Reading | None:
@@ -36,6 +37,7 @@ def latest(store: Store, project_id: str) -> Reading | None:
         merged,
         sum(event.facts["nested"] for event in nested),
         tree if nested else {},
+        sum(event.facts.get("folders", 0) for event in nested),
     )
 
 

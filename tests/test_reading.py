@@ -27,6 +27,7 @@ def test_the_outermost_folder_is_the_class_until_someone_decides_for_the_innermo
     assert lab.labels(taken) == ["birds", "mammals"]
     found = reading.latest(lab.store, taken.project_id)
     assert found is not None and found.nested == 4
+    assert found.folders == 4
     assert found.tree == {"zoo/birds": 1, "zoo/birds/robin": 1, "zoo/mammals/cat": 2, "zoo/mammals/dog": 1}
     assert reading.settle(lab.store, taken.project_id, inner=True) == 4
     assert lab.labels(taken) == ["birds", "cat", "dog", "robin"]

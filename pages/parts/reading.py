@@ -23,7 +23,7 @@ def show(found: Project) -> None:
     if read.nested:
         with st.container(border=True, key="reading"):
             st.markdown(say("nested", n=read.nested))
-            st.markdown("\n".join(_tree(read.tree)))
+            st.markdown("\n".join(_tree(read.tree, read.folders)))
             with st.container(horizontal=True):
                 inner = shell.attempt(lambda: _settle(found, True))
                 st.button(say("nested_inner"), key="reading-inner", on_click=inner)
@@ -34,7 +34,7 @@ def _settle(found: Project, inner: bool) -> None:
     reading.settle(shell.store(), found.id, inner)
 
 
-def _tree(folders) -> list[str]:  # type: ignore[no-untyped-def]
+def _tree(folders, n_folders) -> list[str]:  # type: ignore[no-untyped-def]
     """The folders as a list in lists, with the number of files in each."""
     lines, seen = [], set()
     for folder, n in list(folders.items())[:_SHOWN]:
@@ -44,5 +44,5 @@ def _tree(folders) -> list[str]:  # type: ignore[no-untyped-def]
                 seen.add(parts[:depth])
                 here = f" \u00b7 {n}" if depth == len(parts) else ""
                 lines.append(f"{'    ' * (depth - 1)}- {plain(parts[depth - 1])}{here}")
-    more = len(folders) - _SHOWN
+    more = n_folders - min(len(folders), _SHOWN)
     return lines + ([f"- {say('more_folders', n=more)}"] if more > 0 else [])
