@@ -118,7 +118,7 @@ def looks(pictures: Sequence[Picture], facts: Mapping[str, dict[str, Any]]) -> d
             "dark": 255 - of["luma"][3], "bright": of["luma"][0], "blurry": of["blur"], "flat": flatness(of),
             "tiny": 1 / short, "odd": long / short,
         }  # fmt: skip
-        if scores["dark"] >= BY_KIND["dark"].kept or scores["bright"] >= BY_KIND["bright"].kept:
+        if scores["dark"] >= BY_KIND["dark"].least or scores["bright"] >= BY_KIND["bright"].least:
             scores["flat"] = 0.0  # that follows, and has been said
         for kind, score in scores.items():
             if score >= BY_KIND[kind].kept:

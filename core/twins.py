@@ -102,7 +102,8 @@ def likeness(first: Gray, second: Gray) -> Array:
     """How well pairs of gray thumbnails (n, side, side) agree once one is stretched, moved and lit to fit the other:
     the correlation of the differences between neighboring pixels, (n,), 1 at best.
 
-    Each pair is aligned in scale and position per axis and in brightness and contrast by Gauss-Newton (Lucas and
+    Both are softened first: the finest detail of a thumbnail does not survive a move by half a pixel. Each pair is
+    aligned in scale and position per axis and in brightness and contrast by Gauss-Newton (Lucas and
     Kanade, 1981; Baker and Matthews, IJCV 56, 2004), starting from where they are.
     """
     found = [_likeness(first[at : at + _BATCH], second[at : at + _BATCH]) for at in range(0, len(first), _BATCH)]
@@ -110,7 +111,7 @@ def likeness(first: Gray, second: Gray) -> Array:
 
 
 def _likeness(first: Gray, second: Gray) -> Array:
-    a, b = first.astype(np.float32), second.astype(np.float32)
+    a, b = _soft(first), _soft(second)
     n, side = len(a), a.shape[1]
     place = (np.arange(side, dtype=np.float32) - (side - 1) / 2) / side
     down, across = np.gradient(a, axis=1), np.gradient(a, axis=2)
@@ -132,6 +133,14 @@ def _likeness(first: Gray, second: Gray) -> Array:
         shift = np.clip(shift + moved[:, 1::2], -0.15, 0.15)
     rows, columns, inside = _places(stretch, shift, place, side)
     return _agreement(_sample(a, rows, columns), b, inside)
+
+
+def _soft(values: Gray) -> Array:
+    """Smoothed by 1, 2, 1 along both axes."""
+    wide = np.pad(values.astype(np.float32), ((0, 0), (1, 1), (1, 1)), mode="edge")
+    down = (wide[:, :-2] + 2 * wide[:, 1:-1] + wide[:, 2:]) / 4
+    result: Array = ((down[:, :, :-2] + 2 * down[:, :, 1:-1] + down[:, :, 2:]) / 4).astype(np.float32)
+    return result
 
 
 def _places(stretch: Array, shift: Array, place: Array, side: int) -> tuple[Array, Array, NDArray[np.bool_]]:

@@ -135,7 +135,9 @@ def test_an_intake_that_asks_for_it_is_followed_by_an_audit(store: Store, shapes
     while (job := jobs.latest(store, project, "audit")) is None and time.monotonic() < end:
         time.sleep(0.05)
     assert job is not None and job.line == "audit" and wait(store, job).state == "succeeded"
-    assert audit.state(store, project) == "current" and audit.findings(store, project) == ()
+    # Two of the drawn shapes have one place and size: nearly the same picture.
+    assert audit.state(store, project) == "current"
+    assert [(finding.kind, finding.n) for finding in audit.findings(store, project)] in ([], [("near", 2)])
 
 
 def test_all_faults_of_the_sample_are_found_and_hardly_any_other(
