@@ -94,24 +94,35 @@ def start(store: Store, project_id: str) -> Job:
 
 def state(store: Store, project_id: str) -> str:
     """`never` looked at, `current`, or `changed` since."""
-    row = store.row(
-        "SELECT event.facts FROM event JOIN job ON job.id = event.job_id WHERE job.project_id = ? "
+    told = _last(store, project_id)
+    if told is None:
+        return "never"
+    return "current" if json.loads(told["facts"])["stamp"] == stamp(store, project_id) else "changed"
+
+
+def version(store: Store, project_id: str) -> str:
+    """The same as long as `findings` are; cheap, so that they need not be put together at each look."""
+    told = _last(store, project_id)
+    return f"{told['number'] if told else ''} {stamp(store, project_id)}"
+
+
+def _last(store: Store, project_id: str) -> Any:
+    """The event with which the last audit ended."""
+    return store.row(
+        "SELECT event.number, event.facts FROM event JOIN job ON job.id = event.job_id WHERE job.project_id = ? "
         "AND job.kind = 'audit' AND event.kind = 'audit' ORDER BY event.number DESC LIMIT 1",
         project_id,
     )
-    if row is None:
-        return "never"
-    return "current" if json.loads(row["facts"])["stamp"] == stamp(store, project_id) else "changed"
 
 
 def stamp(store: Store, project_id: str) -> str:
     """Changes whenever pictures come, are left out or get another class; cheap for 100,000 of them."""
     row = store.row(
-        "SELECT (SELECT COUNT(*) FROM dataset WHERE project_id = ?1) n, "
+        "SELECT (SELECT COALESCE(MAX(ended_at), 0) FROM job WHERE project_id = ?1 AND kind = 'intake') came, "
         "(SELECT COALESCE(MAX(number), 0) FROM change WHERE project_id = ?1) change",
         project_id,
     )
-    return f"{row['n']} {row['change']}" if row else ""
+    return f"{row['came']} {row['change']}" if row else ""
 
 
 def write(store: Store, project_id: str, kinds: Iterable[str], rows: Mapping[str, Iterable[Row]]) -> None:

@@ -31,7 +31,7 @@ def panel(found: Project) -> None:
         st.fragment(_running, run_every=_TICK_S)(job.id)
     elif job is not None and job.state == "failed":
         _failed(found, job)
-    told = audit.findings(shell.store(), found.id)
+    told = _told(found.id, audit.version(shell.store(), found.id))
     for finding in told[:_SHOWN]:
         _finding(found, finding)
     if told[_SHOWN:]:
@@ -40,6 +40,11 @@ def panel(found: Project) -> None:
                 _finding(found, finding)
     if job is None or job.state in ("succeeded", "cancelled"):
         _fresh(found, bool(told))
+
+
+@st.cache_data(show_spinner=False, max_entries=16)
+def _told(project_id: str, version: str) -> tuple[Finding, ...]:
+    return audit.findings(shell.store(), project_id)
 
 
 def _fresh(found: Project, some: bool) -> None:
