@@ -6,7 +6,7 @@ division into parts up to date, and `core.changes` keeps how things were before,
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,12 +49,9 @@ class Filter:
 
 def classes(store: Store, project_id: str) -> list[ClassRow]:
     """The classes of a project with their counts of used pictures, by name."""
-    sql = (
-        "SELECT label, part, COUNT(*) n FROM dataset WHERE project_id = ? AND NOT excluded GROUP BY label, part "
-        "ORDER BY label"
-    )
+    sql = "SELECT part, label, COUNT(*) n FROM dataset WHERE project_id = ? AND excluded = 0 GROUP BY part, label"
     found: dict[str, dict[str, int]] = {}
-    for row in store.read(sql, project_id):
+    for row in sorted(store.read(sql, project_id), key=lambda row: row["label"]):
         found.setdefault(row["label"], dict.fromkeys(PARTS, 0))[row["part"] or "train"] += row["n"]
     return [ClassRow(label, sum(parts.values()), parts) for label, parts in found.items()]
 
@@ -89,6 +86,12 @@ def pictures(store: Store, project_id: str, chosen: Sequence[str]) -> list[Pictu
     return [found[key] for key in chosen if key in found]
 
 
+def finding_kinds(store: Store, project_id: str) -> list[str]:
+    """The kinds of findings that some picture has."""
+    sql = "SELECT DISTINCT kind FROM finding WHERE project_id = ? ORDER BY kind"
+    return [row[0] for row in store.read(sql, project_id)]
+
+
 def relabel(store: Store, project_id: str, ids: Sequence[str], label: str) -> None:
     """Give pictures another class (a new one, if there is none of that name). They are used from then on."""
     name = class_name(label)
@@ -97,9 +100,10 @@ def relabel(store: Store, project_id: str, ids: Sequence[str], label: str) -> No
     existing = {row.label.casefold(): row.label for row in classes(store, project_id)}
     name = existing.get(name.casefold(), name)
     with store.write() as db, changes.record(db, project_id, "relabel", ids, label=name):
+        touched = _labels(db, project_id, ids)
         _set(db, project_id, ids, "label = ?, excluded = 0", name)
         _settle(db, project_id, ids)
-        _divide(db, project_id)
+        _divide(db, project_id, {*touched, name})
 
 
 def relabel_each(store: Store, project_id: str, labels: Mapping[str, str]) -> None:
@@ -119,7 +123,7 @@ def exclude(store: Store, project_id: str, ids: Sequence[str], excluded: bool = 
         _set(db, project_id, ids, "excluded = ?", int(excluded))
         if not excluded:
             _settle(db, project_id, ids)
-        _divide(db, project_id)
+        _divide(db, project_id, _labels(db, project_id, ids))
 
 
 def move(store: Store, project_id: str, ids: Sequence[str], part: str) -> None:
@@ -132,7 +136,7 @@ def move(store: Store, project_id: str, ids: Sequence[str], part: str) -> None:
             raise HeadstartError("test_is_locked", n=n)
         with changes.record(db, project_id, "move", together, part=part):
             _set(db, project_id, together, "placed = ?", part)
-            _divide(db, project_id)
+            _divide(db, project_id, _labels(db, project_id, together))
 
 
 def restore(store: Store, project_id: str, version: Dataset) -> int:
@@ -160,9 +164,11 @@ def restore(store: Store, project_id: str, version: Dataset) -> int:
 def undo(store: Store, project_id: str) -> Change | None:
     """Take the last change back and answer which it was; None if there is none (left)."""
     with store.write() as db:
-        change = changes.undo(db, project_id)
-        if change is not None:
-            _divide(db, project_id)
+        undone = changes.undo(db, project_id)
+        if undone is None:
+            return None
+        change, ids, labels = undone
+        _divide(db, project_id, {*labels, *_labels(db, project_id, ids)})
     return change
 
 
@@ -221,14 +227,19 @@ def lock_test(store: Store, project_id: str, ids: Sequence[str]) -> None:
         _divide(db, project_id)
 
 
-def _divide(db: sqlite3.Connection, project_id: str) -> Dataset:
+def _divide(db: sqlite3.Connection, project_id: str, touched: Iterable[str] | None = None) -> Dataset:
+    """Divide anew: all, or the classes that were touched with those that share groups with them. Returns those."""
     project = db.execute("SELECT split_seed, val, test FROM project WHERE id = ?", (project_id,)).fetchone()
     if project is None:
         raise HeadstartError("project_missing", id=project_id)
+    sql = ""
+    values: tuple[str, ...] = ()
+    if touched is not None and (labels := _one_division(db, project_id, touched)) is not None:
+        sql, values = f" AND d.label IN {_LISTED}", (json.dumps(sorted(labels)),)
     rows = db.execute(
         "SELECT d.picture_id, d.label, p.width, p.height, d.pinned, d.group_key, d.part, d.placed FROM dataset d "
-        "JOIN picture p ON p.id = d.picture_id WHERE d.project_id = ? AND NOT d.excluded ORDER BY d.picture_id",
-        (project_id,),
+        f"JOIN picture p ON p.id = d.picture_id WHERE d.project_id = ? AND d.excluded = 0{sql} ORDER BY d.picture_id",
+        (project_id, *values),
     ).fetchall()
     dataset = Dataset(tuple(Picture(*row[:6]) for row in rows))
     placed = {row["picture_id"]: row["placed"] for row in rows if row["placed"]}
@@ -236,6 +247,31 @@ def _divide(db: sqlite3.Connection, project_id: str) -> Dataset:
     moved = [(p.part, project_id, p.id) for p, row in zip(divided.pictures, rows, strict=True) if p.part != row["part"]]
     db.executemany("UPDATE dataset SET part = ? WHERE project_id = ? AND picture_id = ?", moved)
     return divided
+
+
+def _one_division(db: sqlite3.Connection, project_id: str, touched: Iterable[str]) -> set[str] | None:
+    """The classes to divide together, when some were touched; None when that is all of them.
+
+    Classes are divided one by one, unless groups tie them together; a part called val is a test part only if no class
+    has one.
+    """
+    if db.execute("SELECT 1 FROM dataset WHERE project_id = ? AND pinned = 'val' LIMIT 1", (project_id,)).fetchone():
+        return None
+    sql = "SELECT DISTINCT group_key, label FROM dataset WHERE project_id = ? AND group_key IS NOT NULL"
+    ties: dict[str, set[str]] = {}
+    for group, label in db.execute(sql, (project_id,)):
+        ties.setdefault(group, set()).add(label)
+    mixed = [some for some in ties.values() if len(some) > 1]
+    labels, before = set(touched), -1
+    while len(labels) != before:
+        before = len(labels)
+        labels |= {label for some in mixed if not labels.isdisjoint(some) for label in some}
+    return labels
+
+
+def _labels(db: sqlite3.Connection, project_id: str, ids: Sequence[str]) -> set[str]:
+    sql = f"SELECT DISTINCT label FROM dataset WHERE project_id = ? AND picture_id IN {_LISTED}"
+    return {row[0] for row in db.execute(sql, (project_id, json.dumps(list(ids))))}
 
 
 def _settle(db: sqlite3.Connection, project_id: str, ids: Sequence[str]) -> None:

@@ -63,8 +63,9 @@ def last(store: Store, project_id: str) -> Change | None:
     return _change(row) if row else None
 
 
-def undo(db: sqlite3.Connection, project_id: str) -> Change | None:
-    """Give pictures and files back what the last change took from them, and forget it."""
+def undo(db: sqlite3.Connection, project_id: str) -> tuple[Change, list[str], set[str]] | None:
+    """Give pictures and files back what the last change took from them, and forget it. Answers which it was, its
+    pictures, and the classes it had given them."""
     row = db.execute(_LAST, (project_id,)).fetchone()
     if row is None:
         return None
@@ -73,7 +74,8 @@ def undo(db: sqlite3.Connection, project_id: str) -> Change | None:
     _give_back(db, project_id, "dataset", ("picture_id",), _FIELDS, rows["pictures"])
     _give_back(db, project_id, "file", ("batch", "number"), _FILE_FIELDS, rows["files"])
     db.execute("DELETE FROM change WHERE number = ?", (row["number"],))
-    return _change(row)
+    given = {label for key, *fields in rows["pictures"] for label in [fields[len(_FIELDS)]]}
+    return _change(row), [key for key, *_ in rows["pictures"]], given
 
 
 def _give_back(  # type: ignore[no-untyped-def]

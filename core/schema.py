@@ -65,6 +65,7 @@ ALTER TABLE dataset ADD COLUMN group_source TEXT;
 -- The part that a user moved a picture to; the others stay where they are.
 ALTER TABLE dataset ADD COLUMN placed TEXT;
 CREATE INDEX dataset_part ON dataset(project_id, excluded, part, label);
+CREATE INDEX dataset_pinned ON dataset(project_id, pinned) WHERE pinned IS NOT NULL;
 CREATE INDEX dataset_group ON dataset(project_id, group_key) WHERE group_key IS NOT NULL;
 CREATE INDEX file_outcome ON file(project_id, outcome, reason);
 CREATE INDEX file_picture ON file(project_id, picture_id);

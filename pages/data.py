@@ -7,11 +7,10 @@ from core import album, jobs, messages
 from core.album import ClassRow, Filter
 from core.plan import rarest
 from core.store import Project
-from pages.parts import findings, gallery, live, reading, shell, ways
+from pages.parts import findings, gallery, live, reading, shell, sorting, ways
 from pages.parts.gallery import Tile
 from pages.parts.words import percent, plain, say
 
-_PAGE = 60  # pictures in the gallery at a time
 _ROWS = 12  # classes with a strip
 _STRIP = 7  # pictures beside a class
 _FEW = 10  # pictures a class needs for a first impression
@@ -77,57 +76,6 @@ def _split(found: Project) -> None:
         st.rerun()
 
 
-def _gallery(found: Project) -> None:
-    store = shell.store()
-    st.subheader(say("pictures"), anchor=False)
-    label_box, part_box, out_box = st.columns([2, 1, 1], vertical_alignment="bottom")
-    names = [row.label for row in rows]
-    label = label_box.selectbox(
-        say("class"),
-        [None, *names],
-        format_func=lambda x: say("any_class") if x is None else x,
-        key=f"class-{found.id}",
-    )
-    part = part_box.selectbox(
-        say("part"), [None, "train", "val", "test"], format_func=lambda x: x or say("any_part"), key=f"part-{found.id}"
-    )
-    left_out = out_box.toggle(say("left_out"), key=f"out-{found.id}")
-    which = Filter(label, None if left_out else part, left_out)
-    n = album.count(store, found.id, which)
-    pages = max(1, -(-n // _PAGE))
-    current = st.pagination(pages, key=f"page-{found.id}-{which}") if pages > 1 else 1
-    shown = album.page(store, found.id, which, (min(current, pages) - 1) * _PAGE, _PAGE)
-    key = f"gallery-{found.id}-{which}-{current}-{_turn()}"
-    actions = st.container(key="actions")
-    chosen = gallery.select([Tile(p.id, p.label, p.label) for p in shown], key, 120)
-    with actions:
-        _actions(found, names, chosen, left_out)
-
-
-def _actions(found: Project, names: list[str], chosen: list[str], left_out: bool) -> None:
-    """What can be done with the selected pictures."""
-    # Always there, so that the pictures do not move when the first one is selected.
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.markdown(f"**{say('selected', n=len(chosen))}**" if chosen else say("select_hint"), width=180)
-        target = st.selectbox(
-            say("move_to"), names, accept_new_options=True, index=None, key=f"target-{found.id}-{_turn()}", width=240,
-            placeholder=say("new_class"),
-        )  # fmt: skip
-        move = shell.attempt(lambda: _change(lambda: album.relabel(shell.store(), found.id, chosen, target or "")))
-        st.button(say("move"), key="move", type="primary", disabled=not (chosen and target), on_click=move)
-        out = shell.attempt(lambda: _change(lambda: album.exclude(shell.store(), found.id, chosen, not left_out)))
-        st.button(say("take_back" if left_out else "leave_out"), key="leave-out", on_click=out, disabled=not chosen)
-
-
-def _change(action) -> None:  # type: ignore[no-untyped-def]
-    action()
-    st.session_state["gallery-turn"] = _turn() + 1  # a new gallery: nothing selected
-
-
-def _turn() -> int:
-    return int(st.session_state.get("gallery-turn", 0))
-
-
 found = shell.project()
 rows: list[ClassRow] = album.classes(shell.store(), found.id)
 job = jobs.current(shell.store(), found.id, "intake")
@@ -154,4 +102,4 @@ elif job is None or not job.active:
     st.markdown(say("all_left_out_more") if hidden else say("data_empty_more"))
     ways.take_in(found, slim=False)
 if rows or album.count(shell.store(), found.id, Filter(excluded=True)):
-    _gallery(found)
+    sorting.gallery(found, [row.label for row in rows])

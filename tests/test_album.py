@@ -236,3 +236,21 @@ def test_a_restored_version_leaves_a_measured_test_part_as_it_is(store: Store, p
     now = parts(store, project)
     assert {key for key, part in now.items() if part == "test"} == tested
     assert stayed == sum(p.part != now[p.id] for p in then.pictures) > 0
+
+
+def test_dividing_only_the_classes_that_were_touched_leads_to_what_dividing_all_does(
+    store: Store, project: str
+) -> None:
+    groups = {f"k{i:02}": f"g{i % 3}" for i in (0, 4, 9, 20, 21, 27)}
+    album.apply_groups(store, project, groups, "manifest")
+    for change in (
+        lambda: album.relabel(store, project, ["k00", "k11"], "lion"),
+        lambda: album.relabel(store, project, ["k28", "k01"], "lion"),
+        lambda: album.exclude(store, project, ["k21", "k12", "k03"]),
+        lambda: album.move(store, project, ["k09"], "val"),
+        lambda: album.undo(store, project),
+        lambda: album.undo(store, project),
+    ):
+        change()
+        now = parts(store, project)
+        assert {p.id: p.part for p in album.divide(store, project).pictures} == now

@@ -1,0 +1,115 @@
+"""The gallery of the data page: which pictures to show, and what can be done with those that are selected.
+
+Selecting, enlarging and typing happen in the browser; only an action comes here. So a page of pictures costs one
+rerun however many of them are selected, and 100,000 pictures cost what one page of them does.
+"""
+
+from typing import Any
+
+import streamlit as st
+
+from core import album
+from core.album import Filter
+from core.dataset import PARTS, Picture
+from core.store import Project
+from pages.parts import shell
+from pages.parts.words import WORDS, say
+
+_PAGE = 60  # pictures at a time
+_SORTER = shell.component("sorter")
+_WORDS = {
+    "selected": "selected", "hint": "select_hint", "all": "select_all", "every": "select_every", "none": "select_none",
+    "move": "move", "leave_out": "leave_out", "take_back": "take_back", "class": "move_to", "part": "move_part",
+    "pictures": "pictures", "enlarge": "enlarge", "mark": "mark", "unmark": "unmark", "close": "close", "back": "back",
+    "on": "on", "keys": "select_keys",
+}  # fmt: skip
+
+
+def gallery(found: Project, names: list[str]) -> None:
+    """The pictures of a project under a filter, to be selected and changed; `names` are its classes."""
+    st.subheader(say("pictures"), anchor=False)
+    which = _filter(found, names)
+    n = album.count(shell.store(), found.id, which)
+    pages = max(1, -(-n // _PAGE))
+    current = st.pagination(pages, key=f"page-{found.id}-{which}") if pages > 1 else 1
+    first = (min(current, pages) - 1) * _PAGE
+    shown = album.page(shell.store(), found.id, which, first, _PAGE)
+    key = f"gallery-{found.id}"
+    change = album.last_change(shell.store(), found.id)
+    _SORTER(
+        key=key,
+        data={
+            "items": [_item(p) for p in shown],
+            "n": n,
+            "listing": f"{which} {current} {_turn()}",
+            "focus": st.session_state.pop("gallery-focus", False),
+            "excluded": which.excluded,
+            "classes": names,
+            "parts": PARTS,
+            "undo": say("undo", what=said(change.code, change.values)) if change else "",
+            "words": {name: WORDS[key] for name, key in _WORDS.items()},
+        },
+        on_act_change=shell.attempt(lambda: _act(found, which, key)),
+    )
+
+
+def show_finding(found: Project, kind: str) -> None:
+    """Let the gallery show the pictures of a finding: to be called before it is drawn."""
+    st.session_state |= {f"finding-{found.id}": kind, f"class-{found.id}": None, f"part-{found.id}": None}
+    st.session_state[f"out-{found.id}"] = False
+
+
+def said(code: str, values: dict[str, Any]) -> str:
+    """A change in words, as its undo button says it."""
+    return say(f"change_{code}", **values)
+
+
+def _filter(found: Project, names: list[str]) -> Filter:
+    label_box, part_box, finding_box, out_box = st.columns([3, 2, 3, 2], vertical_alignment="bottom")
+    label = label_box.selectbox(
+        say("class"), [None, *names], format_func=lambda x: say("any_class") if x is None else x,
+        key=f"class-{found.id}",
+    )  # fmt: skip
+    part = part_box.selectbox(
+        say("part"), [None, *PARTS], format_func=lambda x: x or say("any_part"), key=f"part-{found.id}"
+    )
+    kinds = album.finding_kinds(shell.store(), found.id)
+    finding = finding_box.selectbox(
+        say("finding"), [None, *kinds], format_func=lambda x: WORDS.get(f"finding_{x}", x) if x else say("any_finding"),
+        key=f"finding-{found.id}", disabled=not kinds, help=say("finding_help"),
+    )  # fmt: skip
+    left_out = out_box.toggle(say("left_out"), key=f"out-{found.id}")
+    return Filter(label, None if left_out else part, left_out, finding, "score" if finding else "class")
+
+
+def _item(picture: Picture) -> dict[str, str]:
+    part = picture.part or ""
+    facts = [picture.label, part, f"{picture.width} \u00d7 {picture.height} px"]
+    group = [say("group_of", name=picture.group)] if picture.group else []
+    return {
+        "id": picture.id, "label": picture.label, "part": part,
+        "facts": " \u00b7 ".join(text for text in facts + group if text),
+    }  # fmt: skip
+
+
+def _act(found: Project, which: Filter, key: str) -> None:
+    """Do what the browser asks for, with the selected pictures or with all that the filter lets through."""
+    asked = st.session_state[key].act
+    if not asked:
+        return
+    store, code = shell.store(), asked["code"]
+    ids = album.ids(store, found.id, which) if asked["every"] else [str(key) for key in asked["ids"]]
+    if code == "relabel":
+        album.relabel(store, found.id, ids, str(asked["label"]))
+    elif code in ("exclude", "take_back"):
+        album.exclude(store, found.id, ids, code == "exclude")
+    elif code == "move" and asked["part"] in PARTS:
+        album.move(store, found.id, ids, asked["part"])
+    elif code == "undo":
+        album.undo(store, found.id)
+    st.session_state["gallery-turn"] = _turn() + 1  # nothing is selected then
+    st.session_state["gallery-focus"] = True
+
+
+def _turn() -> int:
+    return int(st.session_state.get("gallery-turn", 0))
