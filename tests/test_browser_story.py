@@ -136,6 +136,7 @@ def _exclude(page: Page) -> None:
     button(page, "Leave out").click()
     expect(page.get_by_text("circle \u00b7 11")).to_be_visible()
     expect(cells).to_have_count(35)
+    idle(page)
 
 
 def _divide_anew(page: Page, app: Server, key: str) -> None:

@@ -166,5 +166,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   part.onchange = () => part.value && act({ code: "move", part: part.value })
   if (fresh) target.value = ""
   paint()
-  if (fresh && data.focus && items.length) cells()[state.at].focus({ preventScroll: true })
+  // Not from under someone who has gone on to something else meanwhile.
+  const idle = [document.body, root.getRootNode().host].includes(document.activeElement)
+  if (fresh && data.focus && idle && items.length) cells()[state.at].focus({ preventScroll: true })
 }
