@@ -86,6 +86,17 @@ def pictures(store: Store, project_id: str, chosen: Sequence[str]) -> list[Pictu
     return [found[key] for key in chosen if key in found]
 
 
+def groups(store: Store, project_id: str) -> dict[str, tuple[int, int, int]]:
+    """By where groups come from: how many have two used pictures or more, the pictures of these, and how many stand in
+    several parts (which a layout or a user can ask for)."""
+    sql = (
+        "SELECT source, COUNT(*), SUM(n), SUM(spans) FROM (SELECT MAX(group_source) source, COUNT(*) n, "
+        "MIN(part) <> MAX(part) spans FROM dataset WHERE project_id = ? AND group_key IS NOT NULL AND excluded = 0 "
+        "GROUP BY group_key) WHERE n > 1 GROUP BY source"
+    )
+    return {row[0]: (row[1], row[2], row[3]) for row in store.read(sql, project_id)}
+
+
 def finding_kinds(store: Store, project_id: str) -> list[str]:
     """The kinds of findings that some picture has."""
     sql = "SELECT DISTINCT kind FROM finding WHERE project_id = ? ORDER BY kind"

@@ -60,6 +60,10 @@ ERRORS: Mapping[str, tuple[str, str]] = {
         "The class '{label}' has {n} picture; at least 2 are needed.",
         "Add pictures of '{label}', or leave the class out.",
     ),
+    "version_missing": (
+        "The pictures of the training of {when} were not kept.",
+        "Choose another version.",
+    ),
     "test_is_locked": (
         "The test part is locked, since a training has been measured on it: {n} pictures would enter or leave it.",
         "Move pictures between train and val, or leave them out.",

@@ -7,9 +7,9 @@ from core import album, jobs, messages
 from core.album import ClassRow, Filter
 from core.plan import rarest
 from core.store import Project
-from pages.parts import findings, gallery, live, reading, shell, sorting, ways
+from pages.parts import division, findings, gallery, live, reading, shell, sorting, versions, ways
 from pages.parts.gallery import Tile
-from pages.parts.words import percent, plain, say
+from pages.parts.words import plain, say
 
 _ROWS = 12  # classes with a strip
 _STRIP = 7  # pictures beside a class
@@ -57,25 +57,6 @@ def _classes(found: Project) -> None:
         st.caption(say("more_classes", n=len(rows) - _ROWS))
 
 
-def _split(found: Project) -> None:
-    st.subheader(say("split"), anchor=False, help=say("split_help"))
-    total = sum(row.n for row in rows)
-    parts = {part: sum(row.parts[part] for row in rows) for part in ("train", "val", "test")}
-    shades = zip(("#0F766E", "#4F9F96", "#B45309"), parts.items(), strict=True)
-    pieces = [f'<div style="flex:{n};background:{color};height:14px"></div>' for color, (_, n) in shades]
-    st.html(f'<div style="display:flex;gap:3px;border-radius:7px;overflow:hidden">{"".join(pieces)}</div>')
-    st.caption(" \u00b7 ".join(f"**{name}** {n} ({percent(n / total)})" for name, n in parts.items()))
-    locked = album.test_is_locked(shell.store(), found.id)
-    if locked:
-        st.caption(f":material/lock: {say('split_locked')}")
-    test, val = st.columns(2)
-    chosen_test = test.slider(say("split_test"), 5, 40, round(found.test * 100), 5, "%d %%", disabled=locked)
-    chosen_val = val.slider(say("split_val"), 5, 40, round(found.val * 100), 5, "%d %%", disabled=locked)
-    if not locked and (chosen_test, chosen_val) != (round(found.test * 100), round(found.val * 100)):
-        album.set_split(shell.store(), found.id, found.split_seed, chosen_val / 100, chosen_test / 100)
-        st.rerun()
-
-
 found = shell.project()
 rows: list[ClassRow] = album.classes(shell.store(), found.id)
 job = jobs.current(shell.store(), found.id, "intake")
@@ -90,7 +71,8 @@ if rows:
     with left:
         _classes(found)
     with right:
-        _split(found)
+        division.show(found, rows)
+        versions.panel(found)
         if len(rows) >= 2 and st.button(say("next_train"), type="primary", key="next", width="stretch"):
             shell.go("train", found)
         st.subheader(say("add_pictures"), anchor=False)

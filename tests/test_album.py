@@ -182,6 +182,7 @@ def test_groups_stand_in_one_part_and_the_audit_never_outweighs_a_manifest(store
     album.apply_groups(store, project, {"k01": "0", "k02": "0", "k10": "1", "k21": "1"}, "audit")
     groups = {p.id: p.group for p in store.dataset(project).pictures if p.group}
     assert groups == {"k00": "patient 1", "k01": "patient 1", "k02": "patient 1", "k10": "audit 1", "k21": "audit 1"}
+    assert album.groups(store, project) == {"manifest": (1, 3, 0), "audit": (1, 2, 0)}
     now = parts(store, project)
     assert now["k00"] == now["k01"] == now["k02"] and now["k10"] == now["k21"]
     album.apply_groups(store, project, {}, "audit")
