@@ -137,11 +137,11 @@ def first_paint(chromium: Browser, app: Server, project: Project) -> float:
     return statistics.median(seconds)
 
 
-def rerun_ms(page: Page, app: Server, project: Project) -> list[float]:
+def rerun_ms(page: Page, app: Server, project: Project, n: int = CLASSES * PER_CLASS) -> list[float]:
     """Milliseconds from a click to other pictures in the gallery and the script at rest: ten times the next page, ten
     times the switch for left out pictures."""
     page.goto(f"{app.url}/data?project={project.id}")
-    expect(page.get_by_text("All 2000 files are used")).to_be_visible()
+    expect(page.get_by_text(f"All {n} files are used")).to_be_visible()
     expect(page.locator("[class*='st-key-gallery-'] .cell").first).to_be_visible()
     browser.idle(page)
     following = page.get_by_role("button", name="Next page")
