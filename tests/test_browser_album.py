@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
-from core import album
+from core import album, audit
 from core.album import Filter
+from core.audit import Row
 from core.dataset import File
 from core.intake import Facts, Received
 from tests.browser import Server, by_key, idle
@@ -119,3 +120,23 @@ def test_selecting_does_not_redraw_the_page(page: Page, sorter: Locator) -> None
     expect(sorter.get_by_text("5 selected")).to_be_visible()
     page.wait_for_timeout(500)
     assert page.evaluate("window.drawn") == 0
+
+
+def test_a_suggested_class_is_accepted_in_the_opened_finding_and_undone(page: Page, app: Server, project: str) -> None:
+    (first, second, *_) = (p.id for p in app.store.dataset(project).pictures if p.label == "cat")
+    rows = [Row(key, 0.97, {"label": "cat", "suggested": "dog"}) for key in (first, second)]
+    audit.write(app.store, project, ("wrong",), {"wrong": rows})
+    page.goto(f"{app.url}/data?project={project}")
+    finding = by_key(page, "finding-wrong")
+    expect(finding).to_contain_text("2 pictures may be in the wrong class")
+    finding.get_by_role("button", name="Look through them").click()
+    idle(page)
+    finding.locator(".cell").first.click()
+    accept = finding.get_by_role("button", name=re.compile("Accept"))
+    expect(accept).to_be_enabled()
+    accept.click()
+    expect(finding).to_contain_text("1 picture may be in the wrong class")
+    assert counts(app, project) == {"cat": 119, "dog": 81}
+    by_key(page, f"gallery-{project}").get_by_role("button", name=re.compile("Undo")).click()
+    expect(finding).to_contain_text("2 pictures may be in the wrong class")
+    assert counts(app, project) == {"cat": 120, "dog": 80}

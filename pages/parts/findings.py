@@ -9,7 +9,7 @@ from core import album, audit, jobs, messages
 from core.audit import Finding
 from core.jobs import Job
 from core.store import Project
-from pages.parts import gallery, shell
+from pages.parts import gallery, live, shell
 from pages.parts.gallery import Tile
 from pages.parts.words import percent, plain, say
 
@@ -76,9 +76,7 @@ def _failed(found: Project, job: Job) -> None:
 
 
 def _running(job_id: str) -> None:
-    job = jobs.get(shell.store(), job_id)
-    if not job.active:
-        st.rerun(scope="app")
+    job = live.active(job_id)
     share = min(1.0, job.done / job.total) if job.total else 0.0
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.progress(share, text=f"{say('audit_running')} \u00b7 {messages.STAGES.get(job.stage, job.stage)}")
@@ -142,7 +140,8 @@ def _open(found: Project, finding: Finding) -> None:
     chosen = gallery.select(tiles, f"open-{found.id}-{finding.kind}-{finding.ids[0]}-{finding.n}", 132)
     with above:
         if finding.kind == "wrong":
-            better = {key: finding.values["suggested"][key] for key in chosen}
+            suggested = finding.values["suggested"]
+            better = {key: suggested[key] for key in chosen if key in suggested}  # what was selected may have left
             accept = shell.attempt(lambda: album.relabel_each(shell.store(), found.id, better))
             st.button(
                 say("accept", n=len(chosen)), key="accept", type="primary", disabled=not chosen, on_click=accept,

@@ -1,4 +1,4 @@
-"""Pictures side by side: lazy thumbnails, some to be clicked, with captions.
+"""Pictures side by side: lazy thumbnails that can be selected, with captions.
 
 One component for every place that shows pictures, but for the gallery where they are sorted (`sorting`). Only ids
 travel between page and browser; thumbnails come from the server's own route and captions are set as text, so nothing a
@@ -8,9 +8,13 @@ user typed becomes markup.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import streamlit as st
+
 from pages.parts import shell
+from pages.parts.words import say
 
 _COMPONENT = shell.component("gallery")
+_WORDS = {"all": say("select_all"), "none": say("select_none")}
 
 
 @dataclass(frozen=True)
@@ -33,10 +37,19 @@ def pick(tiles: Sequence[Tile], key: str, size: int = 120, current: str | None =
     return result.picked
 
 
+def select(tiles: Sequence[Tile], key: str, size: int = 120) -> list[str]:
+    """Pictures to select; answers the ids of those that are."""
+    before = (st.session_state.get(key) or {}).get("selected") or []
+    shown = {tile.id for tile in tiles}
+    result = _draw(tiles, key, size, "many", selected=[picture for picture in before if picture in shown])
+    return [picture for picture in result.selected or [] if picture in shown]
+
+
 def _draw(tiles, key, size, mode, selected=(), strip=False):  # type: ignore[no-untyped-def]
     items = [{"id": tile.id, "alt": tile.alt, "caption": tile.caption} for tile in tiles]
     return _COMPONENT(
         key=key,
-        data={"items": items, "size": size, "mode": mode, "selected": list(selected), "strip": strip},
+        data={"items": items, "size": size, "mode": mode, "selected": list(selected), "strip": strip} | _WORDS,
+        on_selected_change=lambda: None,
         on_picked_change=lambda: None,
     )

@@ -25,7 +25,7 @@ def chip(found: Project, job: Job) -> None:
 
 
 def _chip(found: Project, job_id: str) -> None:
-    job = _active(job_id)
+    job = active(job_id)
     with st.container(key="chip"):
         st.progress(_share(job), text=line.place(job) if job.state == "queued" else _step_text(job))
 
@@ -41,7 +41,7 @@ def panel(found: Project, job: Job) -> None:
 
 
 def _running(job_id: str) -> None:
-    job = _active(job_id)
+    job = active(job_id)
     _draw(job)
     if job.state in ("cancelling", "pausing"):
         st.caption(say(job.state))
@@ -68,7 +68,7 @@ def _waiting(job_id: str, state: str) -> None:
     _draw(job)
 
 
-def _active(job_id: str) -> Job:
+def active(job_id: str) -> Job:
     """The job while it runs; once it has ended, or is gone with its project, the whole page is drawn anew."""
     try:
         job = jobs.get(shell.store(), job_id)

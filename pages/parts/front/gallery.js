@@ -1,8 +1,15 @@
-export default function ({ data, parentElement, setTriggerValue }) {
+export default function ({ data, parentElement, setStateValue, setTriggerValue }) {
   const root = parentElement.querySelector(".grid")
   root.style.setProperty("--size", data.size + "px")
   root.classList.toggle("strip", data.strip)
   const chosen = new Set(data.selected)
+  const tools = parentElement.querySelector(".tools")
+  tools.hidden = data.mode !== "many" || !data.items.length
+  for (const [name, ids] of [["all", data.items.map((item) => item.id)], ["none", []]]) {
+    const button = tools.querySelector("." + name)
+    button.textContent = data[name]
+    button.onclick = () => setStateValue("selected", ids)
+  }
   root.replaceChildren(...data.items.map((item) => {
     const cell = document.createElement(data.mode === "show" ? "div" : "button")
     cell.className = "cell"
@@ -17,7 +24,15 @@ export default function ({ data, parentElement, setTriggerValue }) {
       text.textContent = item.caption
       cell.append(text)
     }
-    if (data.mode === "one") {
+    if (data.mode === "many") {
+      cell.type = "button"
+      cell.setAttribute("aria-pressed", chosen.has(item.id))
+      cell.onclick = () => {
+        chosen.has(item.id) ? chosen.delete(item.id) : chosen.add(item.id)
+        cell.setAttribute("aria-pressed", chosen.has(item.id))
+        setStateValue("selected", [...chosen])
+      }
+    } else if (data.mode === "one") {
       cell.type = "button"
       cell.setAttribute("aria-pressed", chosen.has(item.id))
       cell.onclick = () => setTriggerValue("picked", item.id)
