@@ -172,9 +172,13 @@ def restore(store: Store, project_id: str, version: Dataset) -> int:
     return len(stay)
 
 
-def undo(store: Store, project_id: str) -> Change | None:
-    """Take the last change back and answer which it was; None if there is none (left)."""
+def undo(store: Store, project_id: str, number: int | None = None) -> Change | None:
+    """Take the last change back and answer which it was; None if there is none (left), or if it is not the one of this
+    number: someone else's came after it, or it was taken back already."""
     with store.write() as db:
+        last = changes.last(store, project_id)
+        if last is None or number not in (None, last.number):
+            return None
         undone = changes.undo(db, project_id)
         if undone is None:
             return None

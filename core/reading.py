@@ -50,7 +50,7 @@ def settle(store: Store, project_id: str, inner: bool) -> int:
         return 0
     labels = _inner(store, project_id, reading) if inner else {}
     if labels:
-        album.restore(store, project_id, store.dataset(project_id).relabel(labels))
+        album.relabel_each(store, project_id, labels)
     with store.write() as db:
         db.execute(
             "UPDATE event SET facts = json_set(facts, '$.settled', json('true')) WHERE job_id = ? AND kind = 'reading'",

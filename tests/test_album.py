@@ -114,6 +114,16 @@ def test_every_change_can_be_undone_the_last_one_first(store: Store, project: st
     assert len(states) == 1
 
 
+def test_a_change_is_undone_once_however_often_its_button_is_pressed(store: Store, project: str) -> None:
+    album.exclude(store, project, ["k00"])
+    album.exclude(store, project, ["k01"])
+    last = album.last_change(store, project)
+    assert last is not None
+    assert album.undo(store, project, last.number) == last
+    assert album.undo(store, project, last.number) is None
+    assert album.count(store, project, Filter(excluded=True)) == 1
+
+
 def test_undoing_a_decision_about_two_classes_brings_the_question_back(store: Store, project: str) -> None:
     twin = Received(File(0, "dog/0.png", "used", "dog", picture_id="k99"), Facts("k99", 1, 1, "p0", ()))
     store.receive(project, "b", [twin])

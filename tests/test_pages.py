@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from core import jobs
+from core import album, jobs
 from core.store import Store
 from tests import pictures
 from tests.conftest import wait
@@ -69,6 +69,16 @@ def test_without_projects_the_first_page_invites_and_the_others_lead_back(tmp_pa
     assert said["projects"]["button"] == ["Try the sample", "New project"]
     for name in PAGES[1:]:
         assert not said[name]["title"] and not said[name]["button"], name
+
+
+def test_shares_that_no_slider_offers_are_shown_all_the_same(tmp_path: Path, trained: Path) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(trained, home)
+    store = Store(home)
+    (project,) = store.projects()
+    album.set_split(store, project.id, 0, 0.0, 0.5)  # as a run file may
+    assert visit(home, project.id, "data")["said"]["data"]["subheader"]
+    assert (store.project(project.id).val, store.project(project.id).test) == (0.0, 0.5)
 
 
 def test_an_empty_project_asks_for_pictures_and_each_later_step_says_what_is_missing(tmp_path: Path) -> None:

@@ -29,11 +29,13 @@ def show(found: Project, rows: list[ClassRow]) -> None:
     if locked:
         st.caption(f":material/lock: {say('split_locked')}")
     test, val = st.columns(2)
-    chosen_test = test.slider(say("split_test"), 5, 40, round(found.test * 100), 5, "%d %%", disabled=locked)
-    chosen_val = val.slider(say("split_val"), 5, 40, round(found.val * 100), 5, "%d %%", disabled=locked)
+    # A run file may have set shares that these do not offer: they stay until one is moved.
+    now_test, now_val = (min(40, max(5, round(share * 100))) for share in (found.test, found.val))
+    chosen_test = test.slider(say("split_test"), 5, 40, now_test, 5, "%d %%", disabled=locked)
+    chosen_val = val.slider(say("split_val"), 5, 40, now_val, 5, "%d %%", disabled=locked)
     if locked:
         return
-    if (chosen_test, chosen_val) != (round(found.test * 100), round(found.val * 100)):
+    if (chosen_test, chosen_val) != (now_test, now_val):
         album.set_split(shell.store(), found.id, found.split_seed, chosen_val / 100, chosen_test / 100)
         st.rerun()
     with st.container(horizontal=True, vertical_alignment="center"):

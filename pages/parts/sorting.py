@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from core import album
+from core import album, audit
 from core.album import Filter
 from core.dataset import PARTS, Picture
 from core.store import Project
@@ -47,16 +47,11 @@ def gallery(found: Project, names: list[str]) -> None:
             "classes": names,
             "parts": PARTS,
             "undo": say("undo", what=said(change.code, change.values)) if change else "",
+            "change": change.number if change else 0,
             "words": {name: WORDS[key] for name, key in _WORDS.items()},
         },
         on_act_change=shell.attempt(lambda: _act(found, which, key)),
     )
-
-
-def show_finding(found: Project, kind: str) -> None:
-    """Let the gallery show the pictures of a finding: to be called before it is drawn."""
-    st.session_state |= {f"finding-{found.id}": kind, f"class-{found.id}": None, f"part-{found.id}": None}
-    st.session_state[f"out-{found.id}"] = False
 
 
 def said(code: str, values: dict[str, Any]) -> str:
@@ -73,13 +68,15 @@ def _filter(found: Project, names: list[str]) -> Filter:
     part = part_box.selectbox(
         say("part"), [None, *PARTS], format_func=lambda x: x or say("any_part"), key=f"part-{found.id}"
     )
-    kinds = album.finding_kinds(shell.store(), found.id)
+    found_kinds = album.finding_kinds(shell.store(), found.id)
+    kinds = [kind for kind in audit.BY_KIND if kind in found_kinds and kind != "shortcut"]  # which is of no one picture
     finding = finding_box.selectbox(
-        say("finding"), [None, *kinds], format_func=lambda x: WORDS.get(f"finding_{x}", x) if x else say("any_finding"),
+        say("finding"), [None, *kinds], format_func=lambda x: say(f"kind_{x}") if x else say("any_finding"),
         key=f"finding-{found.id}", disabled=not kinds, help=say("finding_help"),
     )  # fmt: skip
     left_out = out_box.toggle(say("left_out"), key=f"out-{found.id}")
-    return Filter(label, None if left_out else part, left_out, finding, "score" if finding else "class")
+    least = audit.BY_KIND[finding].least if finding else None
+    return Filter(label, None if left_out else part, left_out, finding, "score" if finding else "class", least)
 
 
 def _item(picture: Picture) -> dict[str, str]:
@@ -106,7 +103,7 @@ def _act(found: Project, which: Filter, key: str) -> None:
     elif code == "move" and asked["part"] in PARTS:
         album.move(store, found.id, ids, asked["part"])
     elif code == "undo":
-        album.undo(store, found.id)
+        album.undo(store, found.id, int(asked["number"]))
     st.session_state["gallery-turn"] = _turn() + 1  # nothing is selected then
     st.session_state["gallery-focus"] = True
 

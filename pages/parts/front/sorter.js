@@ -21,6 +21,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
     if (what.code !== "undo" && !state.every && !ids.length) return
     setTriggerValue("act", { ...what, ids, every: state.every })
   }
+  // By its number: a second click, or one in another tab, does not take back what came before it.
+  const undo = () => act({ code: "undo", number: data.change })
   const paint = () => {
     const n = state.every ? data.n : state.chosen.size
     cells().forEach((cell, i) => {
@@ -116,7 +118,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     else if (event.key === "Delete" || event.key === "Backspace") {
       if (!state.chosen.size && !state.every) mark(state.at, true)
       out()
-    } else if (event.key === "z" && data.undo) act({ code: "undo" })
+    } else if (event.key === "z" && data.undo && !event.repeat) undo()
     else if (event.key === "a" && (event.ctrlKey || event.metaKey)) all()
     else if (event.key === "Escape") none()
     else return
@@ -138,7 +140,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     [".page", words.all, all], [".every", fill(words.every, { n: data.n }), () => { state.every = true; paint() }],
     [".none", words.none, none], [".out", data.excluded ? words.take_back : words.leave_out, out],
     [".move", words.move, () => act({ code: "relabel", label: find(".class").value })],
-    [".undo", data.undo, () => act({ code: "undo" })], [".close", "\u00d7", () => large.close()],
+    [".undo", data.undo, () => undo()], [".close", "\u00d7", () => large.close()],
     [".back", "\u2190", () => show(state.at - 1)], [".on", "\u2192", () => show(state.at + 1)],
     [".mark", words.mark, () => { toggle(state.at); show(state.at) }],
   ]) {
