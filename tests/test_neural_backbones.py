@@ -27,6 +27,8 @@ from core.neural.folding import fold
 
 # All of them accept it, and none of them is published for it: they ask for the weights of their usual size.
 SIZE = 112
+# Random networks of more layers are chaotic.
+_DEEP = 500
 FAMILIES = (
     "VGG16", "ResNet50", "ResNet50V2", "InceptionV3", "InceptionResNetV2", "Xception", "MobileNet", "MobileNetV2",
     "MobileNetV3Small", "DenseNet121", "NASNetMobile", "EfficientNetB0", "EfficientNetV2B0", "ConvNeXtTiny",
@@ -72,11 +74,18 @@ def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 def scatter(network: keras.Model) -> None:
-    """Statistics that are not those of a fresh layer, so that a layer that was left out would show."""
+    """Statistics that are not those of a fresh layer, so that a layer that was left out would show.
+
+    A network of many random layers is chaotic: the last bit of its input decides what it says. Measured: in those of
+    over 500 layers it no longer does when each normalization damps a little, and another picture still shows.
+    """
     rng = np.random.default_rng(0)
+    bounds = [(0.7, 1.3)] * 4 if len(network.layers) < _DEEP else [(0.75, 0.95), (-0.1, 0.1), (-0.1, 0.1), (0.9, 1.1)]
     for layer in network.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
-            layer.set_weights([rng.uniform(0.7, 1.3, w.shape) for w in layer.get_weights()])
+            weights = layer.get_weights()
+            drawn = bounds[-len(weights) :]  # some have no scale
+            layer.set_weights([rng.uniform(*bound, w.shape) for bound, w in zip(drawn, weights, strict=True)])
         elif isinstance(layer, keras.layers.Normalization) and layer.weights:
             layer.set_weights([np.array([0.4, 0.5, 0.6]), np.array([0.2, 0.3, 0.4]), layer.get_weights()[2]])
 
@@ -144,7 +153,10 @@ def test_above_a_block_everything_learns_but_normalizations_and_below_nothing(bo
 
 def test_a_saved_model_of_it_says_the_same(both: Both, tmp_path: Path) -> None:
     rng = np.random.default_rng(2)
-    head = Head(((rng.normal(0, 0.1, (both.backbone.width, 3)).astype(np.float32), np.zeros(3, np.float32)),))
+    # Logits of about 1: a softmax that is sure of itself hides differences, or makes a whole class of the last bit.
+    length = np.linalg.norm(answer(both.ours, pictures()).mean(axis=(1, 2)), axis=1).max()
+    kernel = rng.normal(0, 1 / length, (both.backbone.width, 3)).astype(np.float32)
+    head = Head(((kernel, np.zeros(3, np.float32)),))
     assembled = model.assemble(both.ours, head, "average")
     expected = answer(assembled, pictures())
     path = tmp_path / "model.keras"
