@@ -197,7 +197,9 @@ def apply_groups(store: Store, project_id: str, groups: Mapping[str, str], sourc
 
     `source` is "manifest" (of a delivery: adds to what others said, and wins over what an audit found) or "audit" (all
     that the audit found: what it found before is forgotten). Pictures that the audit puts beside one of a manifest's
-    group join that group.
+    group join that group. Two groups of a manifest stay two, whatever is alike in them: they are the user's own words,
+    and a chain of copies could tie all of a set together. What is alike in two parts is then told as a leak. Once a run
+    has been measured, nothing that was trained on follows its group into the test part; that is told likewise.
     """
     if source not in SOURCES:
         raise ValueError(f"unknown source of groups: {source}")
@@ -258,10 +260,18 @@ def _divide(db: sqlite3.Connection, project_id: str, touched: Iterable[str] | No
     ).fetchall()
     dataset = Dataset(tuple(Picture(*row[:6]) for row in rows))
     placed = {row["picture_id"]: row["placed"] for row in rows if row["placed"]}
-    divided = split(dataset, project["split_seed"], project["val"], project["test"], placed).apply(dataset)
+    stay = _trained(rows) if _is_measured(db, project_id) else None
+    divided = split(dataset, project["split_seed"], project["val"], project["test"], placed, stay).apply(dataset)
     moved = [(p.part, project_id, p.id) for p, row in zip(divided.pictures, rows, strict=True) if p.part != row["part"]]
     db.executemany("UPDATE dataset SET part = ? WHERE project_id = ? AND picture_id = ?", moved)
     return divided
+
+
+def _trained(rows: Sequence[sqlite3.Row]) -> dict[str, str]:
+    """The parts of train and val pictures whose groups have a picture that must stay in test: they have been used."""
+    tested = {row["group_key"] for row in rows if row["pinned"] == "test" and row["group_key"] is not None}
+    free = (row for row in rows if row["group_key"] in tested and not row["pinned"])
+    return {row["picture_id"]: row["part"] for row in free if row["part"] in ("train", "val")}
 
 
 def _one_division(db: sqlite3.Connection, project_id: str, touched: Iterable[str]) -> set[str] | None:

@@ -204,12 +204,13 @@ def pairs(store: Store, project_id: str) -> list[tuple[str, str]]:
 
 def spare(store: Store, project_id: str, kind: str) -> list[str]:
     """The pictures that can go when one of each group stays: one of the test part, which must not change, else the
-    largest."""
+    largest. Of a leak all of the test part stay: without the others it is none."""
     sizes = _pictures(store, project_id)
     spared = []
     for group in _groups(_pairs(store, project_id), kind):
         kept = max(group, key=lambda key: (sizes[key].part == "test", sizes[key].width * sizes[key].height, key))
-        spared += [key for key in group if key != kept]
+        tested = {key for key in group if kind == "leak" and sizes[key].part == "test"}
+        spared += [key for key in group if key not in (tested or {kept})]
     return spared
 
 

@@ -122,7 +122,12 @@ class _Unit:
 
 
 def split(
-    dataset: Dataset, seed: int = 0, val: float = 0.15, test: float = 0.15, placed: Mapping[str, str] | None = None
+    dataset: Dataset,
+    seed: int = 0,
+    val: float = 0.15,
+    test: float = 0.15,
+    placed: Mapping[str, str] | None = None,
+    stay: Mapping[str, str] | None = None,
 ) -> Split:
     """Divide a dataset into train, val and test: seeded, and stratified (each class by the same fractions, as nearly
     as its groups allow).
@@ -134,7 +139,8 @@ def split(
 
     Free members of a group follow those that have a part: into test before val, into val before train. A layout that
     came with one group in several parts stays as it came. `placed` is what a user chose, picture id -> part: these
-    pictures and the free members of their groups go there, all others stay.
+    pictures and the free members of their groups go there, all others stay. `stay` is where members of groups with a
+    test picture are that must not follow it, since a score hangs on the test part: the leak stays, and can be told.
     """
     pins = {p.id: p.part for p in dataset.pictures if p.part}
     if "test" not in pins.values():
@@ -144,7 +150,7 @@ def split(
         if p.id in pins:
             kept[p.label].add(pins[p.id])
     units = _units(dataset, seed)
-    bound = [_follow(unit, pins, kept) for unit in units]
+    bound = [_follow(unit, pins, kept, stay or {}) for unit in units]
     parts = {key: part for some in bound for key, part in some.items()}
     came = Counter((p.label, parts[p.id]) for p in dataset.pictures if p.id in parts and p.id not in pins)
     open_units = [unit for unit, some in zip(units, bound, strict=True) if not some]
@@ -173,7 +179,9 @@ def _units(dataset: Dataset, seed: int) -> list[_Unit]:
     ]
 
 
-def _follow(unit: _Unit, pins: Mapping[str, str], kept: Mapping[str, set[str]]) -> dict[str, str]:
+def _follow(
+    unit: _Unit, pins: Mapping[str, str], kept: Mapping[str, set[str]], stay: Mapping[str, str]
+) -> dict[str, str]:
     """The parts of a unit that is not free to be dealt: its members follow the one that must stay where it is."""
     if pins.keys().isdisjoint(p.id for p in unit.pictures):
         return {}
@@ -181,8 +189,8 @@ def _follow(unit: _Unit, pins: Mapping[str, str], kept: Mapping[str, set[str]]) 
     firm = [pins[p.id] for p in unit.pictures if p.id in pins and (pins[p.id] != "train" or "val" in kept[p.label])]
     if not firm:
         return {}
-    lead = _strictest(firm)
-    return {p.id: pins.get(p.id, lead) for p in unit.pictures}
+    lead = _strictest([stay[p.id] for p in unit.pictures if p.id in stay] or firm)
+    return {p.id: pins.get(p.id) or stay.get(p.id, lead) for p in unit.pictures}
 
 
 def _deal(units: list[_Unit], fraction: float, closed: set[str], before: Mapping[str, int]) -> list[_Unit]:

@@ -134,11 +134,13 @@ def flatness(of: Mapping[str, Any]) -> float:
 
 
 def _twins(ticket: Ticket, pictures: Sequence[Picture], facts: Mapping[str, dict[str, Any]]) -> None:
-    """Near duplicates become groups of the split first: what then stands in two parts still must stay there."""
+    """Near duplicates become groups of the split first: what then stands in two parts still must stay there. A training
+    comes before: what it learns from must not be moved into the test part that it is measured on."""
     store, project = ticket.store, ticket.job.project_id
     telling = [picture for picture in pictures if facts[picture.id]["entropy"] >= _TELLING]
     pairs = twin_pairs(telling, facts, ticket)
     audit.write(store, project, ("near",), {"near": twin_rows(pairs)})
+    give_way(ticket)
     album.apply_groups(store, project, audit.groups(store, project), "audit")
     now = {picture.id: picture for picture in store.dataset(project).pictures}
     rows = {

@@ -103,6 +103,39 @@ def test_a_leak_is_told_where_pictures_came_in_parts(store: Store, tmp_path: Pat
     assert gone.part != "test"
 
 
+def measured(store: Store, project: str) -> set[str]:
+    """A finished run hangs on the test part, whose ids are answered."""
+    tested = {p.id for p in store.dataset(project).pictures if p.part == "test"}
+    run = store.add_run(project, {}, store.dataset(project))
+    with store.write() as db:
+        db.execute("UPDATE run SET result = '{}' WHERE id = ?", (run.id,))
+    album.lock_test(store, project, sorted(tested))
+    return tested
+
+
+def test_a_leak_in_a_score_already_given_is_told_and_the_test_part_stays(store: Store, planted: Path) -> None:
+    project = taken_in(store, planted)
+    alike = {row[0] for row in store.read("SELECT picture_id FROM file WHERE name LIKE 'a/00%'")}
+    for seed in range(99):  # a division that tears the three asunder
+        album.set_split(store, project, seed, 0.15, 0.15)
+        before = {p.id: p.part for p in store.dataset(project).pictures}
+        if sorted(str(before[key]) for key in alike) == ["test", "test", "train"]:
+            break
+    tested = measured(store, project)
+    found = audited(store, project)
+    after = {p.id: p.part for p in store.dataset(project).pictures}
+    assert {key for key, part in after.items() if part == "test"} == tested
+    assert {key: after[key] for key in alike} == {key: before[key] for key in alike}
+    assert set(found["leak"].ids) == alike and found["leak"].remedy == "one"
+    assert album.count(store, project, album.Filter(finding="leak", score=audit.BY_KIND["leak"].least)) == 3
+    spare = audit.spare(store, project, "leak")
+    assert len(spare) == 1 and after[spare[0]] == "train"
+    album.exclude(store, project, spare)
+    left = store.dataset(project).pictures
+    assert {p.id for p in left if p.part == "test"} == tested
+    assert "leak" not in {finding.kind for finding in audit.findings(store, project)}
+
+
 def test_what_was_measured_is_never_measured_again(store: Store, planted: Path) -> None:
     project = taken_in(store, planted)
     audited(store, project)

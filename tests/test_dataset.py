@@ -314,3 +314,18 @@ def test_rows_of_before_there_were_groups_can_still_be_read() -> None:
 def test_groups_do_not_change_the_fingerprint() -> None:
     data = made({"cat": 4}, "train")
     assert grouped(data, {0: "a", 1: "a"}).fingerprint == data.fingerprint
+
+
+def test_what_must_stay_does_not_follow_its_group_into_test() -> None:
+    data = Dataset(
+        tuple(
+            Picture(f"{i:02}", "cat", 1, 1, "test" if i < 3 else None, "g" if i in (0, 5, 6, 7) else None)
+            for i in range(20)
+        )
+    )
+    assert {split(data, 1).parts[key] for key in ("05", "06", "07")} == {"test"}
+    stay = {"05": "train", "06": "val"}
+    found = split(data, 1, stay=stay).parts
+    assert {key: found[key] for key in ("00", "05", "06", "07")} == {"00": "test", **stay, "07": "val"}
+    assert [key for key, part in found.items() if part == "test"] == ["00", "01", "02"]
+    assert Counter(found.values()) == {"test": 3, "val": 3, "train": 14}
