@@ -119,7 +119,8 @@ class Children:
         self._free: queue.SimpleQueue[Child] = queue.SimpleQueue()
         for child in self._all:
             self._free.put(child)
-        self._pool = ThreadPoolExecutor(n)
+        # Twice as many: some prepare a question (and wait for the disk) while the children answer others.
+        self._pool = ThreadPoolExecutor(2 * n)
 
     def ask(self, question: dict[str, Any], body: bytes = b"") -> tuple[dict[str, Any], bytes]:
         """`Child.ask` of whichever child is free."""

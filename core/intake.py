@@ -6,6 +6,7 @@ one by one and in order, so a caller can commit as it goes. Which class a file b
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from core import images
@@ -15,7 +16,7 @@ from core.dataset import File
 from core.errors import HeadstartError
 from core.layout import Place
 from core.progress import Progress
-from core.shelf import Shelf
+from core.shelf import Shelf, Staged
 
 DECODER = "core.images:answer"  # what a limited child process does with each file
 
@@ -49,17 +50,23 @@ def receive(
     """Store and check the bytes of each entry, in order. `known` answers for bytes that were decoded before."""
     with Children(DECODER, images.DECODING) as children:
 
-        def stored() -> Iterator[tuple[Entry, Place, str | Received]]:
-            # In one thread: the members of a ZIP are read one after the other.
+        def stored() -> Iterator[tuple[Entry, Place, Staged | Received]]:
+            # In one thread: the members of a ZIP are read one after the other. The disk is waited for in others.
             for entry, place in entries:
-                yield entry, place, _store(entry, place, shelf, known)
+                answer = _store(entry, place, shelf, known)
+                if isinstance(answer, Staged):
+                    unsettled.add(answer.temporary)
+                yield entry, place, answer
 
-        def check(item: tuple[Entry, Place, str | Received]) -> tuple[Received, str]:
+        def check(item: tuple[Entry, Place, Staged | Received]) -> tuple[Received, str]:
             entry, place, answer = item
             if isinstance(answer, Received):
                 return answer, ""
-            return _decode(children, entry, place, answer, shelf), answer
+            key = shelf.settle(answer)
+            unsettled.discard(answer.temporary)
+            return _decode(children, entry, place, key, shelf), key
 
+        unsettled: set[Path] = set()
         used: set[str] = set()
         unusable: set[str] = set()
         try:
@@ -74,23 +81,26 @@ def receive(
             # The file's name and reason are kept, its bytes are not. At the end, as files may share them.
             for key in unusable - used:
                 shelf.drop(key)
+            for path in list(unsettled):  # of an intake that was cut short
+                path.unlink(missing_ok=True)
 
 
-def _store(entry: Entry, place: Place, shelf: Shelf, known: Callable[[str], Facts | None]) -> str | Received:
-    """The key of bytes that are still to be decoded, or the answer where that is not needed."""
+def _store(entry: Entry, place: Place, shelf: Shelf, known: Callable[[str], Facts | None]) -> Staged | Received:
+    """Bytes that are still to be decoded, or the answer where that is not needed."""
     if place.outcome == "ignored":
         return Received(_file(entry, place, "ignored", place.reason))
     reason = entry.reason or place.reason  # what is wrong with the file says more than where it lies
     if reason:
         return Received(_file(entry, place, "excluded", reason, dict(place.values)))
     try:
-        key = shelf.keep(entry.chunks())
+        staged = shelf.stage(entry.chunks())
     except HeadstartError as error:
         return Received(_file(entry, place, "excluded", error.code, error.values))
-    facts = known(key)
-    if facts:
-        return Received(_file(entry, place, "used", picture_id=key, values=_told(facts, place)), facts)
-    return key
+    facts = known(staged.key)
+    if facts is None:
+        return staged
+    key = shelf.settle(staged)
+    return Received(_file(entry, place, "used", picture_id=key, values=_told(facts, place)), facts)
 
 
 def _decode(children: Children, entry: Entry, place: Place, key: str, shelf: Shelf) -> Received:

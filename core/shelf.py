@@ -10,6 +10,7 @@ import os
 import uuid
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 CHUNK = 1 << 20
 
@@ -19,6 +20,13 @@ def write(path: Path, chunks: bytes | Iterable[bytes]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _stage(path.parent, [chunks] if isinstance(chunks, bytes) else chunks)
     publish(temporary, path)
+
+
+class Staged(NamedTuple):
+    """Bytes that are on the disk, but not yet under their sha256 `key`."""
+
+    key: str
+    temporary: Path
 
 
 class Shelf:
@@ -34,6 +42,10 @@ class Shelf:
 
     def keep(self, chunks: Iterable[bytes]) -> str:
         """Store a stream; return the sha256 of its bytes. Memory use does not grow with the stream."""
+        return self.settle(self.stage(chunks))
+
+    def stage(self, chunks: Iterable[bytes]) -> Staged:
+        """Write a stream down without its final name, which `settle` gives it."""
         digest = hashlib.sha256()
 
         def hashed() -> Iterable[bytes]:
@@ -42,16 +54,19 @@ class Shelf:
                 yield chunk
 
         temporary = _stage(self.root, hashed(), flush=False)
-        key = digest.hexdigest()
-        path = self.path(key)
+        return Staged(digest.hexdigest(), temporary)
+
+    def settle(self, staged: Staged) -> str:
+        """Make staged bytes durable under their sha256, and return that; most of the time it waits for the disk."""
+        path = self.path(staged.key)
         if path.exists():
-            temporary.unlink()
-            return key
+            staged.temporary.unlink()
+            return staged.key
         path.parent.mkdir(exist_ok=True)
-        with temporary.open("rb") as file:
+        with staged.temporary.open("rb") as file:
             os.fsync(file.fileno())
-        publish(temporary, path)
-        return key
+        publish(staged.temporary, path)
+        return staged.key
 
     def drop(self, key: str) -> None:
         """Forget these bytes, if they are here."""
