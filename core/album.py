@@ -160,6 +160,7 @@ def restore(store: Store, project_id: str, version: Dataset) -> int:
             "UPDATE dataset SET label = ?, excluded = 0 WHERE project_id = ? AND picture_id = ?",
             [(p.label, project_id, p.id) for p in version.pictures],
         )
+        _settle(db, project_id, list(then))
         now = _divide(db, project_id).pictures
         kept = _is_measured(db, project_id)
         elsewhere = [(then[p.id].part, p.id, p.part) for p in now if p.part != then[p.id].part]
@@ -206,7 +207,8 @@ def apply_groups(store: Store, project_id: str, groups: Mapping[str, str], sourc
     with store.write() as db:
         if source == "audit":
             db.execute(
-                "UPDATE dataset SET group_key = NULL, group_source = NULL WHERE project_id = ? AND group_source = ?",
+                "UPDATE dataset SET group_key = NULL, group_source = NULL "
+                "WHERE project_id = ? AND group_source = ? AND NOT excluded",  # those were not looked at
                 (project_id, source),
             )
             groups = _joined(db, project_id, groups)

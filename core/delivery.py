@@ -4,7 +4,6 @@ Everything a user sends or points to comes through here, file by file and in ord
 same job goes on after a crash, and what was in the project before stays as it was.
 """
 
-import json
 import shutil
 import uuid
 from collections.abc import Sequence
@@ -64,7 +63,6 @@ def take_in(ticket: Ticket) -> None:
         outcomes = store.outcomes(ticket.job.project_id)
         reasons = ", ".join(f"{count} {REASONS[reason]}" for (_, reason), count in outcomes.items() if reason)
         raise HeadstartError("nothing_usable", n=n + len(sources) - len(found), reasons=reasons)
-    _group(store, ticket.job.project_id, [key for key, _ in found])
     album.divide(store, ticket.job.project_id)
     ticket.succeed({}, {})
     if params.get("audit"):
@@ -95,17 +93,6 @@ def _look_inside(ticket: Ticket, source: _Source, n_sources: int) -> list[tuple[
         file = File(0, source.name or source.path.name, "excluded", reason=error.code, values=error.values)
         ticket.store.receive(ticket.job.project_id, source.key, [Received(file)])
         return []
-
-
-def _group(store: Store, project_id: str, keys: Sequence[str]) -> None:
-    """The groups that tables gave to the pictures of these deliveries."""
-    sql = (
-        "SELECT picture_id, json_extract(facts, '$.group') name FROM file WHERE project_id = ? "
-        "AND picture_id IS NOT NULL AND batch IN (SELECT value FROM json_each(?))"
-    )
-    groups = {row["picture_id"]: row["name"] for row in store.read(sql, project_id, json.dumps(keys)) if row["name"]}
-    if groups:
-        album.apply_groups(store, project_id, groups, "manifest")
 
 
 def _reading(files: Sequence[tuple[Entry, Place]]) -> dict[str, Any]:

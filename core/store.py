@@ -143,7 +143,8 @@ class Store:
 
     def receive(self, project_id: str, batch: str, answers: Iterable[Received]) -> None:
         """Record what became of some files. A picture that is there already is not added again: same class, it is a
-        duplicate; another class, both are left out until someone decides."""
+        duplicate; another class, both are left out until someone decides. The group that a table gave (`values`) is
+        that of the picture, whatever becomes of the file, unless another table gave it one before."""
         with self.write() as db:
             for answer in answers:
                 file = answer.file
@@ -162,16 +163,24 @@ class Store:
             "SELECT picture_id, label, excluded FROM dataset WHERE project_id = ? AND pixels = ?",
             (project_id, facts.pixels),
         ).fetchone()
+        group = file.values.get("group")
         if twin is None:
             db.execute(
                 "INSERT OR IGNORE INTO picture VALUES (?, ?, ?, ?, ?)",
                 (facts.id, facts.width, facts.height, facts.pixels, json.dumps(facts.notes)),
             )
             db.execute(
-                "INSERT INTO dataset(project_id, picture_id, label, pinned, pixels) VALUES (?, ?, ?, ?, ?)",
-                (project_id, facts.id, file.label, file.part, facts.pixels),
+                "INSERT INTO dataset(project_id, picture_id, label, pinned, pixels, group_key, group_source) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (project_id, facts.id, file.label, file.part, facts.pixels, group, group and "manifest"),
             )
             return file
+        if group:
+            db.execute(
+                "UPDATE dataset SET group_key = ?, group_source = 'manifest' "
+                "WHERE project_id = ? AND picture_id = ? AND group_source IS NOT 'manifest'",
+                (group, project_id, twin["picture_id"]),
+            )
         first = db.execute(
             "SELECT name, batch, number, reason FROM file WHERE project_id = ? AND picture_id = ? "
             "ORDER BY batch, number LIMIT 1",

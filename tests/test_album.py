@@ -200,6 +200,21 @@ def test_groups_stand_in_one_part_and_the_audit_never_outweighs_a_manifest(store
     assert groups == {"k00": "patient 1", "k01": "patient 1"}
 
 
+def test_pictures_that_are_left_out_keep_their_group_through_an_audit(store: Store, project: str) -> None:
+    album.apply_groups(store, project, {"k00": "0", "k01": "0", "k02": "0"}, "audit")
+    album.exclude(store, project, ["k01"])
+    album.apply_groups(store, project, {"k00": "0", "k02": "0"}, "audit")
+    album.exclude(store, project, ["k01"], excluded=False)
+    assert [p.group for p in store.dataset(project).pictures if p.group] == ["audit 0"] * 3
+
+
+def test_groups_of_a_manifest_stay_two_where_an_audit_joins_them(store: Store, project: str) -> None:
+    album.apply_groups(store, project, {"k00": "a", "k01": "a", "k02": "b", "k03": "b"}, "manifest")
+    album.apply_groups(store, project, dict.fromkeys(["k01", "k02", "k04"], "0"), "audit")
+    groups = {p.id: p.group for p in store.dataset(project).pictures if p.group}
+    assert groups == {"k00": "a", "k01": "a", "k02": "b", "k03": "b", "k04": "a"}
+
+
 def test_a_picture_is_moved_with_its_group(store: Store, project: str) -> None:
     album.apply_groups(store, project, {"k00": "a", "k25": "a"}, "manifest")
     album.move(store, project, ["k00"], "test")
@@ -233,6 +248,20 @@ def test_a_version_is_restored_with_its_pictures_labels_and_parts(store: Store, 
     album.set_split(store, project, 9, 0.3, 0.3)
     assert album.restore(store, project, then) == 0
     assert store.dataset(project).fingerprint == then.fingerprint
+
+
+def test_restoring_pictures_that_were_in_two_classes_decides_about_their_files(store: Store, project: str) -> None:
+    then = store.dataset(project)
+    twin = Received(File(0, "dog/0.png", "used", "dog", picture_id="k99"), Facts("k99", 1, 1, "p0", ()))
+    store.receive(project, "b", [twin])
+    album.divide(store, project)
+    before = state(store, project)
+    assert store.outcomes(project) == {("used", ""): 29, ("excluded", "label_conflict"): 2}
+    album.restore(store, project, then)
+    assert store.outcomes(project) == {("used", ""): 30, ("excluded", "duplicate"): 1}
+    assert store.dataset(project).fingerprint == then.fingerprint
+    album.undo(store, project)
+    assert state(store, project) == before
 
 
 def test_a_restored_version_leaves_a_measured_test_part_as_it_is(store: Store, project: str) -> None:

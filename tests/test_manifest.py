@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from core import manifest
+from core import album, manifest
 from core.manifest import Row
 from tests.bad_files import png
 from tests.inputs import Lab, Taken
@@ -180,3 +180,18 @@ def test_adding_to_a_project_leaves_what_was_there(lab: Lab) -> None:
         k: label for k, (label, _) in before.items()
     }
     assert lab.labels(first) == ["bird", "cat", "dog"]
+
+
+def test_the_group_of_a_table_outlasts_a_conflict_and_reaches_a_copy_that_came_before(lab: Lab) -> None:
+    taken = lab.take([("cat/0.png", png(0)), ("dog/1.png", png(1)), ("dog/2.png", png(2))])
+    text = "path,label,group\n0.png,dog,anna\n1.png,dog,anna\n3.png,cat,bert\n4.png,dog,bert\n"
+    more = [(f"images/{n}.png", png(n)) for n in (0, 1, 3)] + [("images/4.png", png(3))]
+    lab.take([*more, ("images/t.csv", text.encode())], taken.project_id)
+    rows = lab.store.read("SELECT group_key, group_source, excluded FROM dataset ORDER BY group_key, excluded")
+    assert [tuple(row) for row in rows] == [
+        (None, None, 0), ("anna", "manifest", 0), ("anna", "manifest", 1), ("bert", "manifest", 1)
+    ]  # fmt: skip
+    conflicted = [file.picture_id or "" for file in taken.files if file.name == "cat/0.png"]
+    album.relabel(lab.store, taken.project_id, conflicted, "dog")
+    anna = [p.part for p in lab.store.dataset(taken.project_id).pictures if p.group == "anna"]
+    assert len(anna) == 2 and len(set(anna)) == 1
