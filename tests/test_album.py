@@ -37,6 +37,14 @@ def test_classes_are_counted_by_part(store: Store, project: str) -> None:
     assert (dog.label, dog.n, dog.parts) == ("dog", 10, {"train": 7, "val": 1, "test": 2})
 
 
+def test_whether_there_are_classes_is_known_without_counting(store: Store, project: str) -> None:
+    assert album.some_classes(store, project) == 2
+    album.exclude(store, project, [p.id for p in store.dataset(project).pictures if p.label == "dog"])
+    assert album.some_classes(store, project) == 1
+    album.exclude(store, project, [p.id for p in store.dataset(project).pictures])
+    assert album.some_classes(store, project) == 0
+
+
 def test_a_page_holds_its_rows_and_no_others(store: Store, project: str) -> None:
     assert [p.id for p in album.page(store, project, Filter("dog"), 8, 5)] == ["k28", "k29"]
     assert album.count(store, project, Filter("cat", "test")) == 3

@@ -60,13 +60,13 @@ def _active(found: Project) -> list[Job]:
 
 def step_states(found: Project) -> dict[str, str]:
     """How far each step is, read from the store."""
-    rows = album.classes(shell.store(), found.id)
+    classes = album.some_classes(shell.store(), found.id)
     active = {job.kind for job in _active(found)}
     done = bool(shell.finished(found))
-    trainable = len(rows) >= 2
+    trainable = classes >= 2
     after = "done" if done else "empty"
     return {
-        "data": "running" if "intake" in active else "done" if rows else "ready",
+        "data": "running" if "intake" in active else "done" if classes else "ready",
         "train": "running" if active - _BESIDE else after if done else "ready" if trainable else "empty",
         "results": after,
         "demo": "ready" if done else "empty",
