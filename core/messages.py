@@ -36,6 +36,10 @@ ERRORS: Mapping[str, tuple[str, str]] = {
         "The upload does not say what the file is called and how large it is, or sends another size.",
         "Reload the page and add the file again.",
     ),
+    "upload_other": (
+        "{name} is not the file that was being sent in its place: its name or its size is another.",
+        "Reload the page and add the files again.",
+    ),
     "upload_too_large": ("{name} has {mb} MB; the limit is {limit_mb} MB.", "Leave it out, or make it smaller."),
     "disk_low": (
         "{name} needs {need_mb} MB on the disk, 1 GB of it to work with; {free_mb} MB are free.",

@@ -1,11 +1,10 @@
 """What the browser sends and fetches beside Streamlit's pages: uploads, pictures, models; and the guard before all.
 
-An upload goes to disk as it comes and can go on after any interruption. Names from outside are looked up or kept as
-text, never joined to a path. No answer shows a path or a traceback. `Guard` lets only known hosts in, and nobody's
-page but ours may change anything or open the WebSocket; it is no login: whoever uses this machine is trusted.
+Names from outside are looked up or kept as text, never joined to a path. No answer shows a path or a traceback.
+`Guard` lets only known hosts in, and nobody's page but ours may change anything or open the WebSocket; it is no login:
+whoever uses this machine is trusted.
 """
 
-import asyncio
 import contextlib
 import errno
 import gc
@@ -20,33 +19,27 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
-from weakref import WeakValueDictionary
+from typing import Any
 
 from anyio import CapacityLimiter, to_thread
 from starlette.datastructures import Headers
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from core import archive, backbones, images, jobs, shelf, takeout
+from core import backbones, images, jobs, shelf, takeout
 from core.child import Children
 from core.errors import HeadstartError
-from core.settings import LIMITS
 from core.store import Store
+from core.upload import Inbox
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 PICTURE_PX = 1280  # as large as the page shows a picture; a phone's camera makes 4000
 INBOX_HOURS = 24  # a night is no reason to send everything again
-_FREE_BYTES = 1 << 30  # left for the database and the job that takes the files in
-_SYNC_BYTES = 64 << 20
-_WRITE_BYTES = 1 << 20
-_SILENCE_S = 60  # a sender that is gone without a word must not hold its file for longer
 _KEY = re.compile(r"[0-9a-f]{32}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_NUMBER = re.compile(r"[0-9]{1,6}")
 # A picture's id is the hash of its bytes: what was answered once stays true.
 _FOREVER = {"Cache-Control": "private, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
 _STATUS = {
@@ -67,7 +60,7 @@ _logger = logging.getLogger(__name__)
 
 def routes(store: Store) -> list[Route]:
     """Everything under /api. Put them before Streamlit's own routes, which answer any address with the app."""
-    inbox, gallery = _Inbox(store), _Gallery(store)
+    inbox, gallery = Inbox(store.home / "inbox"), _Gallery(store)
     found: list[tuple[str, Endpoint, list[str]]] = [
         ("/api/upload/{batch}/{number}", inbox.look, ["GET"]),
         ("/api/upload/{batch}/{number}", inbox.take, ["PUT"]),
@@ -122,130 +115,6 @@ def answer_at_once() -> None:
             with contextlib.suppress(OSError):  # slower, then
                 if thing.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
                     thing.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-
-class Claim(NamedTuple):
-    """What the sender says: where these bytes begin, how large the file will be, what it is called."""
-
-    offset: int
-    size: int
-    name: str
-
-
-class _Inbox:
-    """Files on their way in: `<number>.part` while it grows, then `<number>` and `<number>.json`."""
-
-    def __init__(self, store: Store) -> None:
-        self._root = store.home / "inbox"
-        self._locks: WeakValueDictionary[Path, asyncio.Lock] = WeakValueDictionary()
-
-    async def look(self, request: Request) -> Response:
-        path = self._path(request)
-        have = await to_thread.run_sync(_have, path)
-        return JSONResponse({"offset": have, "complete": path.with_suffix(".json").exists()})
-
-    async def take(self, request: Request) -> Response:
-        path, claim = self._path(request), _claim(request)
-        async with self._locks.setdefault(path, asyncio.Lock()):
-            have = await to_thread.run_sync(_have, path)
-            if have < claim.size and claim.offset == have:
-                await to_thread.run_sync(_admit, self._root, claim)
-                have = await _append(path.with_suffix(".part"), request, claim)
-            elif have != claim.size:
-                return JSONResponse({"offset": have}, 409)
-            if have == claim.size:
-                await to_thread.run_sync(_finish, path, claim)
-        return JSONResponse({"offset": have, "complete": have == claim.size})
-
-    def _path(self, request: Request) -> Path:
-        batch, number = str(request.path_params["batch"]), str(request.path_params["number"])
-        if not _KEY.fullmatch(batch) or not _NUMBER.fullmatch(number):
-            raise HeadstartError("address_unknown")
-        return self._root / batch / number
-
-
-def _claim(request: Request) -> Claim:
-    values = request.query_params
-    try:
-        claim = Claim(int(values["offset"]), int(values["size"]), values["name"])
-    except (KeyError, ValueError):
-        raise HeadstartError("upload_unclear") from None
-    if not 0 <= claim.offset <= claim.size or not claim.name:
-        raise HeadstartError("upload_unclear")
-    return claim
-
-
-def _have(path: Path) -> int:
-    """How many bytes of a file are here."""
-    for place in (path, path.with_suffix(".part")):
-        with contextlib.suppress(FileNotFoundError):
-            return place.stat().st_size
-    return 0
-
-
-def _admit(root: Path, claim: Claim) -> None:
-    """Refuse, before the first byte, what is too large for Headstart or for the disk."""
-    limit = LIMITS.archive_bytes if archive.is_zip(claim.name) else LIMITS.file_bytes
-    if claim.size > limit:
-        raise HeadstartError("upload_too_large", name=claim.name, mb=_mb(claim.size), limit_mb=limit >> 20)
-    root.mkdir(parents=True, exist_ok=True)
-    free, rest = shutil.disk_usage(root).free, claim.size - claim.offset
-    if free < rest + _FREE_BYTES:
-        need_mb = _mb(rest + _FREE_BYTES)
-        raise HeadstartError("disk_low", name=claim.name, need_mb=need_mb, free_mb=free >> 20)
-
-
-def _mb(n: int) -> int:
-    """Rounded up, so that a byte over a limit shows as over it."""
-    return -(-n >> 20)
-
-
-async def _append(part: Path, request: Request, claim: Claim) -> int:
-    """Add the body to a file, at most to its declared size. Returns the file's new size, whole body or not."""
-    part.parent.mkdir(parents=True, exist_ok=True)
-    have, waiting = claim.offset, bytearray()
-    stream = request.stream()
-    with part.open("ab") as file:
-        try:
-            while True:
-                async with asyncio.timeout(_SILENCE_S):
-                    chunk = await anext(stream, b"")
-                if not chunk:
-                    break
-                waiting += chunk
-                if have + len(waiting) > claim.size:
-                    waiting.clear()
-                    file.truncate(claim.offset)
-                    raise HeadstartError("upload_unclear")
-                if len(waiting) >= _WRITE_BYTES:
-                    have = await to_thread.run_sync(_write, file, bytes(waiting), have)
-                    waiting.clear()
-        except (ClientDisconnect, TimeoutError):
-            pass  # what has come is kept: the sender asks how much that is, and goes on
-        return await to_thread.run_sync(_write, file, bytes(waiting), have)
-
-
-def _write(file: BinaryIO, data: bytes, have: int) -> int:
-    file.write(data)
-    file.flush()
-    if have // _SYNC_BYTES != (have + len(data)) // _SYNC_BYTES:
-        os.fsync(file.fileno())
-    return have + len(data)
-
-
-def _finish(path: Path, claim: Claim) -> None:
-    """Make a whole file durable; again after a crash in between, or when its last bytes come twice."""
-    note = path.with_suffix(".json")
-    if note.exists():
-        return
-    if not path.exists():
-        part = path.with_suffix(".part")
-        part.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("ab") as file:
-            os.fsync(file.fileno())
-        part.replace(path)
-    # This write syncs the folder too, and with it the new name above.
-    shelf.write(note, json.dumps({"name": claim.name, "size": claim.size}).encode())
 
 
 class _Gallery:

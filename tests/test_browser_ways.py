@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from core import album
 from core.album import Filter
@@ -80,6 +80,20 @@ def new_project(page: Page, url: str) -> str:
     return browser.project_id(page)
 
 
+def take_pictures(page: Page, label: str) -> None:
+    button(page, "More ways").click()
+    page.get_by_role("textbox", name="Class of pictures").fill(label)
+    page.get_by_role("textbox", name="Class of pictures").press("Enter")
+    page.get_by_role("radio", name="Camera").or_(button(page, "Camera")).first.click()
+    button(page, "Turn the camera on").click()
+    hold = button(page, "Hold to take pictures")
+    expect(hold).to_be_enabled()
+    hold.hover()
+    page.mouse.down()
+    expect(page.get_by_text(re.compile(r"^[5-9] pictures taken"))).to_be_visible()
+    page.mouse.up()
+
+
 def test_an_upload_goes_on_at_the_last_byte_that_came_after_the_line_broke(
     chromium: Browser, app: Server, line: Line, tmp_path: Path
 ) -> None:
@@ -117,18 +131,46 @@ def test_several_files_with_a_table_come_at_once_and_the_whole_goes_out_again(
     assert album.count(app.store, key, Filter("cat")) == 6
 
 
+def test_other_files_after_an_upload_that_failed_are_a_delivery_of_their_own(
+    page: Page, app: Server, tmp_path: Path
+) -> None:
+    for n in range(12):
+        (tmp_path / f"{n}.png").write_bytes(png(n))
+    (tmp_path / "labels.csv").write_text("".join(f"{n}.png,{'cat' if n % 2 else 'dog'}\n" for n in range(6, 12)))
+    key = new_project(page, app.url)
+    # What stands between the page and the server answers in its place, as the login page of a network does.
+    page.route(re.compile("/api/upload/.*/3[?]"), lambda route: route.fulfill(body="<html>Log in</html>"))
+    page.locator("input.pick-files").set_input_files([tmp_path / f"{n}.png" for n in range(6)])
+    expect(page.locator(".zone.failed")).to_be_visible()
+    page.unroute_all()
+    page.locator("input.pick-files").set_input_files(
+        [*(tmp_path / f"{n}.png" for n in range(6, 12)), tmp_path / "labels.csv"]
+    )
+    expect(page.get_by_text("dog \u00b7 3")).to_be_visible(timeout=30_000)
+    ids = {picture.id for picture in app.store.dataset(key).pictures}
+    assert ids == {hashlib.sha256(png(n)).hexdigest() for n in range(6, 12)}
+    assert sum(app.store.outcomes(key).values()) == 7
+
+
+def test_a_picture_of_the_camera_that_is_lost_on_its_way_is_sent_again(chromium: Browser, app: Server) -> None:
+    lost: list[str] = []
+
+    def lose(route: Route) -> None:
+        lost.append(route.request.url)
+        route.abort("connectionreset") if len(lost) == 1 else route.continue_()
+
+    with browser.tab(chromium, app.url, outage=True) as page:
+        key = new_project(page, app.url)
+        page.route(re.compile("/api/upload/.*/2[?]"), lose)
+        take_pictures(page, "shelf")
+        expect(page.get_by_text(re.compile(r"shelf \u00b7 \d+"))).to_be_visible(timeout=30_000)
+    assert len(lost) == 2
+    names = [row["name"] for row in app.store.read("SELECT name FROM file WHERE project_id = ? ORDER BY number", key)]
+    assert [name[-7:] for name in names] == [f"{n:03}.jpg" for n in range(len(names))] and len(names) >= 5
+
+
 def test_a_camera_takes_pictures_of_a_class_while_its_button_is_held(page: Page, app: Server) -> None:
     key = new_project(page, app.url)
-    button(page, "More ways").click()
-    page.get_by_role("textbox", name="Class of pictures").fill("desk")
-    page.get_by_role("textbox", name="Class of pictures").press("Enter")
-    page.get_by_role("radio", name="Camera").or_(button(page, "Camera")).first.click()
-    button(page, "Turn the camera on").click()
-    hold = button(page, "Hold to take pictures")
-    expect(hold).to_be_enabled()
-    hold.hover()
-    page.mouse.down()
-    expect(page.get_by_text(re.compile(r"^[5-9] pictures taken"))).to_be_visible()
-    page.mouse.up()
+    take_pictures(page, "desk")
     expect(page.get_by_text(re.compile(r"desk \u00b7 \d+"))).to_be_visible(timeout=30_000)
     assert album.count(app.store, key, Filter("desk")) >= 2

@@ -20,7 +20,7 @@ import psutil
 import pytest
 from PIL import Image
 
-from core import album, archive, intake, jobs, layout, serving
+from core import album, archive, intake, jobs, layout, serving, upload
 from core.errors import HeadstartError
 from core.progress import Silent
 from core.store import Store
@@ -196,7 +196,29 @@ def test_the_last_piece_may_come_twice(server: Server) -> None:
     for _ in range(3):
         assert server.put(target, b"abc", 0, 3, "a.png").json == {"offset": 3, "complete": True}
     assert delivered(server, target)[0] == b"abc"
-    assert server.put(target, b"abcd", 0, 4, "b.png").status == 409
+
+
+@pytest.mark.parametrize("sent", [b"abc", b"abcdef"], ids=["half", "whole"])
+@pytest.mark.parametrize(
+    ("size", "name"), [(6, "b.png"), (9, "a.png"), (3, "a.png")], ids=["name", "longer", "shorter"]
+)
+def test_a_file_is_not_gone_on_with_as_another(server: Server, sent: bytes, size: int, name: str) -> None:
+    target = address()
+    assert server.put(target, sent, 0, 6, "a.png").status == 200
+    for offset in {0, min(len(sent), size)}:
+        answer = server.put(target, b"x" * (size - offset), offset, size, name)
+        assert (answer.status, answer.json["error"].split(" is not ")[0]) == (422, name)
+    assert server.put(target, b"abcdef"[len(sent) :], len(sent), 6, "a.png").json == {"offset": 6, "complete": True}
+    assert delivered(server, target) == (b"abcdef", {"name": "a.png", "size": 6})
+
+
+def test_a_note_that_a_crash_cut_off_is_written_again(server: Server) -> None:
+    target = address()
+    assert server.put(target, b"abc", 0, 6, "a.png").status == 200
+    path = server.store.home / "inbox" / target.removeprefix("/api/upload/")
+    path.with_suffix(".json").write_text('{"na')
+    assert server.put(target, b"def", 3, 6, "a.png").json == {"offset": 6, "complete": True}
+    assert delivered(server, target) == (b"abcdef", {"name": "a.png", "size": 6})
 
 
 @pytest.mark.parametrize("left", ["0.part", "0"])
@@ -283,9 +305,9 @@ def test_a_file_that_would_fill_the_disk_is_refused(tmp_path: Path, monkeypatch:
         free: int
 
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage((1 << 30) + 999))
-    serving._admit(tmp_path, serving.Claim(1, 1000, "a.zip"))
+    upload._admit(tmp_path, upload.Claim(1, 1000, "a.zip"))
     with pytest.raises(HeadstartError, match=r"a.zip needs 1025 MB on the disk, .* 1024 MB are free."):
-        serving._admit(tmp_path, serving.Claim(0, 1000, "a.zip"))
+        upload._admit(tmp_path, upload.Claim(0, 1000, "a.zip"))
 
 
 @pytest.mark.parametrize("query", ["", "offset=0&size=1", "offset=a&size=1&name=a", "offset=-1&size=1&name=a",

@@ -26,8 +26,7 @@ def receive(key: str, slim: bool) -> str | None:
         )
     }  # fmt: skip
     data = {"batch": batch, "chunk": _CHUNK, "slim": slim, "words": words}
-    result = _COMPONENT(key=f"uploader-{key}-{batch}", data=data, on_done_change=lambda: None)
-    return batch if result.done else None
+    return shell.batch(_COMPONENT(key=f"uploader-{key}-{batch}", data=data, on_done_change=lambda: None).done)
 
 
 def forget(key: str) -> None:

@@ -1,3 +1,4 @@
+const PAUSES = [500, 1000, 2000, 4000, 8000]  // ms between tries after a lost connection, as the drop zone waits
 const hex = () => [...crypto.getRandomValues(new Uint8Array(16))].map((b) => b.toString(16).padStart(2, "0")).join("")
 
 export default function ({ data, parentElement, setTriggerValue }) {
@@ -32,11 +33,23 @@ export default function ({ data, parentElement, setTriggerValue }) {
     return new Promise((done) => canvas.toBlob(done, "image/jpeg", 0.92))
   }
 
+  // Sends one picture from the last byte that the server has, which it tells when it is asked for another.
   async function send(batch, number, blob) {
     const name = `camera ${batch.slice(0, 6)} ${String(number).padStart(3, "0")}.jpg`
-    const query = new URLSearchParams({ offset: 0, size: blob.size, name })
-    const answer = await fetch(`/api/upload/${batch}/${number}?${query}`, { method: "PUT", body: blob })
-    if (!answer.ok) throw new Error((await answer.json()).error)
+    let offset = 0, tries = 0
+    for (;;) {
+      try {
+        const query = new URLSearchParams({ offset, size: blob.size, name })
+        const answer = await fetch(`/api/upload/${batch}/${number}?${query}`, { method: "PUT", body: blob.slice(offset) })
+        const said = await answer.json()
+        if (!answer.ok && answer.status !== 409) throw new Error(said.error)
+        if (said.complete) return
+        offset = said.offset
+      } catch (error) {
+        if (!(error instanceof TypeError) || tries >= PAUSES.length) throw error
+        await new Promise((done) => setTimeout(done, PAUSES[tries++]))
+      }
+    }
   }
 
   async function begin() {
@@ -53,10 +66,12 @@ export default function ({ data, parentElement, setTriggerValue }) {
     }
     hold.classList.remove("busy")
     line.textContent = `${burst.n} ${root.settings.words.taken} ${root.settings.words.sending}`
-    const failed = (await Promise.allSettled(sending)).find((one) => one.status === "rejected")
+    const ends = await Promise.allSettled(sending)
+    const failed = ends.find((one) => one.status === "rejected")
+    const n = ends.filter((one) => one.status === "fulfilled").length
     root.burst = null
-    line.textContent = failed ? failed.reason.message : `${burst.n} ${root.settings.words.taken}`
-    if (burst.n && !failed) setTriggerValue("done", { batch: burst.batch, n: burst.n })
+    line.textContent = failed ? failed.reason.message : `${n} ${root.settings.words.taken}`
+    if (n) setTriggerValue("done", { batch: burst.batch, n })  // what has arrived counts, whatever happened to the rest
   }
   const end = () => { if (root.burst) root.burst.on = false }
 

@@ -1,6 +1,7 @@
 const PAUSES = [500, 1000, 2000, 4000, 8000]  // ms between tries after a lost connection
 const LANES = 3  // files on their way at once; more do not fill a line better
 const WINDOW = 5000  // ms of which the speed is the mean
+const hex = () => [...crypto.getRandomValues(new Uint8Array(16))].map((b) => b.toString(16).padStart(2, "0")).join("")
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms))
 
 async function entries(items) {
@@ -33,18 +34,22 @@ export default function ({ data, parentElement, setTriggerValue }) {
   find("folder").textContent = data.words.choose_folder
   if (zone.dataset.ready === data.batch) return
   zone.dataset.ready = data.batch
+  let batch = data.batch, begun = ""  // what of the batch is on the server, by names and sizes
   find("files").onclick = () => find("pick-files").click()
   find("folder").onclick = () => find("pick-folder").click()
-  find("pick-files").onchange = (e) => send([...e.target.files].map((file) => ({ file, name: file.name })))
-  find("pick-folder").onchange = (e) =>
-    send([...e.target.files].map((file) => ({ file, name: file.webkitRelativePath || file.name })))
+  for (const pick of ["pick-files", "pick-folder"])
+    find(pick).onchange = (e) => {
+      const list = [...e.target.files].map((file) => ({ file, name: file.webkitRelativePath || file.name }))
+      e.target.value = ""  // else choosing the same files again, to go on, would be no change
+      send(list)
+    }
   zone.ondragover = (e) => { e.preventDefault(); zone.classList.add("over") }
   zone.ondragleave = () => zone.classList.remove("over")
   zone.ondrop = async (e) => { e.preventDefault(); zone.classList.remove("over"); send(await entries(e.dataTransfer.items)) }
 
   // Sends one file from the last byte that the server has; after a lost connection it asks which one that is.
-  async function sendFile(number, { file, name }, moved) {
-    const url = `/api/upload/${data.batch}/${number}`
+  async function sendFile(batch, number, { file, name }, moved) {
+    const url = `/api/upload/${batch}/${number}`
     let offset = 0, tries = 0
     do {
       const query = new URLSearchParams({ offset, size: file.size, name })
@@ -72,11 +77,17 @@ export default function ({ data, parentElement, setTriggerValue }) {
     if (!list.length || zone.classList.contains("busy")) return
     zone.classList.add("busy")
     zone.classList.remove("failed")
+    // The same files go on where they stopped; others are another delivery, as the server knows files by number.
+    const these = JSON.stringify(list.map(({ file, name }) => [name, file.size]))
+    if (begun && begun !== these) batch = hex()
+    begun = these
+    const ours = batch
     const total = list.reduce((sum, item) => sum + item.file.size, 0)
     const have = list.map(() => 0)
-    let sent = 0, marks = [[performance.now(), 0]]
+    let over = false, sent = 0, marks = [[performance.now(), 0]]
     const mb = (n) => (n / 1e6).toFixed(n < 1e7 ? 1 : 0)
     const moved = (number, offset) => {
+      if (over) throw new Error("over")  // another lane has given up
       sent += offset - have[number]
       have[number] = offset
       const now = performance.now()
@@ -92,13 +103,14 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const lane = async () => {
       while (next < list.length) {
         const number = next++
-        await sendFile(number, list[number], moved)
+        await sendFile(ours, number, list[number], moved)
       }
     }
     try {
       await Promise.all(Array.from({ length: Math.min(LANES, list.length) }, lane))
-      setTriggerValue("done", { batch: data.batch, files: list.length })
+      setTriggerValue("done", { batch: ours, files: list.length })
     } catch (error) {
+      over = true
       next = list.length
       line.textContent = error instanceof TypeError ? data.words.upload_gave_up : error.message
       zone.classList.add("failed")
