@@ -8,10 +8,14 @@ found by their names. What starts like a formula is written behind an apostrophe
 import csv
 import io
 import json
+import posixpath
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
+
+from core.layout import class_name
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
 BYTES = 64 << 20  # a table of 100,000 rows has 10 MB
@@ -25,7 +29,9 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "split": ("split", "part", "subset", "set"),
     "group": ("group", "group_id", "group_key"),
 }  # fmt: skip
+_FOREIGN = re.compile(r"[A-Za-z]:[\\/]|[\\/]")  # the path of a file on another computer
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
+_ID = (str, int, float)  # anything may stand in JSON
 csv.field_size_limit(1 << 20)
 
 
@@ -47,10 +53,16 @@ class _Seen:
 
     def add(self, path: Any, labels: Iterable[Any], split: Any = "", group: Any = "") -> None:
         if isinstance(path, str) and path:
+            path = _storable(path)
             known = self.rows.get(path)
-            texts = [str(label) for label in labels if label not in (None, "")]
+            texts = [_storable(label) for label in labels if label not in (None, "")]
             every = tuple(dict.fromkeys([*(known.labels if known else ()), *texts]))
-            self.rows[path] = Row(path, every, str(split or ""), str(group or ""))
+            self.rows[path] = Row(path, every, _storable(split or ""), _storable(group or ""))
+
+
+def _storable(value: Any) -> str:
+    """As text that can be stored and sent: JSON can name half of a character."""
+    return str(value).encode("utf-8", "replace").decode()
 
 
 def is_table(name: str, size: int) -> bool:
@@ -69,13 +81,22 @@ def read(name: str, data: bytes, files: Sequence[str]) -> list[Row]:
     known = {PurePosixPath(file).name for file in files}
     try:
         if name.lower().endswith((".csv", ".tsv")):
-            return _csv(text, known)
-        if name.lower().endswith(".json"):
-            return _json(json.loads(text), files)
-        lines = [json.loads(line) for line in text.splitlines() if line.strip()]
+            rows = _csv(text, known)
+        elif name.lower().endswith(".json"):
+            rows = _json(json.loads(text), files)
+        else:
+            rows = _objects([json.loads(line) for line in text.splitlines() if line.strip()])
     except (ValueError, csv.Error, RecursionError):
         return []
-    return _objects(lines)
+    return rows
+
+
+def both(one: Row, other: Row) -> Row:
+    """What two rows say of one file: one class if they agree, whatever the spelling, else both."""
+    labels: dict[str, str] = {}
+    for label in (*one.labels, *other.labels):
+        labels.setdefault(class_name(label).casefold(), label)
+    return Row(one.path, tuple(labels.values()), other.split or one.split, other.group or one.group)
 
 
 def write(rows: Iterable[Sequence[str]]) -> Iterator[bytes]:
@@ -170,13 +191,24 @@ def _labels(value: Any) -> list[Any]:
 
 def _coco(found: Mapping[str, Any]) -> list[Row]:
     """https://cocodataset.org/#format-data: the categories of a picture's annotations."""
-    names = {item["id"]: item["name"] for item in found.get("categories", []) if {"id", "name"} <= item.keys()}
-    paths = {item["id"]: item["file_name"] for item in found["images"] if {"id", "file_name"} <= item.keys()}
+    names, paths = _by_id(found.get("categories"), "name"), _by_id(found["images"], "file_name")
     seen = _Seen()
     for item in found["annotations"]:
-        if item.get("category_id") in names:
-            seen.add(paths.get(item.get("image_id")), [names[item["category_id"]]])
+        if isinstance(item, dict):
+            image, category = (item.get(key) for key in ("image_id", "category_id"))
+            if isinstance(image, _ID) and isinstance(category, _ID) and category in names:
+                seen.add(paths.get(image), [names[category]])
     return list(seen.rows.values())
+
+
+def _by_id(items: Any, what: str) -> dict[Any, str]:
+    """What the objects of a list say of themselves, by their ids."""
+    objects = [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+    return {
+        item["id"]: str(item[what])
+        for item in objects
+        if isinstance(item.get("id"), _ID) and isinstance(item.get(what), _ID)
+    }
 
 
 def _named(found: Any, files: Sequence[str]) -> list[Row]:
@@ -210,23 +242,32 @@ def _marked(files: Sequence[str]) -> list[Row]:
     ]
 
 
-def matcher(files: Sequence[str], folder: str) -> Callable[[str], str | None]:
-    """Which of `files` a row means whose table lies in `folder`: the path from there, the path as it is, or a name that
-    only one file has, with or without its ending."""
+def matcher(files: Sequence[str], folder: str, rows: Iterable[Row] = ()) -> Callable[[str], str | None]:
+    """Which of `files` a row means whose table, of these `rows`, lies in `folder`: the path from there, the path as it
+    is, or the only file whose path, with or without its ending, ends as the row's does, as far as the shorter one goes.
+    Of the paths of another computer, the folder that all of them share says nothing about ours."""
     exact = {file.replace("\\", "/"): file for file in files}
-    short: dict[str, list[str]] = {}
-    for file in files:
-        pure = PurePosixPath(file)
-        for name in {pure.name, pure.stem}:
-            short.setdefault(name, []).append(file)
+    short: dict[str, list[tuple[str, str]]] = {}
+    for path, file in exact.items():
+        for form in {path, str(PurePosixPath(path).with_suffix(""))}:
+            short.setdefault(PurePosixPath(form).name, []).append((form, file))
+    shared = posixpath.commonprefix([row.path.replace("\\", "/") for row in rows if _FOREIGN.match(row.path)])
+    shared = shared[: shared.rfind("/") + 1]
 
-    def find(path: str) -> str | None:
-        path = path.replace("\\", "/").removeprefix("./")
+    def look(path: str) -> str | None:
         for candidate in (str(PurePosixPath(folder, path)), path):
             if candidate in exact:
                 return exact[candidate]
-        ends = [file for file in short.get(PurePosixPath(path).name, []) if file.endswith("/" + path)]
-        found = ends or short.get(PurePosixPath(path).name, [])
+        named = short.get(PurePosixPath(path).name, [])
+        found = [file for form, file in named if f"/{form}".endswith(f"/{path}")]
+        if not found:
+            tails = [(form, file) for form, file in named if f"/{path}".endswith(f"/{form}")]
+            longest = max((len(form) for form, _ in tails), default=0)
+            found = [file for form, file in tails if len(form) == longest]
         return found[0] if len(found) == 1 else None
+
+    def find(path: str) -> str | None:
+        path = path.replace("\\", "/").removeprefix("./")
+        return look(path) or (look(path.removeprefix(shared)) if shared and path.startswith(shared) else None)
 
     return find

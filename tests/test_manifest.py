@@ -4,12 +4,14 @@ No real file of Teachable Machine, Lobe or Custom Vision could be had: theirs ar
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from core import album, manifest
+from core import album, manifest, tables
 from core.manifest import Row
+from core.settings import LIMITS
 from tests.bad_files import png
 from tests.inputs import Lab, Taken
 
@@ -117,6 +119,105 @@ def test_tables_of_several_parts_put_their_files_there(lab: Lab) -> None:
     train, val = b"file,label\n0.png,cat\n2.png,dog\n", b"file,label\n1.png,cat\n3.png,dog\n"
     taken = lab.take([*PICTURES, ("train.csv", train), ("val.csv", val)])
     assert [part for _, part in classes(taken).values()] == ["train", "val", "train", "val"]
+
+
+@pytest.mark.parametrize(
+    ("files", "path", "found"),
+    [
+        (["dogs/1.jpg"], "cats/1.jpg", None),
+        (["dogs/1.jpg"], "1.jpg", "dogs/1.jpg"),
+        (["dogs/1.jpg"], "1", "dogs/1.jpg"),
+        (["dogs/1.jpg"], "dogs/1", "dogs/1.jpg"),
+        (["dogs/1.jpg"], "cats/1", None),
+        (["set/dogs/1.jpg"], "dogs/1.jpg", "set/dogs/1.jpg"),
+        (["dogs/1.jpg"], "set/train/dogs/1.jpg", "dogs/1.jpg"),
+        (["dogs/1.jpg"], "hotdogs/1.jpg", None),
+        (["1.jpg", "dogs/1.jpg"], "set/dogs/1.jpg", "dogs/1.jpg"),
+        (["dogs/1.jpg", "cats/1.jpg"], "1.jpg", None),
+        (["dogs/1.jpg"], "C:\\set\\dogs\\1.jpg", "dogs/1.jpg"),
+        (["dogs/1.jpg"], "/set/cats/1.jpg", None),
+    ],
+)
+def test_a_row_means_a_file_only_where_their_folders_agree(files: list[str], path: str, found: str | None) -> None:
+    assert manifest.matcher(files, ".")(path) == found
+
+
+def test_of_foreign_paths_only_the_folder_they_share_is_passed_over() -> None:
+    rows = [Row(f"C:\\photos\\{name}", ("x",)) for name in ("dogs\\1.jpg", "cats\\1.jpg", "cats\\2.jpg")]
+    find = manifest.matcher(["dogs/1.jpg", "all/cats/2.jpg"], ".", rows)
+    assert [find(row.path) for row in rows] == ["dogs/1.jpg", None, "all/cats/2.jpg"]
+    flat = [Row(f"/photos/{n}.jpg", ("x",)) for n in range(2)]
+    assert manifest.matcher(["images/0.jpg"], ".", flat)("/photos/0.jpg") == "images/0.jpg"
+
+
+def test_a_row_whose_file_did_not_come_leaves_other_files_alone(lab: Lab) -> None:
+    members = [(f"dogs/{n}.png", png(n)) for n in range(3)]
+    taken = lab.take([*members, ("t.csv", b"path,label\ncats/0.png,cat\ndogs/1.png,dog\n")])
+    assert {name: label for name, (label, _) in classes(taken).items()} == {f"dogs/{n}.png": "dogs" for n in (0, 2)} | {
+        "dogs/1.png": "dog"
+    }
+    assert taken.reasons["cats/0.png"] == "file_missing"
+
+
+def test_a_file_that_rows_put_into_different_classes_is_left_out(lab: Lab) -> None:
+    one = b"path,label\n0.png,cat\n1.png,cat\n./1.png,dog\n2.png,dog\n"
+    two = b"path,label\n0.png,CAT\n2.png,bird\nimages/2.png,dog\n3.png,dog\n"
+    taken = lab.take([*PICTURES, ("a.csv", one), ("b.csv", two)])
+    assert {name: label for name, (label, _) in classes(taken).items()} == {
+        "images/0.png": "cat",
+        "images/3.png": "dog",
+    }
+    assert {name: reason for name, reason in taken.reasons.items() if reason != "file_manifest"} == {
+        "images/1.png": "file_several_classes", "images/2.png": "file_several_classes",
+    }  # fmt: skip
+    values = {file.name: file.values for file in taken.files}
+    assert values["images/1.png"] == {"table": "a.csv", "labels": "cat, dog"}
+    assert values["images/2.png"] == {"table": "a.csv, b.csv", "labels": "dog, bird"}
+
+
+ODD = [
+    {"images": [1], "annotations": []},
+    {"images": [{"id": [1], "file_name": "0.png"}], "annotations": [1, {"image_id": [1], "category_id": {}}]},
+    {"images": [{"id": 1, "file_name": ["0.png"]}], "categories": None, "annotations": [{"image_id": 1}]},
+    {"images": [{"id": 1, "file_name": "0.png"}], "categories": [{"id": {}, "name": []}, 5],
+     "annotations": [{"image_id": {}, "category_id": []}]},
+    [{"path": ["0.png"], "label": {"name": ["x"]}}, {"id": 5, "tags": [None, [[]], {}]}],
+    {"className": [], "label": {}, "samples": [[{"name": 5}], None, 1.5]},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("found", ODD)
+def test_json_that_is_not_as_it_should_be_says_nothing(found: object) -> None:
+    assert manifest.read("t.json", json.dumps(found).encode(), ["images/0.png"]) == []
+    assert manifest.read("t.jsonl", json.dumps(found).encode(), ["images/0.png"]) == []
+
+
+def test_half_a_character_in_a_table_is_kept_as_a_question_mark(lab: Lab) -> None:
+    rows = [
+        {"path": "0.png", "label": "c\ud800at", "group": "g\udfff"},
+        {"path": "gone\ud800.png", "label": "cat"},
+        {"path": "1.png", "label": ["a\ud800", "b"]},
+        {"path": "2.png", "label": "dog", "split": "\ud800"},
+    ]
+    taken = lab.take([*PICTURES, ("t.json", json.dumps(rows).encode())])
+    assert taken.error is None
+    assert {name: label for name, (label, _) in classes(taken).items()} == {
+        "images/0.png": "c?at", "images/2.png": "dog", "images/3.png": "images",
+    }  # fmt: skip
+    assert taken.reasons["gone?.png"] == "file_missing"
+    assert taken.reasons["images/1.png"] == "file_several_classes"
+    lab.check()
+
+
+def test_files_that_are_only_named_count_as_files(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "LIMITS", replace(LIMITS, archive_files=10))
+    names = [*(f"{n}.png" for n in range(4)), *(f"gone/{n}.png" for n in range(6)), "https://good.test/7.png"]
+    text = "path,label\n" + "".join(f"{name},cat\n" for name in names)
+    taken = lab.take([*PICTURES, ("t.csv", text.encode())])
+    assert taken.error is not None and taken.error.code == "too_many_files"
+    assert taken.error.values == {"n": 12, "limit": 10}
+    fitting = lab.take([*PICTURES, ("t.csv", "".join(text.splitlines(True)[:-2]).encode())])
+    assert fitting.error is None and len(fitting.files) == 10
 
 
 @pytest.mark.parametrize(
