@@ -5,11 +5,13 @@ goes to one that was looked at, so a second answer of the name server changes no
 Bytes and time are limited. `HEADSTART_ADDRESSES=1` turns it on.
 """
 
+import contextlib
 import http.client
 import ipaddress
 import os
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,6 +22,10 @@ from core.settings import LIMITS
 from core.shelf import CHUNK
 
 _REDIRECTS = 3
+# An IPv4 address behind a translator (RFC 6052, 2.1), and all that IANA gives out of IPv6. Beyond lie other forms that
+# carry an IPv4 address: compatible (::/96), translated (::ffff:0:0:0/96), behind a translator of one's own.
+_TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
+_UNICAST = ipaddress.ip_network("2000::/3")
 _MOVED = (301, 302, 303, 307, 308)
 
 
@@ -34,10 +40,11 @@ def is_public(address: str) -> bool:
     found = ipaddress.ip_address(address)
     if isinstance(found, ipaddress.IPv6Address):
         inner = found.ipv4_mapped or found.sixtofour or (found.teredo and found.teredo[1])
+        if not inner and found in _TRANSLATED:
+            inner = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
         if inner:
             return is_public(str(inner))
-        if found in ipaddress.ip_network("64:ff9b::/96"):  # an IPv4 address behind a translator
-            return is_public(str(ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)))
+        return found in _UNICAST and found.is_global
     return found.is_global and not found.is_multicast
 
 
@@ -75,22 +82,24 @@ class Fetcher:
 
     def _follow(self, url: str, end: float) -> Iterator[bytes]:
         for _ in range(_REDIRECTS + 1):
-            connection = self._open(url, end)
-            wire = connection.sock  # the connection forgets it once the answer has begun
-            try:
-                answer = connection.getresponse()
-                if answer.status in _MOVED and answer.getheader("Location"):
-                    url = urljoin(url, answer.getheader("Location") or "")
-                    continue
-                if answer.status != 200:
-                    raise HeadstartError("file_refused", status=answer.status)
-                yield from self._body(answer, wire, end)
-                return
-            finally:
-                connection.close()
+            host, target, address = self._look_up(url)
+            with self.connect(address, _left(end)) as plain, _shut_at(end, plain), self.secure(plain, host) as wire:
+                wire.settimeout(_left(end))
+                connection = http.client.HTTPConnection(host)
+                connection.sock = wire
+                connection.request("GET", target, headers={"Accept": "image/*", "Accept-Encoding": "identity"})
+                with connection.getresponse() as answer:
+                    if answer.status in _MOVED and answer.getheader("Location"):
+                        url = urljoin(url, answer.getheader("Location") or "")
+                        continue
+                    if answer.status != 200:
+                        raise HeadstartError("file_refused", status=answer.status)
+                    yield from self._body(answer, wire, end)
+                    return
         raise HeadstartError("file_unreachable")
 
-    def _open(self, url: str, end: float) -> http.client.HTTPConnection:
+    def _look_up(self, url: str) -> tuple[str, str, str]:
+        """The host of an address, what to ask it for, and the IP address at which it is reached."""
         parts = urlsplit(url)
         host = parts.hostname or ""
         if parts.scheme != "https" or not host or parts.username or parts.port not in (None, 443):
@@ -98,11 +107,7 @@ class Fetcher:
         addresses = self.resolve(host)
         if not addresses or not all(map(is_public, addresses)):
             raise HeadstartError("file_address_private")
-        connection = http.client.HTTPConnection(host, timeout=_left(end))
-        connection.sock = self.secure(self.connect(addresses[0], _left(end)), host)
-        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        connection.request("GET", target, headers={"Accept": "image/*", "Accept-Encoding": "identity"})
-        return connection
+        return host, (parts.path or "/") + (f"?{parts.query}" if parts.query else ""), addresses[0]
 
     def _body(self, answer: http.client.HTTPResponse, wire: socket.socket, end: float) -> Iterator[bytes]:
         n = 0
@@ -115,8 +120,29 @@ class Fetcher:
             if n > self.limit_bytes:
                 raise HeadstartError("file_too_large")
             if not data:
+                _left(end)  # an end that we have made ourselves is none of the picture's
                 return
             yield data
+
+
+@contextlib.contextmanager
+def _shut_at(end: float, wire: socket.socket) -> Iterator[None]:
+    """Shut a connection when its time is over: its timeout counts from each byte anew, and a server may send one now
+    and then, in the handshake or between the lines of its answer, for ever."""
+    with wire.dup() as ours:  # the socket itself is taken over by TLS
+
+        def shut() -> None:
+            with contextlib.suppress(OSError):  # closed already
+                ours.shutdown(socket.SHUT_RDWR)
+
+        # A little late, so that whoever finds it shut also finds the time over.
+        timer = threading.Timer(_left(end) + 0.01, shut)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
 
 
 def _left(end: float) -> float:

@@ -1,5 +1,6 @@
 """Pictures by their addresses: only https, only public addresses, within limits, and only where it is allowed."""
 
+import contextlib
 import socket
 import threading
 import time
@@ -35,6 +36,11 @@ class Answers(BaseHTTPRequestHandler):
             for _ in range(100):
                 self.wfile.write(b"x")
                 self.wfile.flush()
+                time.sleep(0.1)
+        elif self.path == "/slow-headers.png":
+            self.wfile.write(b"HTTP/1.0 200 OK\r\n")
+            for n in range(60):
+                self.wfile.write(f"X-{n}: x\r\n".encode())
                 time.sleep(0.1)
         elif self.path == "/endless.png":
             self.send_response(200)
@@ -148,10 +154,31 @@ def test_a_name_is_resolved_once_for_each_connection(world: World) -> None:
     assert (asked, world.connected) == (["turning.test"], [PUBLIC])
 
 
-def test_a_server_that_trickles_is_given_up_in_time(world: World) -> None:
+@pytest.mark.parametrize("name", ["slow.png", "slow-headers.png"])
+def test_a_server_that_trickles_is_given_up_in_time(world: World, name: str) -> None:
     began = time.monotonic()
-    assert code(world.fetcher(limit_s=0.5), "https://good.test/slow.png") == "file_unreachable"
-    assert time.monotonic() - began < 3
+    assert code(world.fetcher(limit_s=0.5), f"https://good.test/{name}") == "file_unreachable"
+    assert 0.4 < time.monotonic() - began < 3
+
+
+def test_a_handshake_that_trickles_is_given_up_in_time(world: World) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def drip() -> None:
+        wire = listener.accept()[0]
+        with wire, contextlib.suppress(OSError):
+            for byte in b"\x16\x03\x03\x40\x00" + bytes(60):  # a record of TLS of 16 kB begins
+                wire.sendall(bytes([byte]))
+                time.sleep(0.1)
+
+    server = threading.Thread(target=drip)
+    server.start()
+    began = time.monotonic()
+    with listener:
+        fetcher = Fetcher(world.resolve, World(listener.getsockname()[1]).connect, limit_s=0.5)
+        assert code(fetcher, "https://good.test/0.png") == "file_unreachable"
+        assert 0.4 < time.monotonic() - began < 3
+        server.join()
 
 
 @pytest.mark.parametrize(
@@ -161,7 +188,10 @@ def test_a_server_that_trickles_is_given_up_in_time(world: World) -> None:
         ("192.168.0.1", False), ("127.0.0.1", False), ("0.0.0.0", False), ("169.254.169.254", False),
         ("100.64.0.1", False), ("224.0.0.1", False), ("255.255.255.255", False), ("::1", False), ("fe80::1", False),
         ("fc00::1", False), ("::ffff:10.0.0.1", False), ("::ffff:93.184.216.34", True), ("64:ff9b::7f00:1", False),
-        ("2002:7f00:1::", False), ("ff02::1", False),
+        ("2002:7f00:1::", False), ("ff02::1", False), ("::7f00:1", False), ("::10.0.0.1", False),
+        ("::ffff:0:7f00:1", False),
+        ("64:ff9b:1::7f00:1", False), ("64:ff9b::5db8:d822", True), ("2002:5db8:d822::", True), ("fec0::1", False),
+        ("2001:db8::1", False), ("::", False), ("::ffff:127.0.0.1", False), ("2002:c0a8:101::1", False),
     ],
 )  # fmt: skip
 def test_which_addresses_are_public(address: str, public: bool) -> None:
