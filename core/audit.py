@@ -101,9 +101,15 @@ def state(store: Store, project_id: str) -> str:
 
 
 def version(store: Store, project_id: str) -> str:
-    """The same as long as `findings` are; cheap, so that they need not be put together at each look."""
+    """The same as long as `findings` are; cheap, so that they need not be put together at each look. Parts also change
+    with the division, and stop to change with a finished run."""
     told = _last(store, project_id)
-    return f"{told['number'] if told else ''} {stamp(store, project_id)}"
+    parts = store.row(
+        "SELECT split_seed, val, test, "
+        "(SELECT COUNT(*) FROM run WHERE project_id = project.id AND result IS NOT NULL) FROM project WHERE id = ?",
+        project_id,
+    )
+    return f"{told['number'] if told else ''} {stamp(store, project_id)} {tuple(parts or ())}"
 
 
 def _last(store: Store, project_id: str) -> Any:

@@ -90,25 +90,27 @@ def labels(found: Array, targets: Targets) -> tuple[Array, Targets]:
     return np.where(confident & (margin > 0), margin, margin - 1).astype(np.float32), best.astype(np.int64)
 
 
-def strangeness(features: Matrix, targets: Targets, together: Sequence[str]) -> Array:
+def strangeness(features: Matrix, targets: Targets, together: Sequence[str], progress: Progress) -> Array:
     """How far each picture is from its nearest others, (n,), in robust deviations of the whole set: the distance to the
-    `NEIGHBORS`-th one, or to fewer where the smallest class has not twice as many.
+    `NEIGHBORS`-th one, or to fewer where the smallest class has not twice as many. Classes too small for that are not
+    judged (0): their pictures are far from others because there are few of them.
 
     Distance to the k-th neighbor as a score of outliers: Ramaswamy, Rastogi and Shim, SIGMOD 2000; on normalized deep
     features: Sun et al., ICML 2022 (arXiv 2204.06507). Deviations: median and median absolute deviation.
     """
     counts = np.bincount(targets)
-    k = min(NEIGHBORS, int(counts[counts > 0].min()) // 2)
-    if k < _LEAST_NEIGHBORS:
+    large = counts >= 2 * _LEAST_NEIGHBORS
+    if not large.any():
         return np.zeros(len(features), np.float32)
+    k, judged = min(NEIGHBORS, int(counts[large].min()) // 2), large[targets]
     x = _reduced(twins.unit(np.concatenate(list(parts(features)))))
-    rows, cosines = twins.nearest(x, k + _COPIES)
+    rows, cosines = twins.nearest(x, k + _COPIES, progress)
     names = np.unique(np.asarray(together), return_inverse=True)[1]
     others = np.where(names[rows] != names[:, None], cosines, -2)  # copies of a picture do not make it usual
     far = 1 - np.sort(others, axis=1)[:, ::-1][:, k - 1]
-    middle = np.median(far)
-    spread = max(1.4826 * float(np.median(np.abs(far - middle))), 1e-6)
-    result: Array = np.minimum((far - middle) / spread, _MOST).astype(np.float32)
+    middle = np.median(far[judged])
+    spread = max(1.4826 * float(np.median(np.abs(far[judged] - middle))), 1e-6)
+    result: Array = np.where(judged, np.minimum((far - middle) / spread, _MOST), 0).astype(np.float32)
     return result
 
 

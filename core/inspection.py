@@ -1,12 +1,13 @@
 """The work behind `core.audit`: measures what was never measured, then writes the scores of a project's pictures.
 
 Part of the worker. It gives way to whatever computes: a training that is started meanwhile comes first, and leaves
-features that need not be extracted again.
+features that need not be extracted again. What is delivered or changed meanwhile is looked at in another round.
 """
 
 import json
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -37,21 +38,34 @@ _LOOK_S = 0.5
 _LEAST = 20
 # What may give a class away: color and light of the border, the size in px, the length of the file.
 SHORTCUTS = ("border", "size", "bytes")
+# A round after the first looks at little that is new; who changes pictures all the time is told that they have changed.
+_ROUNDS = 3
 _LOOKS = ("dark", "bright", "blurry", "flat", "tiny", "odd")
 
 
 def inspect(ticket: Ticket) -> None:
     """No params. Ends with an event that says which pictures the findings are about."""
     store, project = ticket.store, ticket.job.project_id
-    stamp = audit.stamp(store, project)
+    for _ in range(_ROUNDS):
+        stamp = audit.stamp(store, project)
+        n = _round(ticket)
+        ticket.found("audit", "", {"stamp": stamp, "n": n})
+        # A delivery that ended meanwhile found this job at work, and started none of its own.
+        if audit.stamp(store, project) == stamp:
+            break
+    ticket.succeed({}, {})
+
+
+def _round(ticket: Ticket) -> int:
+    """Look at the pictures as they are now; answers how many could be read."""
+    store, project = ticket.store, ticket.job.project_id
     pictures = store.dataset(project).pictures
     facts = measured(ticket, pictures)
     pictures = tuple(picture for picture in pictures if picture.id in facts)
     audit.write(store, project, _LOOKS, looks(pictures, facts))
     _twins(ticket, pictures, facts)
     _doubts(ticket, pictures, facts)
-    ticket.found("audit", "", {"stamp": stamp, "n": len(pictures)})
-    ticket.succeed({}, {})
+    return len(pictures)
 
 
 def give_way(ticket: Ticket) -> None:
@@ -59,6 +73,26 @@ def give_way(ticket: Ticket) -> None:
     while jobs.line(ticket.store):
         ticket.tick(0)
         time.sleep(_LOOK_S)
+
+
+@dataclass(frozen=True)
+class _Polite:
+    """The progress of a ticket that gives way wherever it is told of: after each fold and each block of vectors."""
+
+    ticket: Ticket
+
+    def stage(self, name: str, total: int, done: int = 0) -> None:
+        self.ticket.stage(name, total, done)
+
+    def tick(self, n: int = 1) -> None:
+        self.ticket.tick(n)
+        give_way(self.ticket)
+
+    def epoch(self, index: int, scores: Mapping[str, float]) -> None:
+        self.ticket.epoch(index, scores)
+
+    def note(self, code: str, **values: Any) -> None:
+        self.ticket.note(code, **values)
 
 
 def measured(ticket: Ticket, pictures: Sequence[Picture]) -> dict[str, dict[str, Any]]:
@@ -138,7 +172,7 @@ def _twins(ticket: Ticket, pictures: Sequence[Picture], facts: Mapping[str, dict
     comes before: what it learns from must not be moved into the test part that it is measured on."""
     store, project = ticket.store, ticket.job.project_id
     telling = [picture for picture in pictures if facts[picture.id]["entropy"] >= _TELLING]
-    pairs = twin_pairs(telling, facts, ticket)
+    pairs = twin_pairs(telling, facts, _Polite(ticket))
     audit.write(store, project, ("near",), {"near": twin_rows(pairs)})
     give_way(ticket)
     album.apply_groups(store, project, audit.groups(store, project), "audit")
@@ -160,7 +194,7 @@ def twin_pairs(
     if len(pictures) < 2:
         return {}
     thumbnails = np.stack([measures.thumbnail(facts[picture.id]) for picture in pictures])
-    pairs = twins.candidates(thumbnails)
+    pairs = twins.candidates(thumbnails, progress)
     progress.stage("twins", len(pairs))
     found = {}
     for start in range(0, len(pairs), _KEPT):
@@ -191,8 +225,8 @@ def _doubts(ticket: Ticket, pictures: Sequence[Picture], facts: Mapping[str, dic
         groups = audit.groups(store, project)
         together = [groups.get(picture.id, picture.id) for picture in data.pictures]
         features = _Look(ticket, data).all()
-        rows = doubtful(data, features, together, ticket)
-        rows["shortcut"] = shortcuts(data, facts, together, ticket)
+        rows = doubtful(data, features, together, _Polite(ticket))
+        rows["shortcut"] = shortcuts(data, facts, together, _Polite(ticket))
     audit.write(store, project, ("wrong", "stranger", "shortcut"), rows)
 
 
@@ -202,7 +236,7 @@ def doubtful(data: Dataset, features: Matrix, together: Sequence[str], progress:
     progress.stage("doubts", transfer.FOLDS)
     found = doubts.probabilities(features, targets, together, len(data.classes), progress)
     margins, better = doubts.labels(found, targets)
-    strange = doubts.strangeness(features, targets, together)
+    strange = doubts.strangeness(features, targets, together, progress)
     wrong, strangers = [], []
     for row, picture in enumerate(data.pictures):
         if margins[row] >= BY_KIND["wrong"].kept:

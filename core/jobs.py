@@ -118,9 +118,10 @@ def start(store: Store, project_id: str, kind: str, params: Mapping[str, Any], r
 
 
 def _line(kind: str, project_id: str) -> str:
-    """Reading pictures, looking for faults in them and downloading go on beside a training."""
-    lines = {"intake": f"intake {project_id}", "audit": "audit", "download": "download", "weights": "download"}
-    return lines.get(kind, COMPUTE)
+    """Reading pictures, looking for faults in them (each project by itself) and downloading go on beside a training."""
+    if kind in ("intake", "audit"):
+        return f"{kind} {project_id}"
+    return "download" if kind in ("download", "weights") else COMPUTE
 
 
 def train(store: Store, project_id: str, plan: Plan) -> tuple[Run, Job | None]:

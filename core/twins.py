@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from core.progress import Progress
+
 Array = NDArray[np.float32]
 Gray = NDArray[np.uint8]
 
@@ -21,12 +23,13 @@ _BATCH, _ROUNDS = 256, 8
 _COARSE_PX, _COARSE, _EDGES, _NEAREST = 8, 0.8, 0.78, 8
 
 
-def candidates(thumbnails: Gray) -> NDArray[np.int64]:
-    """Pairs (m, 2) of rows of gray thumbnails (n, side, side) that may show the same, each once, the smaller first."""
+def candidates(thumbnails: Gray, progress: Progress) -> NDArray[np.int64]:
+    """Pairs (m, 2) of rows of gray thumbnails (n, side, side) that may show the same, each once, the smaller first.
+    Reports after each block of rows."""
     n, side = thumbnails.shape[:2]
     step = side // _COARSE_PX
     coarse = thumbnails.reshape(n, _COARSE_PX, step, _COARSE_PX, step).mean(axis=(2, 4), dtype=np.float32)
-    near, like = nearest(unit(_centered(coarse)), _NEAREST)
+    near, like = nearest(unit(_centered(coarse)), _NEAREST, progress)
     first = np.repeat(np.arange(n), near.shape[1])[like.ravel() >= _COARSE]
     second = near.ravel()[like.ravel() >= _COARSE]
     pairs = np.unique(np.sort(np.stack([first, second], axis=1), axis=1), axis=0)
@@ -36,9 +39,10 @@ def candidates(thumbnails: Gray) -> NDArray[np.int64]:
     return result
 
 
-def nearest(vectors: Array, k: int) -> tuple[NDArray[np.int64], Array]:
+def nearest(vectors: Array, k: int, progress: Progress) -> tuple[NDArray[np.int64], Array]:
     """For each of some unit vectors (n, width) the `k` others with the largest cosine, the nearest first: their rows
-    and cosines, (n, k) each; fewer when there are no more. In blocks: memory grows with n, not with its square."""
+    and cosines, (n, k) each; fewer when there are no more. In blocks, with a report after each: memory grows
+    with n, not with its square."""
     n = len(vectors)
     k = min(k, n - 1)
     rows, cosines = np.zeros((n, max(0, k)), np.int64), np.zeros((n, max(0, k)), np.float32)
@@ -56,6 +60,7 @@ def nearest(vectors: Array, k: int) -> tuple[NDArray[np.int64], Array]:
             order = np.argsort(-best, axis=1)[:, :k]
             best_rows, best = np.take_along_axis(best_rows, order, axis=1), np.take_along_axis(best, order, axis=1)
         rows[own], cosines[own] = best_rows, best
+        progress.tick(0)
     return rows, cosines
 
 

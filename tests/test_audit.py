@@ -1,13 +1,15 @@
 """Planted faults are found by the job, told by `audit.findings` and taken back by its remedies."""
 
 import time
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from core import album, audit, jobs, measures, sample
+from core import album, audit, inspection, jobs, measures, sample, transfer, worker
 from core.audit import Finding
 from core.store import Store
 from tests.conftest import wait
@@ -167,10 +169,65 @@ def test_an_intake_that_asks_for_it_is_followed_by_an_audit(store: Store, shapes
     end = time.monotonic() + 30
     while (job := jobs.latest(store, project, "audit")) is None and time.monotonic() < end:
         time.sleep(0.05)
-    assert job is not None and job.line == "audit" and wait(store, job).state == "succeeded"
+    assert job is not None and job.line == f"audit {project}" and wait(store, job).state == "succeeded"
     # Two of the drawn shapes have one place and size: nearly the same picture.
     assert audit.state(store, project) == "current"
     assert [(finding.kind, finding.n) for finding in audit.findings(store, project)] in ([], [("near", 2)])
+
+
+def test_what_is_delivered_during_an_audit_is_looked_through_and_a_training_comes_first_all_the_while(
+    store: Store, shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def here(job: jobs.Job) -> None:
+        with jobs.claim(store, job.id) as ticket:
+            assert worker._guarded(ticket) == 0
+
+    def deliver(path: Path) -> None:
+        here(jobs.start(store, project, "intake", {"path": str(path), "batch": path.name, "audit": True}))
+
+    def interrupted(*values: Any) -> Any:
+        if not rounds:
+            deliver(tmp_path / "more")
+        rounds.append(len(values[0]))
+        return twin_pairs(*values)
+
+    monkeypatch.setattr(jobs, "_spawn", lambda *_: None)
+    project, rounds, gave_way = store.add_project("Shapes").id, list[int](), Counter[str]()
+    for number in range(4):
+        plant(tmp_path / "more", f"circle/{number}.png", other(number))
+    plant(tmp_path / "more", "circle/0-small.png", other(0).resize((150, 150)))
+    deliver(shapes)
+    (job,) = [job for job in jobs.recent(store, 0) if job.kind == "audit"]
+    twin_pairs = inspection.twin_pairs
+    monkeypatch.setattr(inspection, "twin_pairs", interrupted)
+    monkeypatch.setattr(inspection, "give_way", lambda _: gave_way.update([jobs.get(store, job.id).stage]))
+    here(job)
+    assert rounds == [36, 41] and audit.state(store, project) == "current"
+    assert [found.id for found in jobs.recent(store, 0) if found.kind == "audit"] == [job.id]
+    (near,) = [finding for finding in audit.findings(store, project) if finding.kind == "near"]
+    assert {"circle/0.png", "circle/0-small.png"} <= names(store, project, near)
+    # After each fold of the labels and of three shortcuts, and after the block of neighbors, in both rounds.
+    assert gave_way["doubts"] >= 2 * (4 * transfer.FOLDS + 1) and gave_way["twins"] >= 4
+
+
+def test_the_audits_of_two_projects_do_not_wait_for_each_other(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "_spawn", lambda *_: None)
+    first, second = (audit.start(store, store.add_project(name).id) for name in "ab")
+    assert first.line != second.line  # in one line the second claim would wait for ever
+    with jobs.claim(store, first.id), jobs.claim(store, second.id):
+        assert [jobs.get(store, job.id).state for job in (first, second)] == ["running", "running"]
+
+
+def test_what_is_told_is_put_together_anew_once_parts_or_what_is_locked_change(store: Store, shapes: Path) -> None:
+    project = taken_in(store, shapes)
+    seen = [audit.version(store, project)]
+    assert audit.version(store, project) == seen[0]
+    for seed, val, test in ((1, 0.15, 0.15), (1, 0.2, 0.15), (1, 0.2, 0.2)):
+        album.set_split(store, project, seed, val, test)
+        seen.append(audit.version(store, project))
+    measured(store, project)
+    seen.append(audit.version(store, project))
+    assert len(set(seen)) == 5
 
 
 def test_all_faults_of_the_sample_are_found_and_hardly_any_other(

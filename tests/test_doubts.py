@@ -64,13 +64,23 @@ def test_strangers_are_far_out_even_where_twenty_are_of_one_kind() -> None:
     x, targets = blobs(400)
     rng = np.random.default_rng(5)
     x[:10] = rng.normal(0, 1, 16) * 3 + rng.normal(0, 0.1, (10, 16))
-    strange = doubts.strangeness(x, targets, alone(400))
+    strange = doubts.strangeness(x, targets, alone(400), Silent())
     assert strange[:10].min() > 8 and np.quantile(strange[10:], 0.99) < 6
 
 
 def test_with_few_pictures_a_class_nothing_is_called_strange() -> None:
     x, targets = blobs(24)
-    assert not doubts.strangeness(x, targets, alone(24)).any()
+    assert not doubts.strangeness(x, targets, alone(24), Silent()).any()
+
+
+def test_one_small_class_hides_no_stranger_of_the_others_and_is_not_judged() -> None:
+    x, targets = blobs(300)
+    rng = np.random.default_rng(5)
+    x[:6] = rng.normal(0, 1, 16) * 3 + rng.normal(0, 0.1, (6, 16))
+    x = np.concatenate([x, rng.normal(0, 1, 16) * 3 + rng.normal(0, 0.3, (7, 16))]).astype(np.float32)
+    strange = doubts.strangeness(x, np.append(targets, [3] * 7), alone(307), Silent())
+    assert strange[:6].min() > 8 and np.quantile(strange[6:300], 0.99) < 6
+    assert not strange[300:].any()
 
 
 def test_a_property_that_gives_the_class_away_is_told_and_chance_is_not() -> None:

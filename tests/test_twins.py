@@ -4,6 +4,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from core import measures, twins
+from core.progress import Silent
 from tests.test_measures import scene
 
 
@@ -45,7 +46,7 @@ def test_candidates_hold_every_copy_once_and_hardly_anything_else() -> None:
     copies = [image.resize((90, 90)) for image in originals[:10]] + [
         cropped(o, 0.03, 0, 0, 0.03) for o in originals[:10]
     ]
-    pairs = twins.candidates(thumbnails(originals + copies))
+    pairs = twins.candidates(thumbnails(originals + copies), Silent())
     assert (pairs[:, 0] < pairs[:, 1]).all() and len(np.unique(pairs, axis=0)) == len(pairs)
     found = {tuple(pair) for pair in pairs.tolist()}
     assert {(row, row + 40) for row in range(10)} | {(row, row + 50) for row in range(10)} <= found
@@ -57,10 +58,12 @@ def test_nearest_in_blocks_is_what_all_cosines_say(monkeypatch: pytest.MonkeyPat
     vectors = twins.unit(np.random.default_rng(0).normal(size=(100, 12)).astype(np.float32))
     cosines = vectors @ vectors.T
     np.fill_diagonal(cosines, -2)
-    rows, found = twins.nearest(vectors, 4)
+    rows, found = twins.nearest(vectors, 4, Silent())
     assert np.array_equal(rows, np.argsort(-cosines, axis=1)[:, :4])
     assert np.allclose(found, -np.sort(-cosines, axis=1)[:, :4], atol=1e-6)
-    assert twins.nearest(vectors[:1], 4)[0].shape == (1, 0) and twins.nearest(vectors[:3], 4)[0].shape == (3, 2)
+    assert twins.nearest(vectors[:1], 4, Silent())[0].shape == (1, 0) and twins.nearest(vectors[:3], 4, Silent())[
+        0
+    ].shape == (3, 2)
 
 
 def test_groups_join_through_others_and_leave_out_those_that_stand_alone() -> None:
