@@ -35,7 +35,7 @@ _KINDS = (
 )
 # 100,000 entries of 640 bytes; ordinary ones take 100 to 250.
 _DIRECTORY_BYTES = 64 << 20
-# What `core.serving` writes into a batch: a file's number, its note, what is still growing or being written.
+# What `core.upload` writes into a batch: a file's number, its note, what is still growing or being written.
 _DELIVERED = re.compile(r"(0|[1-9][0-9]{0,5})(\.json|\.part)?|\.tmp-.*")
 _END = struct.Struct("<4s4H2LH")
 _END64 = struct.Struct("<4sQ2H2L4Q")
