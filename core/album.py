@@ -117,20 +117,13 @@ def relabel(store: Store, project_id: str, ids: Sequence[str], label: str) -> No
     existing = {row.label.casefold(): row.label for row in classes(store, project_id)}
     name = existing.get(name.casefold(), name)
     with store.write() as db, changes.record(db, project_id, "relabel", ids, label=name):
-        touched = _labels(db, project_id, ids)
-        _set(db, project_id, ids, "label = ?, excluded = 0", name)
-        _settle(db, project_id, ids)
-        _divide(db, project_id, {*touched, name})
+        _relabel(db, project_id, dict.fromkeys(ids, name))
 
 
 def relabel_each(store: Store, project_id: str, labels: Mapping[str, str]) -> None:
     """Give each of some pictures (ids) the class of its own that stands beside it, all as one change."""
     with store.write() as db, changes.record(db, project_id, "relabel_each", list(labels)):
-        for label in sorted(set(labels.values())):
-            ids = [key for key, each in labels.items() if each == label]
-            _set(db, project_id, ids, "label = ?, excluded = 0", label)
-        _settle(db, project_id, list(labels))
-        _divide(db, project_id)
+        _relabel(db, project_id, labels)
 
 
 def exclude(store: Store, project_id: str, ids: Sequence[str], excluded: bool = True) -> None:
@@ -183,10 +176,7 @@ def undo(store: Store, project_id: str, number: int | None = None) -> Change | N
     """Take the last change back and answer which it was; None if there is none (left), or if it is not the one of this
     number: someone else's came after it, or it was taken back already."""
     with store.write() as db:
-        last = changes.last(store, project_id)
-        if last is None or number not in (None, last.number):
-            return None
-        undone = changes.undo(db, project_id)
+        undone = changes.undo(db, project_id, number)
         if undone is None:
             return None
         change, ids, labels = undone
@@ -300,6 +290,16 @@ def _one_division(db: sqlite3.Connection, project_id: str, touched: Iterable[str
         before = len(labels)
         labels |= {label for some in mixed if not labels.isdisjoint(some) for label in some}
     return labels
+
+
+def _relabel(db: sqlite3.Connection, project_id: str, labels: Mapping[str, str]) -> None:
+    """Give pictures (ids) their classes, and divide the classes that lost or won some."""
+    touched = _labels(db, project_id, list(labels))
+    for label in sorted(set(labels.values())):
+        ids = [key for key, each in labels.items() if each == label]
+        _set(db, project_id, ids, "label = ?, excluded = 0", label)
+    _settle(db, project_id, list(labels))
+    _divide(db, project_id, {*touched, *labels.values()})
 
 
 def _labels(db: sqlite3.Connection, project_id: str, ids: Sequence[str]) -> set[str]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from core import engine, growth, images, jobs, shelf, transfer, weights
+from core import engine, growth, head, images, jobs, shelf, transfer, weights
 from core.child import Children
 from core.extraction import Extraction
 from core.features import Recipe, decode, views
@@ -25,7 +25,7 @@ def fit(ticket: Ticket) -> None:
         learned = [picture for picture in base.data.pictures if picture.part != "test"]
         chosen = transfer.choose(learned, base.backbone.cpu_ms)
         ids, labels = [picture.id for picture in chosen], sorted({picture.label for picture in chosen})
-        targets = np.array([labels.index(picture.label) for picture in chosen], np.int64)
+        targets = head.class_indices((picture.label for picture in chosen), labels)
         sets = {"pretrained": base.pretrained(ids), "random": base.random(ids), "pixels": base.pixels(ids)}
         measured = transfer.compare(sets, targets, ticket, [picture.group or picture.id for picture in chosen])
         ticket.found("fit", base.backbone.name, {"fingerprint": base.data.fingerprint, **measured.to_dict()})

@@ -63,11 +63,13 @@ def last(store: Store, project_id: str) -> Change | None:
     return _change(row) if row else None
 
 
-def undo(db: sqlite3.Connection, project_id: str) -> tuple[Change, list[str], set[str]] | None:
+def undo(
+    db: sqlite3.Connection, project_id: str, number: int | None = None
+) -> tuple[Change, list[str], set[str]] | None:
     """Give pictures and files back what the last change took from them, and forget it. Answers which it was, its
-    pictures, and the classes it had given them."""
+    pictures, and the classes it had given them; None without one, or if it is not the one of this number."""
     row = db.execute(_LAST, (project_id,)).fetchone()
-    if row is None:
+    if row is None or number not in (None, row["number"]):
         return None
     before = db.execute("SELECT before FROM change WHERE number = ?", (row["number"],)).fetchone()[0]
     rows = json.loads(before)

@@ -64,8 +64,7 @@ class Extraction:
         return views(ids, self.plan.augment, self.plan.kinds) if part == "train" else views(ids)
 
     def _targets(self, part: str) -> NDArray[np.int64]:
-        index = {label: i for i, label in enumerate(self.data.classes)}
-        targets = np.array([index[p.label] for p in self.data.part(part).pictures], dtype=np.int64)
+        targets = head.class_indices((p.label for p in self.data.part(part).pictures), self.data.classes)
         return np.tile(targets, self.plan.augment + 1) if part == "train" else targets
 
     def _frozen_features(self, needed: Sequence[str] = PARTS) -> dict[str, Cache]:

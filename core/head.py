@@ -7,7 +7,7 @@ standardization into the first layer.
 
 import io
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -80,6 +80,12 @@ class Fitted:
     head: Head
     history: tuple[dict[str, float], ...]
     best_epoch: int
+
+
+def class_indices(labels: Iterable[str], classes: Sequence[str]) -> NDArray[np.int64]:
+    """What a head is trained on, (n,): the place of each label among the classes."""
+    index = {label: i for i, label in enumerate(classes)}
+    return np.array([index[label] for label in labels], np.int64)
 
 
 def class_weights(targets: NDArray[np.int64], n_classes: int, balance: float) -> Array:

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from core import album, audit, backbones, doubts, images, jobs, measures, transfer, twins, weights
+from core import album, audit, backbones, doubts, head, images, jobs, measures, transfer, twins, weights
 from core.audit import BY_KIND, Row
 from core.child import Children
 from core.dataset import Dataset, Picture
@@ -267,8 +268,8 @@ def shortcuts(
     return found
 
 
-def _targets(data: Dataset) -> Any:
-    return np.array([data.classes.index(picture.label) for picture in data.pictures], np.int64)
+def _targets(data: Dataset) -> NDArray[np.int64]:
+    return head.class_indices((picture.label for picture in data.pictures), data.classes)
 
 
 class _Look(Extraction):

@@ -121,8 +121,7 @@ def _load(home: Path, rows: tuple[tuple[str, str, str], ...], source: _Source, c
         raise HeadstartError("refit_untrained", n=len({view.picture_id for view in missing}))
     if len(seen["train"]) * caches["train"].row_bytes > LIMITS.refit_bytes:
         raise HeadstartError("refit_too_many", n=len(rows))
-    index = {label: i for i, label in enumerate(classes)}
-    targets = {part: np.array([index[label] for _, label, _ in parts[part]], np.int64) for part in parts}
+    targets = {part: head.class_indices((label for _, label, _ in parts[part]), classes) for part in parts}
     return _Data(
         classes,
         tuple(view.picture_id for view in seen["val"]),

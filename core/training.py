@@ -87,16 +87,19 @@ class Training(Extraction):
         n_train, *held_out = (len(self.data.part(part).pictures) for part in PARTS)
         converted = self._tflite(self._recipe("test")).is_file()
         work = Work(n_train, sum(held_out), missing, converted, (self.folder / "head.json").is_file())
-        if n_train and held_out[0] and any(self._asked()):
+        if n_train and held_out[0] and any(asked := self._asked()):
             unseen = len(self._cache(self._recipe("val")).missing(self._mirrored()))
-            work = replace(work, effects=unseen * self._asked()[1])
-        if self.plan.fine_tune_blocks:
-            recipe = self._boundary_recipe()
-            unseen = len(self._cache(recipe).missing(self._views("train") + self._views("val")))
-            work = replace(work, boundary=unseen, boundary_converted=self._tflite(recipe).is_file())
-            done = [event for event in jobs.events(self.store, self.ticket.job.id) if event.kind == "epoch"]
-            work = replace(work, tuned_epochs=sum(event.key.startswith("fine_tune ") for event in done))
-        return work
+            work = replace(work, effects=unseen * asked[1])
+        if not self.plan.fine_tune_blocks:
+            return work
+        recipe = self._boundary_recipe()
+        events = jobs.events(self.store, self.ticket.job.id)
+        return replace(
+            work,
+            boundary=len(self._cache(recipe).missing(self._views("train") + self._views("val"))),
+            boundary_converted=self._tflite(recipe).is_file(),
+            tuned_epochs=sum(event.kind == "epoch" and event.key.startswith("fine_tune ") for event in events),
+        )
 
     # -- head and fine-tuning
 
@@ -104,7 +107,7 @@ class Training(Extraction):
         path = self.folder / "frozen.npz"
         saved = self._json("head.json", None)
         # The user may have given other weights since.
-        if saved is not None and saved["weights"] == self.weights and path.is_file():
+        if saved is not None and saved.get("weights") == self.weights and path.is_file():
             return Fitted(Head.from_bytes(path.read_bytes()), tuple(saved["history"]), saved["best_epoch"])
         train, val = self._labelled(frozen["train"], "train"), self._labelled(frozen["val"], "val")
         fitted = head.fit(train, val, len(self.data.classes), self.plan, self.ticket)

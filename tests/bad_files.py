@@ -102,6 +102,17 @@ def forge(path: Path, field: int, value: int, member: int = 0, local: bool = Tru
     path.write_bytes(data)
 
 
+def zip64_of_a_terabyte(path: Path) -> Path:
+    """An archive whose only member says in its 64-bit fields that it is 1 TiB large."""
+    with zipfile.ZipFile(path, "w") as file:
+        info = zipfile.ZipInfo("c/x.png")
+        info.extra = struct.pack("<HHQQ", 1, 16, 1 << 40, 1 << 40)
+        file.writestr(info, b"x" * 100)
+    forge(path, PACKED, 0xFFFFFFFF, local=False)
+    forge(path, UNPACKED, 0xFFFFFFFF, local=False)
+    return path
+
+
 def _local(name: bytes, crc: int, packed: int, unpacked: int) -> bytes:
     return LOCAL.pack(b"PK\3\4", 20, 0, 8, 0, 33, crc, packed, unpacked, len(name), 0) + name
 

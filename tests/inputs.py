@@ -245,13 +245,7 @@ def b05_zip_forged_csize(lab: Lab) -> None:
 
 
 def b06_zip64_lie(lab: Lab) -> None:
-    path = lab.path()
-    with zipfile.ZipFile(path, "w") as file:
-        info = zipfile.ZipInfo("c/x.png")
-        info.extra = struct.pack("<HHQQ", 1, 16, 1 << 40, 1 << 40)
-        file.writestr(info, b"x" * 100)
-    forge(path, PACKED, 0xFFFFFFFF, local=False)
-    forge(path, UNPACKED, 0xFFFFFFFF, local=False)
+    path = bad_files.zip64_of_a_terabyte(lab.path())
     _refuses_at_once(lab, path, "zip_damaged", 1)
 
 
