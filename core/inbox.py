@@ -9,6 +9,7 @@ from core import archive, manifest, shelf
 from core.errors import HeadstartError
 from core.layout import class_name
 from core.store import Store
+from core.upload import Claim
 
 
 def path(store: Store, batch: str) -> Path:
@@ -36,5 +37,5 @@ def addresses(store: Store, text: str, label: str = "") -> str:
     batch = uuid.uuid4().hex
     data = b"".join(manifest.write(rows))
     shelf.write(path(store, batch) / "0", data)
-    shelf.write(path(store, batch) / "0.json", json.dumps({"name": "addresses.csv", "size": len(data)}).encode())
+    shelf.write(path(store, batch) / "0.json", json.dumps(Claim(0, len(data), "addresses.csv").note()).encode())
     return batch

@@ -10,6 +10,7 @@ import argparse
 import hashlib
 import http.client
 import json
+import multiprocessing
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,7 @@ import threading
 import time
 import uuid
 import zipfile
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +31,7 @@ from core.album import Filter
 from core.dataset import File
 from core.intake import Facts, Received
 from core.jobs import Job
+from core.settings import cores
 from core.store import Project, Store
 from tests import bench_web, browser, inputs
 
@@ -82,13 +85,21 @@ def measure(folder: Path, quick: bool) -> Numbers:
             numbers["audit_seconds_per_1k"] = round(1000 * audit_s(store, project) / n, 2)
     numbers["rss_growth_mb_2gb_zip"] = rss_growth_mb(folder)
     numbers["rows_100k_rerun_ms_p95"] = rerun_ms_p95(folder)
-    failures = inputs.run()
+    failures = bad_inputs()
     for name, failure in failures.items():
         if failure:
             say(f"{name}: {failure}")
     numbers["bad_inputs_passed"] = sum(not failure for failure in failures.values())
     numbers["bad_inputs_total"] = len(failures)
     return numbers
+
+
+def bad_inputs() -> dict[str, str]:
+    """The table of bad inputs, on all cores: most of a case is waiting for a process that starts."""
+    names = tuple(inputs.CASES)
+    with ProcessPoolExecutor(cores(), mp_context=multiprocessing.get_context("spawn")) as pool:
+        parts = pool.map(inputs.run, [names[i :: cores()] for i in range(cores())])
+        return {name: failure for part in parts for name, failure in part.items()}
 
 
 def say(text: str) -> None:

@@ -131,8 +131,9 @@ def test_several_files_with_a_table_come_at_once_and_the_whole_goes_out_again(
     assert album.count(app.store, key, Filter("cat")) == 6
 
 
+@pytest.mark.parametrize("left", [False, True], ids=["on the same page", "after leaving the page"])
 def test_other_files_after_an_upload_that_failed_are_a_delivery_of_their_own(
-    page: Page, app: Server, tmp_path: Path
+    page: Page, app: Server, tmp_path: Path, left: bool
 ) -> None:
     for n in range(12):
         (tmp_path / f"{n}.png").write_bytes(png(n))
@@ -143,6 +144,10 @@ def test_other_files_after_an_upload_that_failed_are_a_delivery_of_their_own(
     page.locator("input.pick-files").set_input_files([tmp_path / f"{n}.png" for n in range(6)])
     expect(page.locator(".zone.failed")).to_be_visible()
     page.unroute_all()
+    if left:
+        for step in ("Train", "Data"):
+            page.get_by_role("link", name=step).click()
+            browser.idle(page)
     page.locator("input.pick-files").set_input_files(
         [*(tmp_path / f"{n}.png" for n in range(6, 12)), tmp_path / "labels.csv"]
     )

@@ -6,6 +6,7 @@ Remedies go through `core.album`, so that they can be undone. What is opened is 
 import streamlit as st
 
 from core import album, audit, jobs, messages
+from core.album import Filter
 from core.audit import Finding
 from core.jobs import Job
 from core.store import Project
@@ -16,6 +17,7 @@ from pages.parts.words import percent, plain, say
 _TICK_S = 1.0
 _SHOWN = 3  # findings before the rest is folded away
 _STRIP = 9  # pictures beside a sentence
+_CLASSES = 3  # classes of which a shortcut shows pictures
 _OPEN = 60  # pictures in an opened finding: the worst come first, others move up
 _ICONS = {
     "conflict": "call_split", "leak": "water_drop", "near": "content_copy", "wrong": "label_off", "stranger": "help",
@@ -96,6 +98,8 @@ def _finding(found: Project, finding: Finding) -> None:
                 st.button(label, key=opened + "-button", on_click=_toggle, args=(opened,))
         if st.session_state.get(opened, False) and finding.ids:
             _open(found, finding)
+        elif finding.kind == "shortcut":
+            gallery.show(_some_of_each(found), "found-shortcut", 84, strip=True)
         elif finding.ids:
             gallery.show(_tiles(found, finding, _STRIP), f"found-{finding.kind}", 84, strip=True)
 
@@ -150,6 +154,14 @@ def _open(found: Project, finding: Finding) -> None:
         _leave_out(found, finding, chosen, "chosen")
         if finding.n > _OPEN:
             st.caption(say("finding_first", shown=_OPEN, n=finding.n), width="content")
+
+
+def _some_of_each(found: Project) -> list[Tile]:
+    """A few pictures of the first classes side by side, to see what tells them apart."""
+    labels = [row.label for row in album.classes(shell.store(), found.id)[:_CLASSES]]
+    each = _STRIP // max(1, len(labels))
+    shown = [p for label in labels for p in album.page(shell.store(), found.id, Filter(label), 0, each)]
+    return [Tile(p.id, p.label, p.label) for p in shown]
 
 
 def _tiles(found: Project, finding: Finding, most: int) -> list[Tile]:

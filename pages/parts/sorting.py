@@ -25,8 +25,14 @@ _WORDS = {
 }  # fmt: skip
 
 
+@st.fragment
 def gallery(found: Project, names: list[str]) -> None:
-    """The pictures of a project under a filter, to be selected and changed; `names` are its classes."""
+    """The pictures of a project under a filter, to be selected and changed; `names` are its classes.
+
+    Another page of pictures draws nothing else anew; what was done to pictures draws all of the page.
+    """
+    if st.session_state.pop("gallery-acted", False):
+        st.rerun()
     st.subheader(say("pictures"), anchor=False)
     which = _filter(found, names)
     n = album.count(shell.store(), found.id, which)
@@ -94,6 +100,7 @@ def _act(found: Project, which: Filter, key: str) -> None:
     asked = st.session_state[key].act
     if not asked:
         return
+    st.session_state["gallery-acted"] = True
     store, code = shell.store(), asked["code"]
     ids = album.ids(store, found.id, which) if asked["every"] else [str(key) for key in asked["ids"]]
     if code == "relabel":

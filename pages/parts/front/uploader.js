@@ -4,6 +4,13 @@ const WINDOW = 5000  // ms of which the speed is the mean
 const hex = () => [...crypto.getRandomValues(new Uint8Array(16))].map((b) => b.toString(16).padStart(2, "0")).join("")
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms))
 
+// Short, as a tab has room for little; files that only seem to be the same are refused by the server.
+function digest(text) {
+  let sum = 7
+  for (let i = 0; i < text.length; i++) sum = (Math.imul(sum, 31) + text.charCodeAt(i)) | 0
+  return `${text.length} ${sum}`
+}
+
 async function entries(items) {
   const found = []
   async function walk(entry, path) {
@@ -34,7 +41,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
   find("folder").textContent = data.words.choose_folder
   if (zone.dataset.ready === data.batch) return
   zone.dataset.ready = data.batch
-  let batch = data.batch, begun = ""  // what of the batch is on the server, by names and sizes
+  // What of the batch is on the server, by names and sizes; the tab remembers while another page is looked at.
+  let batch = data.batch, begun = sessionStorage.getItem(data.batch) ?? ""
   find("files").onclick = () => find("pick-files").click()
   find("folder").onclick = () => find("pick-folder").click()
   for (const pick of ["pick-files", "pick-folder"])
@@ -78,9 +86,10 @@ export default function ({ data, parentElement, setTriggerValue }) {
     zone.classList.add("busy")
     zone.classList.remove("failed")
     // The same files go on where they stopped; others are another delivery, as the server knows files by number.
-    const these = JSON.stringify(list.map(({ file, name }) => [name, file.size]))
+    const these = digest(JSON.stringify(list.map(({ file, name }) => [name, file.size])))
     if (begun && begun !== these) batch = hex()
     begun = these
+    if (batch === data.batch) sessionStorage.setItem(batch, these)
     const ours = batch
     const total = list.reduce((sum, item) => sum + item.file.size, 0)
     const have = list.map(() => 0)
