@@ -202,6 +202,7 @@ ERRORS: Mapping[str, tuple[str, str]] = {
         "A run file sets everything, so {options} cannot be given beside it.",
         "Change it in the file, or leave the file out.",
     ),
+    "run_unfinished": ("This run has no model yet.", "Wait until its training is done."),
     "run_busy": ("A job works on this run, or is paused.", "Cancel it first, or wait until it is done."),
     "address_unlabelled": ("{address} has no class.", "Write it behind a comma, or name one class for all."),
     "addresses_none": ("There is no address.", "Write one a line."),

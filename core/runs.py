@@ -1,10 +1,15 @@
-"""What a user does with finished runs beyond looking at them: take one away, with all that only it needed.
+"""What a user does with finished runs beyond looking at them: promote one, or take one away with all that only it
+needed.
 
-Pictures, labels and the lock of the test part stay: other runs and later ones stand on them.
+The promoted run is what the demo and the export begin with, whatever is trained meanwhile. When one is taken away
+pictures, labels and the lock of the test part stay: other runs and later ones stand on them.
 """
 
 import json
 import shutil
+import time
+from dataclasses import dataclass
+from datetime import datetime
 
 from core import features, jobs
 from core.errors import HeadstartError
@@ -12,6 +17,39 @@ from core.store import Run, Store
 
 # Runs that were asked for as a question or a search keep pictures and a plan, and are not trained.
 _TRAINED = "SELECT * FROM run WHERE result IS NOT NULL OR id IN (SELECT run_id FROM job WHERE run_id IS NOT NULL)"
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """That a run became the one to use."""
+
+    run_id: str
+    at: float
+
+    @property
+    def when(self) -> str:
+        return datetime.fromtimestamp(self.at).strftime("%Y-%m-%d %H:%M")
+
+
+def promotions(store: Store, project_id: str) -> list[Promotion]:
+    """All promotions of a project, the newest, which counts, first."""
+    rows = store.read("SELECT run_id, at FROM promotion WHERE project_id = ? ORDER BY number DESC", project_id)
+    return [Promotion(row["run_id"], row["at"]) for row in rows]
+
+
+def promote(store: Store, run: Run) -> None:
+    """Make a finished run the one to use.
+
+    Raises HeadstartError("run_unfinished") for one without a model.
+    """
+    if run.result is None:
+        raise HeadstartError("run_unfinished")
+    if [each.run_id for each in promotions(store, run.project_id)[:1]] == [run.id]:
+        return
+    with store.write() as db:
+        db.execute(
+            "INSERT INTO promotion (project_id, run_id, at) VALUES (?, ?, ?)", (run.project_id, run.id, time.time())
+        )
 
 
 def delete(store: Store, run: Run) -> None:

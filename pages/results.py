@@ -7,7 +7,7 @@ from core import charts, messages
 from core.evaluation import Evaluation
 from core.plan import Plan
 from core.store import Run
-from pages.parts import comparing, gallery, live, questions, shell, watch
+from pages.parts import comparing, gallery, live, promoting, questions, remedies, shell, watch
 from pages.parts import runs as names
 from pages.parts.gallery import Tile
 from pages.parts.words import percent, plain, say
@@ -107,11 +107,14 @@ if not runs:
 
 with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
     run = names.choose(found, runs)
-    names.tools(run)
+    with st.container(horizontal=True, gap="small", width="content"):
+        names.tools(run)
+        promoting.button(found, run, runs)
 scores = shell.evaluation(run)
 _headline(scores, run)
 if shell.is_stale(run):
     st.info(say("stale"), icon=":material/update:")
+remedies.panel(found, run)
 if scores.n:
     left, right = st.columns([1, 1], gap="large")
     with left:
@@ -131,6 +134,7 @@ with fits:
     questions.panel(found, "fit", Plan(backbone=run.plan["backbone"]), run.result["pictures"])
 with others:
     _runs(runs)
+    promoting.history(found, runs)
 for tab in more:
     with tab:
         comparing.panel(runs, run)

@@ -28,8 +28,8 @@ LAYERS = (
     ),
     (
         "store", "album", "audit", "changes", "inbox", "preview", "jobs", "reading", "ticket", "predictor", "refit",
-        "advice", "charts", "report", "runfile", "runs", "script", "serving", "takeout", "tracking", "upload",
-        "versions",
+        "advice", "charts", "remedies", "report", "runfile", "runs", "script", "serving", "takeout", "tracking",
+        "upload", "versions",
     ),
     ("delivery", "extraction", "training", "answers", "inspection", "record", "worker", "__main__"),
 )  # fmt: skip

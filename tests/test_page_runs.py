@@ -187,3 +187,39 @@ def test_a_file_that_is_no_run_file_is_refused_in_words(home: tuple[Store, Proje
     (tmp_path / "run.yaml").write_text("hello")
     said = repeat(store, project, tmp_path / "run.yaml")
     assert any("not a run file of Headstart" in text for text in said["error"]), said
+
+
+def test_the_promoted_run_comes_before_starred_ones_and_the_results_tell_what_was_promoted(
+    home: tuple[Store, Project, Run],
+) -> None:
+    from core import runs
+
+    store, project, run = home
+    other = second(store, run, 3, hidden_units=64)
+    store.describe_run(run.id, "starred", "", True)
+    store.describe_run(other.id, "promoted", "", False)
+    assert "Promoted so far" not in " ".join(results(store, project)["markdown"])
+    runs.promote(store, store.run(other.id))
+    said = results(store, project)
+    assert "Promoted" in said["button"] and "**Promoted so far**" in said["markdown"]
+    assert said["subheader"][0].startswith("Right on 3 of 6")
+
+
+def test_the_results_say_what_would_help_with_the_mistakes_each_cause_stands_behind(
+    home: tuple[Store, Project, Run],
+) -> None:
+    store, project, run = home
+    path = store.folder(run.id) / "evaluation-val.json"
+    old = Evaluation.from_dict(json.loads(path.read_bytes()))
+    answers = [{0: 1, 1: 0}.get(truth, 2) for truth in old.truth.tolist()]
+    new = Evaluation(old.classes, old.ids, old.truth, np.eye(3, dtype=np.float32)[answers])
+    n = len(new.mistakes)
+    shelf.write(path, json.dumps(new.to_dict()).encode())
+    with store.write() as db:
+        db.execute("UPDATE artifact SET sha256 = ? WHERE name = ?", (shelf.sha256(path), path.name))
+    said = results(store, project)
+    assert "**What would help most?**" in said["markdown"]
+    first, second, _ = old.classes
+    text = f"**{first}** and **{second}** are taken for each other: {n} of {n} mistakes."
+    assert any(text in line.replace("\u00a0", " ") for line in said["markdown"]), said["markdown"]
+    assert "Show them" in said["button"]

@@ -84,3 +84,24 @@ def test_the_same_plan_after_a_deletion_is_a_new_run(home: Store, monkeypatch: p
     runs.delete(home, run)
     again, job = jobs.train(home, run.project_id, BASE)
     assert again.id != run.id and job is not None
+
+
+def test_the_run_promoted_last_counts_and_the_history_tells_the_earlier_ones(home: Store) -> None:
+    first = only(home)
+    second = twin(home, first, BASE.with_(epochs=3), [])
+    second = home.run(second.id)
+    for run in (first, first, second, first):
+        runs.promote(home, run)
+    told = runs.promotions(home, first.project_id)
+    assert [each.run_id for each in told] == [first.id, second.id, first.id]
+    assert told[0].at >= told[1].at >= told[2].at
+    runs.delete(home, first)
+    assert [each.run_id for each in runs.promotions(home, first.project_id)] == [second.id]
+
+
+def test_a_run_without_a_model_is_not_promoted(home: Store) -> None:
+    run = only(home)
+    waiting = home.add_run(run.project_id, BASE.with_(epochs=3).to_dict(), home.dataset(run.project_id))
+    with pytest.raises(HeadstartError) as refused:
+        runs.promote(home, waiting)
+    assert refused.value.code == "run_unfinished" and runs.promotions(home, run.project_id) == []

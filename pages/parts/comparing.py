@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from core import comparison
+from core.comparison import Paired
 from core.evaluation import Evaluation, wilson
 from core.store import Run
 from pages.parts import drawer, gallery, runs, shell
@@ -79,16 +80,19 @@ def _verdicts(first: Run, others: Sequence[Run], scores: dict[str, Evaluation], 
     """For each of the others a sentence: whether the first differs from it by more than chance."""
     pairs = [comparison.pair(scores[first.id], scores[run.id]) for run in others]
     for run, pair, p in zip(others, pairs, comparison.adjusted([pair.p for pair in pairs]), strict=True):
-        a, b = len(pair.first_only), len(pair.second_only)
-        better, worse = (first, run) if a >= b else (run, first)
-        key = "paired_same" if not a + b else "paired_clear" if p < comparison.LEVEL else "paired_close"
-        st.markdown(
-            say(
-                key, better=labels[better.id], worse=labels[worse.id], more=max(a, b), fewer=min(a, b), n=pair.n,
-                p=f"{p:.2g}" if p >= 0.0001 else "0.0001", sign="=" if p >= 0.0001 else "<",
-            ),
-            help=say("paired_help_many" if len(others) > 1 else "paired_help"),
-        )  # fmt: skip
+        text = verdict(pair, p, labels[first.id], labels[run.id])
+        st.markdown(text, help=say("paired_help_many" if len(others) > 1 else "paired_help"))
+
+
+def verdict(pair: Paired, p: float, first: str, second: str) -> str:
+    """In a sentence: whether two models differ by more than chance, and which is better then."""
+    a, b = len(pair.first_only), len(pair.second_only)
+    key = "paired_same" if not a + b else "paired_clear" if p < comparison.LEVEL else "paired_close"
+    better, worse = (first, second) if a >= b else (second, first)
+    return say(
+        key, better=better, worse=worse, more=max(a, b), fewer=min(a, b), n=pair.n,
+        p=f"{p:.2g}" if p >= 0.0001 else "0.0001", sign="=" if p >= 0.0001 else "<",
+    )  # fmt: skip
 
 
 def _disagreements(first: Run, others: Sequence[Run], scores: dict[str, Evaluation], shown: dict[str, str]) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import streamlit as st
 
 from core import charts, forecast, settings
+from core import runs as core_runs
 from core.charts import Colors
 from core.errors import HeadstartError
 from core.evaluation import Evaluation
@@ -75,9 +76,10 @@ def project() -> Project:
 
 
 def finished(found: Project) -> list[Run]:
-    """The runs of a project that have a model: starred ones, then the others, the newest first."""
+    """The runs of a project that have a model: the promoted one, starred ones, then the others, the newest first."""
     done = [run for run in store().runs(found.id) if run.result is not None]
-    return sorted(done, key=lambda run: not run.starred)
+    promoted = {each.run_id for each in core_runs.promotions(store(), found.id)[:1]}
+    return sorted(done, key=lambda run: (run.id not in promoted, not run.starred))
 
 
 def evaluation(run: Run, part: str = "test") -> Evaluation:
@@ -121,7 +123,7 @@ def quiet(error: HeadstartError) -> None:
     st.caption(f"{plain(error.message)} {plain(error.hint)}")
 
 
-def attempt(action: Callable[[], None]) -> Callable[[], None]:
+def attempt(action: Callable[[], object]) -> Callable[[], None]:
     """A callback whose HeadstartError is shown at the top of the page that follows."""
 
     def guarded() -> None:

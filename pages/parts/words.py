@@ -620,7 +620,40 @@ WORDS = {
     "run_tuned": ", fine-tuned",
     "star": "Star",
     "starred": "Starred",
-    "star_help": "A starred run comes first: it is the one that *Demo*, *Present* and *Export* begin with.",
+    "star_help": "A star marks a run and puts it before others.",
+    "remedies": "What would help most?",
+    "remedies_help": (
+        "Each line says how many of the mistakes on the {n} {part} pictures it stands behind, which is the most that "
+        "it can mend. One mistake can count for several."
+    ),
+    "remedies_more": "{n} more that would help",
+    "remedy_labels": "**{n} pictures** may be in the wrong class. Of {wrong} mistakes {mistakes} are among them.",
+    "remedy_pair": "**{first}** and **{second}** are taken for each other: {mistakes} of {wrong} mistakes.",
+    "remedy_short": (
+        "**{label}** has {n} training pictures, where {usual} are usual here: {mistakes} of {wrong} mistakes are its."
+    ),
+    "remedy_features": (
+        "Even of the pictures it learned from the model has only {right} right: about {mistakes} of {wrong} mistakes "
+        "are what {backbone} does not see, and more pictures of the same kind would not mend them."
+    ),
+    "remedy_far": "It was also measured that these pictures are unlike those it was pretrained on.",
+    "remedy_pictures": "Twice the pictures are expected to bring {gain} points, about {mistakes} of {wrong} mistakes.",
+    "remedy_pictures_gap": (
+        "The model is right {gain} points more often on pictures it learned from: more pictures could mend at most "
+        "{mistakes} of {wrong} mistakes."
+    ),
+    "remedy_show": "Show them",
+    "remedy_tune": "Fine-tune a block",
+    "remedy_backbone": "Choose another backbone",
+    "remedy_measure": "Measure how many",
+    "promote": "Promote",
+    "promoted": "Promoted",
+    "promote_help": (
+        "The promoted run is the one that *Demo*, *Present* and *Export* begin with, whatever you train next."
+    ),
+    "promote_title": "Promote this run?",
+    "promote_text": "*Demo*, *Present* and *Export* will begin with **{name}** ({score}) instead of **{other}**.",
+    "promotions": "Promoted so far",
     "describe": "Name and note",
     "run_note": "Note",
     "run_label": "Name",

@@ -1,0 +1,131 @@
+"""What would help most: the causes of a model's mistakes in sentences, each with a button for what can be done."""
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from core import advice, album, audit, jobs, remedies
+from core.evaluation import Evaluation
+from core.plan import Plan
+from core.remedies import Remedy
+from core.store import Project, Run
+from pages.parts import gallery, shell
+from pages.parts.gallery import Tile
+from pages.parts.words import percent, plain, points, say
+
+_SHOWN = 3  # before the rest is folded away
+_PICTURES = 24  # of two classes
+_ICONS = {
+    "labels": "label_off", "pair": "compare_arrows", "short": "bar_chart", "features": "visibility",
+    "pictures": "add_photo_alternate",
+}  # fmt: skip
+
+
+def panel(found: Project, run: Run) -> None:
+    """The causes, the largest first."""
+    val = shell.evaluation(run, "val")
+    scores, part = (val, "val") if val.n else (shell.evaluation(run), "test")
+    ranked = _ranked(found.id, run.id, part, _state(found))
+    if not ranked:
+        return
+    st.markdown(f"**{say('remedies')}**", help=say("remedies_help", part=part, n=scores.n))
+    for remedy in ranked[:_SHOWN]:
+        _line(found, run, remedy, scores)
+    if ranked[_SHOWN:]:
+        with st.expander(say("remedies_more", n=len(ranked) - _SHOWN), icon=":material/expand_more:"):
+            for remedy in ranked[_SHOWN:]:
+                _line(found, run, remedy, scores)
+
+
+@st.cache_data(show_spinner=False, max_entries=16)
+def _ranked(project_id: str, run_id: str, part: str, state: str) -> tuple[Remedy, ...]:
+    run = shell.store().run(run_id)
+    n_train = {row.label: row.parts["train"] for row in album.classes(shell.store(), project_id)}
+    return remedies.ranked(shell.store(), run, shell.evaluation(run, part), n_train)
+
+
+def _state(found: Project) -> str:
+    """Changes with the pictures, with what an audit found, and with each question that is answered."""
+    asked = [jobs.latest(shell.store(), found.id, kind) for kind in ("fit", "more")]
+    answered = [f"{job.id} {job.state}" for job in asked if job is not None]
+    return f"{audit.version(shell.store(), found.id)} {answered}"
+
+
+def _line(found: Project, run: Run, remedy: Remedy, scores: Evaluation) -> None:
+    key = "-".join(["remedy", run.id, remedy.kind, *map(str, remedy.values.values())])
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(f":material/{_ICONS[remedy.kind]}: {_sentence(remedy, len(scores.mistakes))}", width="stretch")
+        if remedy.kind == "pair":
+            is_open = st.session_state.get(key, False)
+            st.button(
+                say("finding_close" if is_open else "remedy_show"), key=f"{key}-open", on_click=_toggle, args=(key,)
+            )
+        else:
+            label, act = _remedy(found, Plan.from_dict(run.plan), remedy)
+            if st.button(say(label), key=key):
+                act()
+    if remedy.kind == "pair" and is_open:
+        _show_pair(remedy, scores, key)
+
+
+def _toggle(key: str) -> None:
+    st.session_state[key] = not st.session_state.get(key, False)
+
+
+def _show_pair(remedy: Remedy, scores: Evaluation, key: str) -> None:
+    """The pictures of two classes that are taken for each other, the most confident mistakes first."""
+    both = {remedy.values["first"], remedy.values["second"]}
+    tiles: list[Tile] = []
+    for i in scores.mistakes:
+        truth, predicted = scores.classes[scores.truth[i]], scores.classes[scores.predicted[i]]
+        if {truth, predicted} == both and len(tiles) < _PICTURES:
+            caption = say("taken_for", truth=truth, predicted=predicted)
+            tiles.append(Tile(scores.ids[i], caption, caption))
+    gallery.show(tiles, f"{key}-pictures", 120)
+
+
+def _sentence(remedy: Remedy, wrong: int) -> str:
+    values = {name: plain(v) if isinstance(v, str) else v for name, v in remedy.values.items()}
+    key = f"remedy_{remedy.kind}"
+    if remedy.kind == "features":
+        values["right"] = percent(remedy.values["right"])
+    if remedy.kind == "pictures":
+        values["gain"] = points(remedy.values["gain"])
+        key += "" if remedy.values["measured"] else "_gap"
+    text = say(key, mistakes=remedy.mistakes, wrong=wrong, **values)
+    return f"{text} {say('remedy_far')}" if remedy.values.get("gap") in ("little", "none") else text
+
+
+def _remedy(found: Project, plan: Plan, remedy: Remedy) -> tuple[str, Callable[[], None]]:
+    """The word on the button and what it does."""
+    values = remedy.values
+    if remedy.kind == "labels":
+        return "finding_open_look", lambda: _look_through(found)
+    if remedy.kind == "short":
+        return "add_pictures", lambda: _add(found, values["label"])
+    if remedy.kind == "features":
+        if values["tuned"]:
+            return "remedy_backbone", lambda: shell.go("train", found)
+        return "remedy_tune", lambda: _begin(
+            found, lambda: jobs.train(shell.store(), found.id, plan.with_(fine_tune_blocks=1))
+        )
+    if values["measured"]:
+        return "add_pictures", lambda: _add(found, "")
+    return "remedy_measure", lambda: _begin(found, lambda: advice.ask_more(shell.store(), found.id, plan))
+
+
+def _look_through(found: Project) -> None:
+    """The pictures in question, opened on the data page."""
+    st.session_state[f"open-{found.id}-wrong"] = True
+    shell.go("data", found)
+
+
+def _add(found: Project, label: str) -> None:
+    st.session_state[f"loose-{found.id}"] = label
+    shell.go("data", found)
+
+
+def _begin(found: Project, work: Callable[[], object]) -> None:
+    """A job, looked at where jobs are."""
+    shell.attempt(work)()
+    shell.go("train", found)
