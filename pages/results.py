@@ -6,7 +6,7 @@ import streamlit as st
 from core import charts, messages
 from core.evaluation import Evaluation
 from core.plan import Plan
-from core.store import Run
+from core.store import Project, Run
 from pages.parts import comparing, gallery, live, promoting, questions, remedies, shell, watch
 from pages.parts import runs as names
 from pages.parts.gallery import Tile
@@ -81,7 +81,15 @@ def _per_class(scores: Evaluation) -> None:
     st.dataframe(pd.DataFrame(columns), hide_index=True, width="stretch", column_config=bars)
 
 
-def _runs(all_runs: list[Run]) -> None:
+def _training(run: Run) -> None:
+    result = run.result or {}
+    live.curves(result["head"]["history"], (result["fine_tune"] or {"history": []})["history"][1:])
+    watch.finished(run)
+    for code, values in result["notes"]:
+        st.markdown(plain(messages.note(code, values)))
+
+
+def _runs(found: Project, all_runs: list[Run], current: Run) -> None:
     shown = names.names(all_runs)
     rows = [
         {
@@ -97,6 +105,10 @@ def _runs(all_runs: list[Run]) -> None:
     columns = {say(name): st.column_config.NumberColumn(format="percent") for name in ("test_score", "val_score")}
     columns[say("starred")] = st.column_config.TextColumn("\u2605", width=40)
     st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch", column_config=columns)
+    promoting.history(found, all_runs)
+    if len(all_runs) > 1:
+        st.markdown(f"**{say('compare_tab')}**")
+        comparing.panel(all_runs, current)
 
 
 found = shell.project()
@@ -121,20 +133,16 @@ if scores.n:
         cell = _matrix(scores)
     with right:
         _pictures(scores, cell)
-tabs = ["per_class", "curves", "fit", "runs", *(["compare_tab"] if len(runs) > 1 else [])]
-per_class, curves, fits, others, *more = st.tabs([say(name) for name in tabs])
-with per_class:
-    _per_class(scores)
-with curves:
-    live.curves(run.result["head"]["history"], (run.result["fine_tune"] or {"history": []})["history"][1:])
-    watch.finished(run)
-    for code, values in run.result["notes"]:
-        st.markdown(plain(messages.note(code, values)))
-with fits:
-    questions.panel(found, "fit", Plan(backbone=run.plan["backbone"]), run.result["pictures"])
-with others:
-    _runs(runs)
-    promoting.history(found, runs)
-for tab in more:
-    with tab:
-        comparing.panel(runs, run)
+# What a tab shows; only the open one is drawn, the others cost nothing.
+tabs = {
+    "per_class": lambda: _per_class(scores),
+    "curves": lambda: _training(run),
+    "fit": lambda: questions.panel(found, "fit", Plan(backbone=run.plan["backbone"]), run.result["pictures"]),
+    "runs": lambda: _runs(found, runs, run),
+}
+for tab, draw in zip(
+    st.tabs([say(name) for name in tabs], key="results-tab", on_change="rerun"), tabs.values(), strict=True
+):
+    if tab.open:
+        with tab:
+            draw()

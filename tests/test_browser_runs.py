@@ -35,7 +35,7 @@ def test_runs_are_named_starred_compared_and_deleted(chromium: Browser, trained:
         kept = store.run(new.id)
         assert (kept.name, kept.note, kept.starred) == ("Small <b>head</b>", "Too few pictures", True)
 
-        page.get_by_role("tab", name="Compare", exact=True).click()
+        page.get_by_role("tab", name="Runs", exact=True).click()
         n = round(old.result["test_accuracy"] * 6) - 2
         expect(page.get_by_text(re.compile(f"Right only with .*: {n}$")).first).to_be_visible()
         expect(page.get_by_role("row", name=re.compile("Hidden units"))).to_contain_text("64")
@@ -52,7 +52,7 @@ def test_runs_are_named_starred_compared_and_deleted(chromium: Browser, trained:
         button(page, "Delete").click()
         expect(page.get_by_text("Delete this run?")).to_be_visible()
         button(page, "Delete run").click()
-        expect(page.get_by_role("tab", name="Compare", exact=True)).to_have_count(0)
+        expect(page.get_by_label("Runs to compare")).to_have_count(0)
         expect(page.get_by_text("Delete this run?")).to_have_count(0)
         assert [run.id for run in store.runs(project.id)] == [old.id]
         assert not store.folder(new.id).exists() and store.folder(old.id).is_dir()

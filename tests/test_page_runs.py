@@ -43,8 +43,8 @@ def second(store: Store, run: Run, wrong: int, **changes: Any) -> Run:
     return store.run(other.id)
 
 
-def results(store: Store, project: Project) -> dict[str, Any]:
-    said: dict[str, Any] = visit(store.home, project.id, "results")["said"]["results"]
+def results(store: Store, project: Project, page: str = "results") -> dict[str, Any]:
+    said: dict[str, Any] = visit(store.home, project.id, page)["said"][page]
     return said
 
 
@@ -62,7 +62,7 @@ def test_two_runs_are_compared_in_words_and_by_pictures(home: tuple[Store, Proje
     store.describe_run(run.id, "first", "", True)
     other = second(store, run, 6, hidden_units=64)
     store.describe_run(other.id, "second", "", False)
-    said = results(store, project)
+    said = results(store, project, "results:Runs")
     n = round(run.result["test_accuracy"] * 6)
     p = {6: "= 0.031", 5: "= 0.062"}[n].replace(" ", "\u00a0")
     verdict = next(text for text in said["markdown"] if "of 6 test pictures" in text)
@@ -83,7 +83,7 @@ def test_runs_of_other_test_pictures_are_said_not_to_compare(home: tuple[Store, 
             "UPDATE artifact SET sha256 = ? WHERE run_id = ? AND name = ?",
             (shelf.sha256(path), other.id, "evaluation-test.json"),
         )
-    said = results(store, project)
+    said = results(store, project, "results:Runs")
     assert any("were tested on different pictures" in text for text in said["info"])
     assert not any("test pictures, " in text for text in said["markdown"])
 
@@ -198,9 +198,9 @@ def test_the_promoted_run_comes_before_starred_ones_and_the_results_tell_what_wa
     other = second(store, run, 3, hidden_units=64)
     store.describe_run(run.id, "starred", "", True)
     store.describe_run(other.id, "promoted", "", False)
-    assert "Promoted so far" not in " ".join(results(store, project)["markdown"])
+    assert "Promoted so far" not in " ".join(results(store, project, "results:Runs")["markdown"])
     runs.promote(store, store.run(other.id))
-    said = results(store, project)
+    said = results(store, project, "results:Runs")
     assert "Promoted" in said["button"] and "**Promoted so far**" in said["markdown"]
     assert said["subheader"][0].startswith("Right on 3 of 6")
 

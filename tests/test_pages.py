@@ -18,7 +18,8 @@ from tests.conftest import wait
 ROOT = Path(__file__).parent.parent
 PAGES = ("projects", "data", "train", "results", "demo", "export", "present")
 
-# Visits all pages of the project in argv, and tells what each says and which heavy modules were loaded by that.
+# Visits all pages of the project in argv ("results:Runs" with that tab open), and tells what each says and which heavy
+# modules were loaded by that.
 _VISIT = """
 import json, sys
 from streamlit.testing.v1 import AppTest
@@ -29,7 +30,10 @@ if project:
     at.query_params["project"] = project
 at.run()
 for name in names:
-    at.switch_page(f"{name}.py")
+    page, _, tab = name.partition(":")
+    at.switch_page(f"{page}.py")
+    if tab:
+        at.session_state[f"{page}-tab"] = tab
     if project:
         at.query_params["project"] = project
     at.run()

@@ -707,7 +707,7 @@ WORDS = {
     "mistake_caption": "{predicted} {p}, not {truth}",
     "right_caption": "{truth} {p}",
     "per_class": "Per class",
-    "curves": "Curves",
+    "curves": "Training",
     "runs": "Runs",
     "precision": "Precision",
     "precision_help": "Of the pictures the model called so, the share that was.",
