@@ -11,6 +11,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from core import curves
+from core.calibration import Bin
 from core.evaluation import Evaluation
 
 
@@ -148,6 +149,46 @@ def growth(
         height=300,
         **_plain(colors),
     )
+    return figure
+
+
+def reliability(before: Sequence[Bin], after: Sequence[Bin], colors: Colors, words: Mapping[str, str]) -> go.Figure:
+    """Accuracy by confidence, before and after the temperature; an honest model lies on the diagonal.
+
+    `words` gives the axis titles (x, y) and the names of both (before, after).
+    """
+    even = {"color": colors.line, "width": 2, "dash": "dot"}
+    figure = go.Figure(go.Scatter(x=[0, 100], y=[0, 100], mode="lines", line=even, hoverinfo="skip", showlegend=False))
+    for name, found, color in (("before", before, colors.second), ("after", after, colors.accent)):
+        figure.add_scatter(
+            x=[100 * each.confidence for each in found], y=[100 * each.accuracy for each in found],
+            mode="lines+markers", name=words[name], line={"color": color, "width": 2},
+            marker={"size": [6 + 14 * (each.n / max(one.n for one in found)) ** 0.5 for each in found]},
+            customdata=[each.n for each in found],
+            hovertemplate=f"%{{x:.0f}}{_PERCENT}: %{{y:.0f}}{_PERCENT} (%{{customdata}})<extra></extra>",
+        )  # fmt: skip
+    return _square(figure, colors, words["x"], words["y"])
+
+
+def trade(x: Sequence[float], y: Sequence[float], colors: Colors, words: Mapping[str, str]) -> go.Figure:
+    """What a threshold trades against what: shares against shares. `words` gives the axis titles (x, y)."""
+    figure = go.Figure(
+        go.Scatter(
+            x=[100 * value for value in x], y=[100 * value for value in y], mode="lines", showlegend=False,
+            line={"color": colors.accent, "width": 2, "shape": "hv"},
+            hovertemplate=f"%{{x:.0f}}{_PERCENT}, %{{y:.0f}}{_PERCENT}<extra></extra>",
+        )
+    )  # fmt: skip
+    return _square(figure, colors, words["x"], words["y"])
+
+
+def _square(figure: go.Figure, colors: Colors, x: str, y: str) -> go.Figure:
+    """Shares on both axes."""
+    axis = {"color": colors.ink, "zeroline": False, "fixedrange": True, "gridcolor": colors.line, "automargin": True}
+    axis |= {"range": [-3, 106], "tickvals": [0, 25, 50, 75, 100], "ticksuffix": _PERCENT}
+    legend = {"showlegend": True, "legend": {"orientation": "h", "y": 1.12, "x": 0}}
+    titles = {"xaxis": axis | {"title": {"text": x, "standoff": 8}}, "yaxis": axis | {"title": {"text": y}}}
+    figure.update_layout(**(_plain(colors) | legend | titles), height=320)
     return figure
 
 

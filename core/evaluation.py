@@ -12,6 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+# Draws of the bootstrap: the bounds then move by a tenth of the interval's width between seeds.
+_DRAWS = 1000
+_LEAST = 1e-7  # a probability is never taken for 0, as its log would be infinite
 Z95 = 1.959963984540054  # the normal quantile of a two-sided 95 % interval
 
 
@@ -58,12 +61,28 @@ class Evaluation:
         return wilson(self.correct, self.n) if self.n else None
 
     @property
+    def losses(self) -> NDArray[np.float32]:
+        """-log of the probability given to the true class of each picture, (n,)."""
+        chosen = self.probabilities[np.arange(self.n), self.truth]
+        result: NDArray[np.float32] = -np.log(np.maximum(chosen, _LEAST))
+        return result
+
+    @property
     def log_loss(self) -> float | None:
         """Mean -log of the probability given to the true class."""
-        if not self.n:
-            return None
-        chosen = self.probabilities[np.arange(self.n), self.truth]
-        return float(-np.log(np.maximum(chosen, 1e-7)).mean())
+        return float(self.losses.mean()) if self.n else None
+
+    def top(self, k: int) -> int:
+        """How many pictures have their true class among the k most probable ones."""
+        chosen = self.probabilities[np.arange(self.n), self.truth][:, None]
+        return int(((self.probabilities > chosen).sum(axis=1) < k).sum())
+
+    def tempered(self, temperature: float) -> "Evaluation":
+        """The same with all logits divided by a temperature: the order of the classes stays."""
+        logits = np.log(np.maximum(self.probabilities.astype(np.float64), 1e-30)) / temperature
+        raised = np.exp(logits - logits.max(axis=1, keepdims=True)) if self.n else logits
+        scaled = (raised / raised.sum(axis=1, keepdims=True)).astype(np.float32)
+        return Evaluation(self.classes, self.ids, self.truth, scaled)
 
     @cached_property
     def confusion(self) -> NDArray[np.int64]:
@@ -90,6 +109,17 @@ class Evaluation:
         """The mean F1 of the classes that have pictures here or were predicted."""
         scores = [row.f1 for row in self.per_class if row.f1 is not None]
         return sum(scores) / len(scores) if scores else None
+
+    @property
+    def weighted_f1(self) -> float | None:
+        """The mean F1 of the classes, each counted by its pictures."""
+        return sum((row.f1 or 0) * row.support for row in self.per_class) / self.n if self.n else None
+
+    @property
+    def balanced_accuracy(self) -> float | None:
+        """The mean recall of the classes that have pictures here: a small class counts as much as a large one."""
+        recalls = [row.recall for row in self.per_class if row.recall is not None]
+        return sum(recalls) / len(recalls) if recalls else None
 
     @property
     def mistakes(self) -> tuple[int, ...]:
@@ -122,6 +152,56 @@ def wilson(correct: int, n: int) -> tuple[float, float]:
     half = Z95 / (1 + Z95**2 / n) * math.sqrt(p * (1 - p) / n + Z95**2 / (4 * n**2))
     # At 0 and n the bounds are 0 and 1 exactly; rounding must not cross them.
     return max(0.0, center - half), min(1.0, center + half)
+
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """Where scores lie on new pictures of this kind, at 95 %; `f1` has one for each class, None without a picture."""
+
+    balanced_accuracy: Interval
+    macro_f1: Interval
+    weighted_f1: Interval
+    log_loss: Interval
+    f1: tuple[Interval | None, ...]
+
+
+def intervals(evaluation: Evaluation, seed: int = 0) -> Intervals | None:
+    """Intervals for scores that are no simple shares, from drawing the pictures again and again (B. Efron, Annals of
+    Statistics 7, 1979: the percentile bootstrap). Where all draws are the same, as when all pictures are right, that
+    would claim certainty: Wilson's interval stands there instead. None for no pictures."""
+    n, k = evaluation.n, len(evaluation.classes)
+    if not n:
+        return None
+    rng, losses, right = np.random.default_rng(seed), evaluation.losses, evaluation.truth == evaluation.predicted
+    scores, f1s = [], []
+    for _ in range(_DRAWS):
+        drawn = rng.integers(0, n, n)
+        truth, predicted = evaluation.truth[drawn], evaluation.predicted[drawn]
+        support, named = np.bincount(truth, minlength=k), np.bincount(predicted, minlength=k)
+        hits = np.bincount(truth[right[drawn]], minlength=k)
+        with np.errstate(invalid="ignore"):
+            f1, recall = 2 * hits / (support + named), hits / support
+        f1s.append(f1)
+        scores.append((np.nanmean(recall), np.nanmean(f1), np.nansum(f1 * support) / n, losses[drawn].mean()))
+    bounds = np.percentile(np.array(scores), (2.5, 97.5), axis=0)
+    own = [values[~np.isnan(values)] for values in np.array(f1s).T]
+    balanced, macro, weighted, loss = map(_pair, bounds.T)
+    if evaluation.correct in (0, n):
+        balanced = macro = weighted = wilson(evaluation.correct, n)
+    each: list[Interval | None] = [None] * k
+    for i, values in enumerate(own):
+        if len(values):
+            low, high = _pair(np.percentile(values, (2.5, 97.5)))
+            shown = (evaluation.confusion[i].sum() + evaluation.confusion[:, i].sum()) // 2
+            each[i] = (low, high) if low < high else wilson(int(evaluation.confusion[i, i]), int(shown))
+    return Intervals(balanced, macro, weighted, loss, tuple(each))
+
+
+def _pair(values: NDArray[np.float64]) -> Interval:
+    return float(values[0]), float(values[1])
 
 
 def _ratio(a: int, b: int) -> float | None:

@@ -50,6 +50,12 @@ class Head:
         """(n, inputs) -> (n, classes), rows add up to 1."""
         return _in_parts(self.layers, features)
 
+    def tempered(self, temperature: float) -> "Head":
+        """The same with all logits divided by a temperature."""
+        *lower, (kernel, bias) = self.layers
+        scale = np.float32(1 / temperature)
+        return Head((*lower, (kernel * scale, bias * scale)))
+
     def to_bytes(self) -> bytes:
         """as .npz, plain arrays."""
         out = io.BytesIO()

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from core import backbones, head, shelf
+from core import backbones, calibration, head, shelf
 from core.child import Bounds, Child
 from core.errors import HeadstartError
 from core.evaluation import Evaluation
@@ -77,6 +77,7 @@ def answer(question: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes
     data.last = head.solve(data.train, len(data.classes), plan, data.last)
     probabilities = data.last.probabilities(data.val.features)
     evaluation = Evaluation(data.classes, data.ids, data.val.targets, probabilities)
+    evaluation = evaluation.tempered(calibration.temperature(evaluation))  # as a training ends
     return {}, json.dumps(evaluation.to_dict()).encode()
 
 

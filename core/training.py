@@ -14,7 +14,22 @@ from typing import Any
 
 import numpy as np
 
-from core import album, boundary, curves, effects, engine, forecast, head, images, jobs, record, runfile, shelf, weights
+from core import (
+    album,
+    boundary,
+    calibration,
+    curves,
+    effects,
+    engine,
+    forecast,
+    head,
+    images,
+    jobs,
+    record,
+    runfile,
+    shelf,
+    weights,
+)
 from core.backbones import Block
 from core.boundary import Computed
 from core.child import Children
@@ -69,11 +84,13 @@ class Training(Extraction):
             checked = after["test"] if after["test"].n else after["val"]
             if not checked.n:
                 checked = self._evaluate(fitted.head, frozen["train"], "train")
-            artifacts = self._save(final, tflite, after, checked)
-        for code, values in curves.remarks(tuned, before, after):
-            self.say(code, **values)
+            for code, values in curves.remarks(tuned, before, after):
+                self.say(code, **values)
+            temperature = calibration.temperature(after["val"])
+            after = {part: scores.tempered(temperature) for part, scores in after.items()}
+            artifacts = self._save(final.tempered(temperature), tflite, after, checked.tempered(temperature))
         album.lock_test(self.store, self.ticket.job.project_id, after["test"].ids)
-        result = self._result(fitted, tuned, before, after)
+        result = self._result(fitted, tuned, before, after) | {"temperature": temperature}
         artifacts |= record.keep(self, result, list(artifacts))
         if self.run_id == self.ticket.job.run_id:
             self.ticket.succeed(result, artifacts)

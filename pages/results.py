@@ -9,6 +9,7 @@ from core.plan import Plan
 from core.store import Project, Run
 from pages.parts import comparing, gallery, live, promoting, questions, remedies, shell, watch
 from pages.parts import runs as names
+from pages.parts import scores as scores_of
 from pages.parts.gallery import Tile
 from pages.parts.words import percent, plain, say
 
@@ -67,20 +68,6 @@ def _pictures(scores: Evaluation, cell: tuple[int, int] | None) -> None:
     gallery.show(tiles, f"cell-{cell}", 150)
 
 
-def _per_class(scores: Evaluation) -> None:
-    columns = {say("class"): [row.label for row in scores.per_class]}
-    for name in ("precision", "recall", "f1"):
-        columns[say(name)] = [getattr(row, name) for row in scores.per_class]
-    columns[say("test_pictures")] = [row.support for row in scores.per_class]
-    bars = {
-        say(name): st.column_config.ProgressColumn(
-            say(name), help=say(f"{name}_help"), min_value=0, max_value=1, format="percent"
-        )
-        for name in ("precision", "recall", "f1")
-    }
-    st.dataframe(pd.DataFrame(columns), hide_index=True, width="stretch", column_config=bars)
-
-
 def _training(run: Run) -> None:
     result = run.result or {}
     live.curves(result["head"]["history"], (result["fine_tune"] or {"history": []})["history"][1:])
@@ -135,7 +122,8 @@ if scores.n:
         _pictures(scores, cell)
 # What a tab shows; only the open one is drawn, the others cost nothing.
 tabs = {
-    "per_class": lambda: _per_class(scores),
+    "per_class": lambda: scores_of.panel(run, scores),
+    "confidence": lambda: scores_of.confidence(run, scores),
     "curves": lambda: _training(run),
     "fit": lambda: questions.panel(found, "fit", Plan(backbone=run.plan["backbone"]), run.result["pictures"]),
     "runs": lambda: _runs(found, runs, run),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from core.evaluation import Evaluation, wilson
+from core.evaluation import Evaluation, intervals, wilson
 
 CLASSES = ("ant", "bee", "cat", "dog")
 
@@ -125,3 +125,58 @@ def test_json_does_not_turn_a_close_call_around() -> None:
     evaluation = Evaluation(CLASSES[:2], ("a", "b"), np.array([1, 1]), close)
     assert evaluation.accuracy == 1.0
     assert Evaluation.from_dict(evaluation.to_dict()).accuracy == 1.0
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_balanced_accuracy_weighted_f1_and_top_k_equal_those_of_scikit_learn(seed: int) -> None:
+    evaluation = example(seed)
+    truth, named = evaluation.truth, evaluation.predicted
+    assert evaluation.balanced_accuracy == pytest.approx(metrics.balanced_accuracy_score(truth, named), rel=1e-12)
+    weighted = metrics.f1_score(truth, named, average="weighted")
+    assert evaluation.weighted_f1 == pytest.approx(weighted, rel=1e-12)
+    for k in (1, 2, 3):
+        expected = metrics.top_k_accuracy_score(truth, evaluation.probabilities, k=k, normalize=False, labels=range(4))
+        assert evaluation.top(k) == expected
+    assert evaluation.top(1) == evaluation.correct and evaluation.top(4) == evaluation.n
+
+
+def test_intervals_hold_the_score_and_shrink_with_the_root_of_the_pictures() -> None:
+    few, many = example(1, n=100), example(1, n=1600)
+    widths = []
+    for evaluation in (few, many):
+        found = intervals(evaluation)
+        assert found is not None
+        for name in ("balanced_accuracy", "macro_f1", "weighted_f1", "log_loss"):
+            low, high = getattr(found, name)
+            assert low < getattr(evaluation, name) < high
+        assert all(low < row.f1 < high for row, (low, high) in zip(evaluation.per_class, found.f1, strict=True))
+        widths.append(found.macro_f1[1] - found.macro_f1[0])
+    assert widths[0] / widths[1] == pytest.approx(4, rel=0.25)
+    assert intervals(few) == intervals(few) and intervals(EMPTY) is None
+
+
+def test_nine_of_ten_intervals_hold_the_balanced_accuracy_of_all_pictures() -> None:
+    whole = example(3, n=20_000).balanced_accuracy
+    held = 0
+    for seed in range(40):
+        found = intervals(example(100 + seed, n=120))
+        held += found is not None and found.balanced_accuracy[0] <= whole <= found.balanced_accuracy[1]
+    assert held >= 36
+
+
+def test_a_model_that_is_always_right_is_not_said_to_be_certain() -> None:
+    truth = np.array([0, 0, 0, 1, 1, 1, 1, 1])
+    found = intervals(Evaluation(("a", "b"), tuple("12345678"), truth, np.eye(2, dtype=np.float32)[truth]))
+    assert found is not None and found.macro_f1 == found.balanced_accuracy == wilson(8, 8)
+    assert found.f1 == (wilson(3, 3), wilson(5, 5))
+
+
+def test_a_temperature_keeps_the_order_of_the_classes_and_is_undone_by_its_inverse() -> None:
+    evaluation = example(2)
+    warm = evaluation.tempered(2.0)
+    assert warm.predicted.tolist() == evaluation.predicted.tolist()
+    logits = np.log(evaluation.probabilities.astype(np.float64)) / 2
+    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(warm.probabilities, expected, rtol=1e-6)
+    np.testing.assert_allclose(warm.tempered(0.5).probabilities, evaluation.probabilities, rtol=1e-5)
+    assert EMPTY.tempered(2.0).n == 0

@@ -223,3 +223,13 @@ def test_the_results_say_what_would_help_with_the_mistakes_each_cause_stands_beh
     text = f"**{first}** and **{second}** are taken for each other: {n} of {n} mistakes."
     assert any(text in line.replace("\u00a0", " ") for line in said["markdown"]), said["markdown"]
     assert "Show them" in said["button"]
+
+
+def test_results_show_every_score_with_its_interval_and_what_the_temperature_did(
+    home: tuple[Store, Project, Run],
+) -> None:
+    store, project, run = home
+    said = results(store, project)
+    assert "All on the 6 test pictures, which the model has never seen." in said["caption"]
+    temperature = (run.result or {})["temperature"]
+    assert 0.2 < temperature < 5 and temperature != 1

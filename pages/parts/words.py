@@ -621,6 +621,58 @@ WORDS = {
     "star": "Star",
     "starred": "Starred",
     "star_help": "A star marks a run and puts it before others.",
+    "confidence": "Confidence",
+    "score": "Score",
+    "value": "Value",
+    "likely": "Likely between (95\u00a0%)",
+    "meaning": "What it says",
+    "scores_n": "All on the {n} test pictures, which the model has never seen.",
+    "accuracy": "Accuracy",
+    "accuracy_help": "The share of pictures that are right.",
+    "balanced_accuracy": "Balanced accuracy",
+    "balanced_accuracy_help": "The mean share that is right of each class: a small one counts as much as a large one.",
+    "macro_f1": "Macro F1",
+    "macro_f1_help": "The mean F1 of the classes, each counted once.",
+    "weighted_f1": "Weighted F1",
+    "weighted_f1_help": "The mean F1 of the classes, each counted by its pictures.",
+    "top_3": "Top 3",
+    "top_3_help": "The share of pictures whose class is among the three most probable.",
+    "top_5": "Top 5",
+    "top_5_help": "The share of pictures whose class is among the five most probable.",
+    "log_loss": "Log loss",
+    "log_loss_help": "How much the true classes surprise the model; 0 is best. It punishes to be sure and wrong.",
+    "calibrated": (
+        "Where the model says 80\u00a0%, about 80\u00a0% should be right. On {n} test pictures probabilities are off "
+        "by {after} on average; without the temperature of {temperature} it would be {before}."
+    ),
+    "calibrated_not": (
+        "Where the model says 80\u00a0%, about 80\u00a0% should be right. On {n} test pictures probabilities are off "
+        "by {after} on average. This run is from before temperatures were fitted: train again for honest probabilities."
+    ),
+    "calibrated_help": (
+        "The expected calibration error. The temperature is one number, found on the val pictures, that all scores are "
+        "divided by before they become probabilities (Guo et al., 2017): above 1 the model was too sure. It changes no "
+        "answer, and *Demo* and *Export* have it too."
+    ),
+    "reliability": "Accuracy by confidence",
+    "reliability_x": "Probability of the answer",
+    "reliability_y": "Right",
+    "reliability_before": "without temperature",
+    "reliability_after": "as it is",
+    "curves_none": "There are no test pictures of **{label}**, or of nothing else.",
+    "pr": "Average precision {value}",
+    "pr_help": (
+        "Of all pictures of this class, how many are found (recall); of those named so, how many are it (precision), "
+        "for every threshold. A good curve stays at the top."
+    ),
+    "pr_chart": "Precision by recall",
+    "roc": "Area under the ROC curve {value}",
+    "roc_help": (
+        "How probable it is that a picture of this class gets a higher probability for it than one of another class: "
+        "0.5 is chance, 1 is perfect."
+    ),
+    "roc_chart": "Recall by false alarms",
+    "false_alarms": "Others taken for it",
     "remedies": "What would help most?",
     "remedies_help": (
         "Each line says how many of the mistakes on the {n} {part} pictures it stands behind, which is the most that "

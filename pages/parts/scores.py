@@ -1,0 +1,112 @@
+"""The scores of a run behind its headline: each with its interval, each class, and how honest probabilities are."""
+
+import pandas as pd
+import streamlit as st
+
+from core import calibration, charts, thresholds
+from core.evaluation import Evaluation, Intervals, intervals, wilson
+from core.store import Run
+from pages.parts import shell
+from pages.parts.words import between, percent, plain, say
+
+_TOP = (3, 5)
+
+
+@st.cache_data(show_spinner=False, max_entries=8)
+def _intervals(run_id: str, n: int) -> Intervals | None:
+    return intervals(shell.evaluation(shell.store().run(run_id)))
+
+
+def panel(run: Run, scores: Evaluation) -> None:
+    """All scores of the test part, then those of each class."""
+    around = _intervals(run.id, scores.n)
+    if around is None:
+        st.caption(say("headline_none"))
+        return
+    rows = [("accuracy", percent(scores.accuracy), scores.interval)]
+    rows.append(("balanced_accuracy", percent(scores.balanced_accuracy), around.balanced_accuracy))
+    rows.append(("macro_f1", percent(scores.macro_f1), around.macro_f1))
+    rows.append(("weighted_f1", percent(scores.weighted_f1), around.weighted_f1))
+    for k in _TOP:
+        if len(scores.classes) > k:
+            n = scores.top(k)
+            rows.append((f"top_{k}", percent(n / scores.n), wilson(n, scores.n)))
+    table = [
+        {
+            say("score"): say(name),
+            say("value"): value,
+            say("likely"): _range(found),
+            say("meaning"): say(f"{name}_help"),
+        }
+        for name, value, found in rows
+    ]
+    low, high = around.log_loss
+    loss = {
+        say("score"): say("log_loss"),
+        say("value"): f"{scores.log_loss:.3f}",
+        say("likely"): f"{low:.3f} - {high:.3f}",
+    }
+    table.append(loss | {say("meaning"): say("log_loss_help")})
+    st.dataframe(pd.DataFrame(table), hide_index=True, width="stretch", height="content")
+    st.caption(say("scores_n", n=scores.n))
+    _classes(scores, around)
+
+
+def _classes(scores: Evaluation, around: Intervals) -> None:
+    rows = []
+    for i, row in enumerate(scores.per_class):
+        hits, named = int(scores.confusion[i, i]), int(scores.confusion[:, i].sum())
+        found = {
+            "precision": wilson(hits, named) if named else None,
+            "recall": wilson(hits, row.support) if row.support else None,
+            "f1": around.f1[i],
+        }
+        each = {say("class"): row.label, say("test_pictures"): row.support}
+        for name, interval in found.items():
+            value = getattr(row, name)
+            each[say(name)] = "-" if value is None or interval is None else between(value, *interval)
+        rows.append(each)
+    columns = {
+        say(name): st.column_config.TextColumn(help=say(f"{name}_help")) for name in ("precision", "recall", "f1")
+    }
+    st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch", column_config=columns)
+
+
+def _range(interval: tuple[float, float] | None) -> str:
+    return "-" if interval is None else f"{percent(interval[0])} - {percent(interval[1])}"
+
+
+def confidence(run: Run, scores: Evaluation) -> None:
+    """Whether probabilities mean what they say, and what a threshold would trade for each class."""
+    if not scores.n:
+        st.caption(say("headline_none"))
+        return
+    temperature = float((run.result or {}).get("temperature", 1.0))
+    before = scores.tempered(1 / temperature)
+    numbers = {"before": percent(calibration.error(before)), "after": percent(calibration.error(scores))}
+    key = "calibrated" if "temperature" in (run.result or {}) else "calibrated_not"
+    st.markdown(say(key, temperature=f"{temperature:.2f}", n=scores.n, **numbers), help=say("calibrated_help"))
+    words = {name: say(f"reliability_{name}") for name in ("x", "y", "before", "after")}
+    _draw(charts.reliability(calibration.bins(before), calibration.bins(scores), shell.colors(), words), "reliability")
+    labels = list(scores.classes)
+    c = st.selectbox(
+        say("class"), range(len(labels)), format_func=lambda i: labels[i], key=f"curves-of-{run.id}", width=480
+    )
+    found = thresholds.curves(scores, c)
+    if found is None:
+        st.caption(say("curves_none", label=plain(labels[c])))
+        return
+    pr, roc = st.columns(2, gap="large")
+    with pr:
+        st.markdown(say("pr", value=percent(found.average_precision)), help=say("pr_help"))
+        words = {"x": say("recall"), "y": say("precision")}
+        _draw(charts.trade(found.recall.tolist(), found.precision.tolist(), shell.colors(), words), "pr_chart")
+    with roc:
+        st.markdown(say("roc", value=f"{found.auc:.3f}"), help=say("roc_help"))
+        words = {"x": say("false_alarms"), "y": say("recall")}
+        x, y = [0.0, *found.false_alarms.tolist()], [0.0, *found.recall.tolist()]
+        _draw(charts.trade(x, y, shell.colors(), words), "roc_chart")
+
+
+def _draw(figure: object, name: str) -> None:
+    st.plotly_chart(figure, key=name, theme=None, config={"displayModeBar": False}, alt=say(name))

@@ -1,0 +1,34 @@
+import numpy as np
+import pytest
+from sklearn import metrics
+
+from core import thresholds
+from core.evaluation import Evaluation
+from tests.test_evaluation import EMPTY, example
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("digits", [1, 8], ids=["with ties", "all different"])
+def test_curves_of_a_class_and_their_areas_equal_those_of_scikit_learn(seed: int, digits: int) -> None:
+    evaluation = example(seed)
+    rounded = np.round(evaluation.probabilities, digits)
+    evaluation = Evaluation(evaluation.classes, evaluation.ids, evaluation.truth, rounded)
+    for c in range(4):
+        found = thresholds.curves(evaluation, c)
+        is_it, scores = evaluation.truth == c, evaluation.probabilities[:, c].astype(np.float64)
+        assert found is not None
+        assert found.average_precision == pytest.approx(metrics.average_precision_score(is_it, scores), rel=1e-9)
+        assert found.auc == pytest.approx(metrics.roc_auc_score(is_it, scores), rel=1e-9)
+        precision, recall, at = metrics.precision_recall_curve(is_it, scores)
+        np.testing.assert_allclose(found.precision[::-1], precision[:-1])
+        np.testing.assert_allclose(found.recall[::-1], recall[:-1])
+        np.testing.assert_allclose(found.thresholds[::-1], at)
+        false_alarms, hits, _ = metrics.roc_curve(is_it, scores, drop_intermediate=False)
+        np.testing.assert_allclose(found.false_alarms, false_alarms[1:])
+        np.testing.assert_allclose(found.recall, hits[1:])
+
+
+def test_a_class_without_pictures_or_without_others_has_no_curve() -> None:
+    assert thresholds.curves(EMPTY, 0) is None
+    alone = Evaluation(("a", "b"), ("1",), np.zeros(1, np.int64), np.array([[0.7, 0.3]], np.float32))
+    assert thresholds.curves(alone, 0) is None and thresholds.curves(alone, 1) is None
