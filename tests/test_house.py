@@ -22,10 +22,10 @@ CATALOGUES = {"core/messages.py", "core/backbones.py", "pages/parts/words.py"}
 LAYERS = (
     ("errors", "messages", "settings", "progress", "shelf", "schema", "child", "turn"),
     (
-        "archive", "backbones", "boundary", "calibration", "comparison", "curves", "dataset", "doubts", "effects",
-        "engine", "evaluation", "features", "fetch", "forecast", "growth", "head", "images", "intake", "layout",
-        "manifest", "matrix", "measures", "places", "plan", "sample", "search", "tables", "thresholds", "transfer",
-        "twins", "weights",
+        "archive", "backbones", "boundary", "calibration", "comparison", "confusions", "curves", "dataset", "doubts",
+        "effects", "engine", "evaluation", "features", "fetch", "forecast", "growth", "head", "images", "intake",
+        "layout", "manifest", "matrix", "measures", "mending", "places", "plan", "sample", "search", "tables",
+        "thresholds", "transfer", "twins", "weights",
     ),
     (
         "store", "album", "audit", "changes", "inbox", "preview", "jobs", "reading", "ticket", "predictor", "refit",
