@@ -295,8 +295,10 @@ def _predict(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
                 lines.append(f"{path}: {error.message}")
                 continue
             scores = dict(prediction.scores)
-            answers.append({"image": str(path), "label": prediction.label, "probabilities": scores})
-            lines.append(f"{path}: {prediction.label} ({prediction.probability:.1%})")
+            label, sure = prediction.label, prediction.is_answer
+            answers.append({"image": str(path), "label": label if sure else None, "probabilities": scores})
+            doubt = "" if sure else f"not sure enough ({prediction.least:.0%} asked): "
+            lines.append(f"{path}: {doubt}{label} ({prediction.probability:.1%})")
     return {"predictions": answers}, "\n".join(lines)
 
 

@@ -15,6 +15,7 @@ from core import images
 from core.child import Bounds, Child
 from core.errors import HeadstartError
 from core.settings import LIMITS
+from core.thresholds import Limits
 
 _FILES = ("model.tflite", "head.npz", "model.json")
 
@@ -22,10 +23,11 @@ _FILES = ("model.tflite", "head.npz", "model.json")
 @dataclass(frozen=True)
 class Prediction:
     """Probabilities of all classes for one picture, the most probable first; `shown` is a JPEG of it, made from
-    pixels, so that nobody has to decode the original again to show it."""
+    pixels, so that nobody has to decode the original again to show it; `least` is what the answer had to reach."""
 
     scores: tuple[tuple[str, float], ...]
     shown: bytes = b""
+    least: float = 0.0
 
     @property
     def label(self) -> str:
@@ -34,6 +36,11 @@ class Prediction:
     @property
     def probability(self) -> float:
         return self.scores[0][1]
+
+    @property
+    def is_answer(self) -> bool:
+        """Whether the model is as sure as its user asks; else the picture may be none of the classes."""
+        return self.probability >= self.least
 
 
 class Predictor:
@@ -55,7 +62,9 @@ class Predictor:
         Raises HeadstartError when the bytes are no usable picture.
         """
         answer, shown = self._child.ask({"model": str(self._folder), "show": show_px}, data)
-        return Prediction(_ranked(self.classes, answer["probabilities"]), shown)
+        ranked = _ranked(self.classes, answer["probabilities"])
+        # Read each time: they can be changed while the process is warm.
+        return Prediction(ranked, shown, Limits.read(self._folder).of(ranked[0][0]))
 
     def close(self) -> None:
         self._child.close()

@@ -81,10 +81,9 @@ CREATE TABLE change (  -- what a user did to pictures, and how each was before, 
     what TEXT NOT NULL, before TEXT NOT NULL, at REAL NOT NULL);
 """,
     """
--- The model of a project that others should use, newest last; a run's limits are below what it says nothing.
+-- The models of a project that others should use; the newest counts.
 CREATE TABLE promotion (
     number INTEGER PRIMARY KEY AUTOINCREMENT, project_id TEXT NOT NULL REFERENCES project(id) ON DELETE CASCADE,
     run_id TEXT NOT NULL REFERENCES run(id) ON DELETE CASCADE, at REAL NOT NULL);
-ALTER TABLE run ADD COLUMN limits TEXT NOT NULL DEFAULT '{}';
 """,
 )

@@ -28,7 +28,7 @@ from starlette.responses import FileResponse, JSONResponse, Response, StreamingR
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from core import backbones, images, jobs, shelf, takeout
+from core import backbones, images, jobs, shelf, takeout, thresholds
 from core.child import Children
 from core.errors import HeadstartError
 from core.store import Store
@@ -155,7 +155,8 @@ class _Gallery:
 
 async def _model(store: Store, request: Request) -> Response:
     run_id, name = request.path_params["run_id"], request.path_params["name"]
-    if not _KEY.fullmatch(run_id) or name not in await to_thread.run_sync(store.artifacts, run_id):
+    known = _KEY.fullmatch(run_id) and {*await to_thread.run_sync(store.artifacts, run_id), thresholds.FILE}
+    if not known or name not in known:
         raise HeadstartError("address_unknown")
     path = store.folder(run_id) / name
     if not path.is_file():

@@ -12,7 +12,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ class Project:
 @dataclass(frozen=True)
 class Run:
     """One training: what was asked (`plan`), on which data (`fingerprint`), and what came out (None: not yet). `name`
-    and `note` are the user's, empty until there is one; `limits` are what probability the user asks of an answer."""
+    and `note` are the user's, empty until there is one."""
 
     id: str
     project_id: str
@@ -51,7 +51,6 @@ class Run:
     name: str = ""
     note: str = ""
     starred: bool = False
-    limits: dict[str, Any] = field(default_factory=dict)
 
 
 class Store:
@@ -326,5 +325,5 @@ def _run(row: sqlite3.Row) -> Run:
     result = json.loads(row["result"]) if row["result"] else None
     return Run(
         row["id"], row["project_id"], json.loads(row["plan"]), row["fingerprint"], result, row["created_at"],
-        row["name"], row["note"], bool(row["starred"]), json.loads(row["limits"]),
+        row["name"], row["note"], bool(row["starred"]),
     )  # fmt: skip

@@ -1,17 +1,71 @@
-"""What moving a threshold does to one class: the curves of precision against recall, and of hits against false alarms.
+"""How probable an answer must be to count, and what that costs: the limits of a model, how many pictures still get an
+answer and how many of those are right; for one class the curves of precision against recall and of hits against false
+alarms.
 
-The formulas are those of scikit-learn, against which they are checked in the tests. A class without pictures, or with
+Limits lie beside the model as `limits.json`, so that the demo, the command line and the exported script keep them. The
+formulas are those of scikit-learn, against which they are checked in the tests. A class without pictures, or with
 nothing else beside it, has no curve.
 """
 
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core import shelf
 from core.evaluation import Evaluation
 
+FILE = "limits.json"
 Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The probability that an answer needs: `least`, or what `classes` says for its class. Below there is no answer."""
+
+    least: float = 0.0
+    classes: Mapping[str, float] = field(default_factory=dict)
+
+    def of(self, label: str) -> float:
+        return self.classes.get(label, self.least)
+
+    @staticmethod
+    def read(folder: Path) -> "Limits":
+        """The limits beside a model; without any, every answer counts."""
+        path = folder / FILE
+        return Limits(**json.loads(path.read_bytes())) if path.is_file() else Limits()
+
+    def write(self, folder: Path) -> None:
+        shelf.write(folder / FILE, json.dumps(asdict(self), ensure_ascii=False).encode())
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Of `n` pictures `answered` got an answer, which was right for `correct`."""
+
+    n: int
+    answered: int
+    correct: int
+
+    @property
+    def coverage(self) -> float | None:
+        return self.answered / self.n if self.n else None
+
+    @property
+    def precision(self) -> float | None:
+        """The share of answers that are right."""
+        return self.correct / self.answered if self.answered else None
+
+
+def apply(evaluation: Evaluation, limits: Limits) -> Outcome:
+    """What a model with these limits would have said."""
+    needed = np.array([limits.of(label) for label in evaluation.classes])[evaluation.predicted]
+    given = evaluation.probabilities.max(axis=1) >= needed if evaluation.n else np.empty(0, bool)
+    right = evaluation.predicted == evaluation.truth
+    return Outcome(evaluation.n, int(given.sum()), int((given & right).sum()))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from core import charts, messages
 from core.evaluation import Evaluation
 from core.plan import Plan
 from core.store import Project, Run
-from pages.parts import comparing, gallery, live, promoting, questions, remedies, shell, watch
+from pages.parts import comparing, gallery, live, promoting, questions, remedies, shell, threshold, watch
 from pages.parts import runs as names
 from pages.parts import scores as scores_of
 from pages.parts.gallery import Tile
@@ -124,6 +124,7 @@ if scores.n:
 tabs = {
     "per_class": lambda: scores_of.panel(run, scores),
     "confidence": lambda: scores_of.confidence(run, scores),
+    "threshold_tab": lambda: threshold.panel(run),
     "curves": lambda: _training(run),
     "fit": lambda: questions.panel(found, "fit", Plan(backbone=run.plan["backbone"]), run.result["pictures"]),
     "runs": lambda: _runs(found, runs, run),

@@ -12,6 +12,7 @@ from core import backbones, jobs
 from core.__main__ import main
 from core.plan import suggest
 from core.store import Store
+from core.thresholds import Limits
 from tests import pictures
 from tests.conftest import TRAINED
 from tests.inputs import Lab
@@ -79,6 +80,9 @@ def test_out_gets_a_model_that_predicts_without_tensorflow(
     first, second = json.loads(done.stdout)["predictions"]
     assert first["label"] == "circle" and sum(first["probabilities"].values()) == pytest.approx(1, abs=1e-5)
     assert second["error"] == "The file is not a picture."
+    Limits(0.0, {"circle": 1.01}).write(out)
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "new.png: not sure enough (101% asked): circle (" in done.stdout
 
 
 def test_an_uploaded_layout_is_kept_and_val_serves_as_test(

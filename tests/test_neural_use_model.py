@@ -13,6 +13,7 @@ from core.neural import __file__ as neural
 from core.neural import use_model
 from core.predictor import Predictor
 from core.store import Store
+from core.thresholds import Limits
 from tests import pictures
 from tests.bad_files import encoded, noise
 
@@ -27,6 +28,7 @@ def test_the_exported_script_answers_like_the_demo_with_nothing_of_headstart_aro
     for label in pictures.COLORS:
         pictures.draw(label, 77, side=160).resize((200, 130)).save(tmp_path / f"{label}.png")
     names = [f"{label}.png" for label in pictures.COLORS]
+    Limits(0.0, {"circle": 1.01}).write(tmp_path)
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "use_model.py", "model.keras", *names],
@@ -34,7 +36,12 @@ def test_the_exported_script_answers_like_the_demo_with_nothing_of_headstart_aro
     )  # fmt: skip
     with Predictor(folder) as predictor:
         answers = [predictor.predict((tmp_path / name).read_bytes()) for name in names]
-    expected = [f"{name}: {a.label} ({a.probability:.1%})" for name, a in zip(names, answers, strict=True)]
+    doubt = {"circle": "not sure enough (101% asked): "}
+    expected = [
+        f"{name}: {doubt.get(a.label, '')}{a.label} ({a.probability:.1%})"
+        for name, a in zip(names, answers, strict=True)
+    ]
+    assert {a.label for a in answers} > {"circle"}
     assert done.stdout.splitlines() == expected
 
 

@@ -15,6 +15,7 @@ from core import jobs, messages, runfile, shelf, ticket
 from core.evaluation import Evaluation
 from core.plan import Plan
 from core.store import Project, Run, Store
+from core.thresholds import Limits
 from tests.test_pages import ROOT, visit
 
 BASE = Plan(epochs=20)  # the run that `trained` has
@@ -233,3 +234,15 @@ def test_results_show_every_score_with_its_interval_and_what_the_temperature_did
     assert "All on the 6 test pictures, which the model has never seen." in said["caption"]
     temperature = (run.result or {})["temperature"]
     assert 0.2 < temperature < 5 and temperature != 1
+
+
+def test_a_limit_travels_into_the_demo_and_the_export(home: tuple[Store, Project, Run]) -> None:
+    store, project, run = home
+    said = visit(store.home, project.id, "demo", "export")["said"]
+    assert "Not sure enough" not in said["demo"]["title"]
+    assert not any(text.startswith("**limits.json**") for text in said["export"]["markdown"])
+    Limits(1.01).write(store.folder(run.id))
+    said = visit(store.home, project.id, "demo", "export")["said"]
+    assert said["demo"]["title"] == ["Not sure enough"]
+    assert any("where 101" in text for text in said["demo"]["markdown"]), said["demo"]["markdown"]
+    assert any(text.startswith("**limits.json**") for text in said["export"]["markdown"])

@@ -1,9 +1,12 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from sklearn import metrics
 
 from core import thresholds
 from core.evaluation import Evaluation
+from core.thresholds import Limits, Outcome
 from tests.test_evaluation import EMPTY, example
 
 
@@ -32,3 +35,21 @@ def test_a_class_without_pictures_or_without_others_has_no_curve() -> None:
     assert thresholds.curves(EMPTY, 0) is None
     alone = Evaluation(("a", "b"), ("1",), np.zeros(1, np.int64), np.array([[0.7, 0.3]], np.float32))
     assert thresholds.curves(alone, 0) is None and thresholds.curves(alone, 1) is None
+
+
+def test_limits_say_how_many_pictures_get_an_answer_and_how_many_of_those_are_right() -> None:
+    probabilities = np.array([[0.9, 0.1], [0.6, 0.4], [0.3, 0.7], [0.2, 0.8]], np.float32)
+    evaluation = Evaluation(("a", "b"), tuple("1234"), np.array([0, 1, 1, 0]), probabilities)
+    assert thresholds.apply(evaluation, Limits()) == Outcome(4, 4, 2)
+    at = thresholds.apply(evaluation, Limits(0.65))
+    assert at == Outcome(4, 3, 2) and (at.coverage, at.precision) == (0.75, 2 / 3)
+    assert thresholds.apply(evaluation, Limits(0.65, {"b": 0.75})) == Outcome(4, 2, 1)
+    assert thresholds.apply(evaluation, Limits(0.95)).precision is None
+    assert thresholds.apply(EMPTY, Limits(0.5)) == Outcome(0, 0, 0)
+
+
+def test_limits_come_back_as_they_were_and_without_a_file_every_answer_counts(tmp_path: Path) -> None:
+    assert Limits.read(tmp_path) == Limits() and Limits().of("any") == 0
+    limits = Limits(0.7, {"\u00fcber": 0.9})
+    limits.write(tmp_path)
+    assert Limits.read(tmp_path) == limits and (limits.of("\u00fcber"), limits.of("other")) == (0.9, 0.7)

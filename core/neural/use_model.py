@@ -1,10 +1,12 @@
 """Ask a model made with Headstart about pictures: python use_model.py model.keras picture.jpg ...
 
-Needs keras (with tensorflow) and pillow, nothing else. The class names are inside the model file.
+Needs keras (with tensorflow) and pillow, nothing else. The class names are inside the model file. A limits.json beside
+it says how probable an answer must be.
 """
 
 import io
 import json
+import pathlib
 import sys
 import zipfile
 
@@ -78,9 +80,14 @@ def main(model_path: str, *picture_paths: str) -> None:
         facts = json.loads(archive.read("classes.json"))
     model = keras.models.load_model(model_path, compile=False)
     pixels = np.stack([prepare(path, facts["size"]) for path in picture_paths])
+    beside = pathlib.Path(model_path).with_name("limits.json")
+    limits = json.loads(beside.read_bytes() if beside.is_file() else '{"least": 0.0, "classes": {}}')
     for path, probabilities in zip(picture_paths, model.predict(pixels, verbose=0), strict=True):
         best = int(probabilities.argmax())
-        print(f"{path}: {facts['classes'][best]} ({probabilities[best]:.1%})")
+        label = facts["classes"][best]
+        least = limits["classes"].get(label, limits["least"])
+        doubt = "" if probabilities[best] >= least else f"not sure enough ({least:.0%} asked): "
+        print(f"{path}: {doubt}{label} ({probabilities[best]:.1%})")
 
 
 if __name__ == "__main__":

@@ -53,9 +53,14 @@ def draw(found: Project, run: Run, wide: bool) -> None:
 
 
 def _answer(prediction: Prediction, ms: float) -> None:
-    st.title(plain(prediction.label), anchor=False)
-    key = "demo_sure" if prediction.probability >= _SURE else "demo_unsure"
-    st.markdown(f"### {say(key, p=percent(prediction.probability))}")
+    if prediction.is_answer:
+        st.title(plain(prediction.label), anchor=False)
+        key = "demo_sure" if prediction.probability >= _SURE else "demo_unsure"
+        st.markdown(f"### {say(key, p=percent(prediction.probability))}")
+    else:
+        st.title(say("demo_none"), anchor=False)
+        shown = {"p": percent(prediction.probability), "least": percent(prediction.least)}
+        st.markdown(f"### {say('demo_none_more', label=plain(prediction.label), **shown)}")
     for label, probability in prediction.scores[:_SHOWN]:
         st.progress(min(1.0, probability), text=f"{plain(label)} \u00b7 {percent(probability)}")
     st.caption(say("demo_time", ms=round(ms)))
