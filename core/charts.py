@@ -14,6 +14,9 @@ from core import curves
 from core.calibration import Bin
 from core.evaluation import Evaluation
 
+# What the cells of a confusion matrix may say.
+NUMBERS = ("count", "row", "column")
+
 
 @dataclass(frozen=True)
 class Colors:
@@ -35,19 +38,32 @@ _LONGEST_LABEL = 18
 _PERCENT = "\u00a0%"
 
 
-def confusion(evaluation: Evaluation, colors: Colors, words: Mapping[str, str]) -> go.Figure:
-    """The confusion matrix. Colors show shares of a row, numbers counts; each cell can be clicked.
+def confusion(
+    evaluation: Evaluation,
+    colors: Colors,
+    words: Mapping[str, str],
+    show: str = "count",
+    order: Sequence[int] | None = None,
+) -> go.Figure:
+    """The confusion matrix; each cell can be clicked (its customdata: row and column among the classes).
 
-    `words` gives the axis titles (actual, predicted).
+    Numbers and colors are shares of a row, or of a column where `show` is "column"; with "count" the numbers are
+    counts. `order`: class indices to show, in this order; None shows all. `words` gives the axis titles (actual,
+    predicted).
     """
-    counts = evaluation.confusion
-    labels = [_short(label) for label in evaluation.classes]
+    chosen = list(range(len(evaluation.classes))) if order is None else list(order)
+    all_counts = evaluation.confusion
+    along = 0 if show == "column" else 1
+    all_shares = all_counts / all_counts.sum(axis=along, keepdims=True).clip(1)
+    counts, shares = (table[chosen][:, chosen] for table in (all_counts, all_shares))
+    labels = [_short(evaluation.classes[i]) for i in chosen]
     k = len(labels)
-    shares = counts / counts.sum(axis=1, keepdims=True).clip(1)
+    numbers = counts if show == "count" else [[f"{share:.0%}" if share else "" for share in row] for row in shares]
     # Plotly heat maps report no clicks (https://github.com/streamlit/streamlit/issues/8760): points over them do.
     rows, columns = zip(*[(r, c) for r in range(k) for c in range(k)], strict=True)
+    places = [[chosen[r], chosen[c]] for r, c in zip(rows, columns, strict=True)]
     hover = [
-        f"{evaluation.classes[r]} \u2192 {evaluation.classes[c]}: {counts[r, c]} ({shares[r, c]:.0%})"
+        f"{evaluation.classes[chosen[r]]} \u2192 {evaluation.classes[chosen[c]]}: {counts[r, c]} ({shares[r, c]:.0%})"
         for r, c in zip(rows, columns, strict=True)
     ]
     scale = [[i / (len(colors.scale) - 1), color] for i, color in enumerate(colors.scale)]
@@ -55,10 +71,10 @@ def confusion(evaluation: Evaluation, colors: Colors, words: Mapping[str, str]) 
         [
             go.Heatmap(
                 z=shares, zmin=0, zmax=1, colorscale=scale, showscale=False, xgap=2, ygap=2, hoverinfo="skip",
-                text=counts if k <= _NUMBERED else None, texttemplate="%{text}" if k <= _NUMBERED else None,
+                text=numbers if k <= _NUMBERED else None, texttemplate="%{text}" if k <= _NUMBERED else None,
             ),
             go.Scatter(
-                x=columns, y=rows, mode="markers", customdata=[[r, c] for r, c in zip(rows, columns, strict=True)],
+                x=columns, y=rows, mode="markers", customdata=places,
                 text=hover, hovertemplate="%{text}<extra></extra>",
                 marker={"symbol": "square", "size": max(10, 420 // k), "opacity": 0},
                 selected={"marker": {"opacity": 0.25, "color": colors.second}}, unselected={"marker": {"opacity": 0}},

@@ -3,17 +3,14 @@
 import pandas as pd
 import streamlit as st
 
-from core import charts, messages
+from core import messages
 from core.evaluation import Evaluation
 from core.plan import Plan
 from core.store import Project, Run
-from pages.parts import comparing, gallery, live, promoting, questions, remedies, shell, threshold, watch
+from pages.parts import comparing, live, matrix, mending, promoting, questions, remedies, shell, threshold, watch
 from pages.parts import runs as names
 from pages.parts import scores as scores_of
-from pages.parts.gallery import Tile
 from pages.parts.words import percent, plain, say
-
-_SHOWN = 60  # pictures beside the matrix
 
 
 def _headline(scores: Evaluation, run: Run) -> None:
@@ -29,43 +26,6 @@ def _headline(scores: Evaluation, run: Run) -> None:
     before = (run.result or {}).get("before_fine_tune")
     if before:
         st.caption(say("tuned_from", score=percent(before["test_accuracy"])))
-
-
-def _matrix(scores: Evaluation) -> tuple[int, int] | None:
-    st.markdown(f"**{say('matrix')}**", help=say("matrix_help"))
-    colors = shell.colors()
-    figure = charts.confusion(scores, colors, {"actual": say("actual"), "predicted": say("predicted")})
-    event = st.plotly_chart(
-        figure, key=f"matrix-{run.id}-{st.session_state.get('matrix-turn', 0)}", on_select="rerun",
-        selection_mode="points", theme=None, config={"displayModeBar": False}, alt=say("matrix"),
-    )  # fmt: skip
-    points = event.selection.points
-    return (int(points[0]["customdata"][0]), int(points[0]["customdata"][1])) if points else None
-
-
-def _forget_cell() -> None:
-    st.session_state["matrix-turn"] = st.session_state.get("matrix-turn", 0) + 1  # a new chart: nothing clicked
-
-
-def _pictures(scores: Evaluation, cell: tuple[int, int] | None) -> None:
-    """The pictures of a cell, or all mistakes."""
-    if cell is None:
-        positions = list(scores.mistakes)
-        st.markdown(f"**{say('mistakes') if positions else say('no_mistakes')}**")
-    else:
-        truth, predicted = cell
-        inside = (scores.truth == truth) & (scores.predicted == predicted)
-        positions = [i for i in scores.mistakes if inside[i]] or [int(i) for i in inside.nonzero()[0]]
-        names = {"truth": plain(scores.classes[truth]), "predicted": plain(scores.classes[predicted])}
-        st.markdown(say("cell" if truth != predicted else "cell_right", n=len(positions), **names))
-        st.button(say("show_mistakes"), key="show-mistakes", type="tertiary", on_click=_forget_cell)
-    tiles = []
-    for i in positions[:_SHOWN]:
-        truth, predicted = scores.classes[scores.truth[i]], scores.classes[scores.predicted[i]]
-        key = "right_caption" if truth == predicted else "mistake_caption"
-        caption = say(key, truth=truth, predicted=predicted, p=percent(float(scores.probabilities[i].max())))
-        tiles.append(Tile(scores.ids[i], caption, caption))
-    gallery.show(tiles, f"cell-{cell}", 150)
 
 
 def _training(run: Run) -> None:
@@ -111,15 +71,9 @@ with st.container(horizontal=True, vertical_alignment="bottom", horizontal_align
         promoting.button(found, run, runs)
 scores = shell.evaluation(run)
 _headline(scores, run)
-if shell.is_stale(run):
-    st.info(say("stale"), icon=":material/update:")
+mending.panel(found, run)
 remedies.panel(found, run)
-if scores.n:
-    left, right = st.columns([1, 1], gap="large")
-    with left:
-        cell = _matrix(scores)
-    with right:
-        _pictures(scores, cell)
+matrix.panel(found, run)
 # What a tab shows; only the open one is drawn, the others cost nothing.
 tabs = {
     "per_class": lambda: scores_of.panel(run, scores),

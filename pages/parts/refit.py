@@ -16,7 +16,8 @@ from pages.parts.words import percent, say
 
 
 @st.cache_resource(show_spinner=False)
-def _refit() -> Refit:
+def child() -> Refit:
+    """The warm process of this server."""
     return Refit(shell.store().home)
 
 
@@ -43,7 +44,7 @@ def _answer(found: Project, chosen: Plan, n_pictures: int) -> Answer:
     kept = st.session_state.get("refit")
     if kept is None or kept[0] != key:
         try:
-            kept = (key, _refit().fit(found.id, chosen))
+            kept = (key, child().fit(found.id, chosen))
         except HeadstartError as error:
             kept = (key, error)
         st.session_state["refit"] = kept

@@ -1,9 +1,11 @@
-"""The gallery of the data page: which pictures to show, and what can be done with those that are selected.
+"""Pictures to select and what can be done with those: the gallery of the data page, and `sorter` for any others.
 
 Selecting, enlarging and typing happen in the browser; only an action comes here. So a page of pictures costs one
 rerun however many of them are selected, and 100,000 pictures cost what one page of them does.
 """
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
@@ -15,7 +17,7 @@ from core.store import Project
 from pages.parts import shell
 from pages.parts.words import WORDS, say
 
-_PAGE = 60  # pictures at a time
+PAGE = 60  # pictures at a time
 _SORTER = shell.component("sorter")
 _WORDS = {
     "selected": "selected", "hint": "select_hint", "all": "select_all", "every": "select_every", "none": "select_none",
@@ -36,27 +38,46 @@ def gallery(found: Project, names: list[str]) -> None:
     st.subheader(say("pictures"), anchor=False)
     which = _filter(found, names)
     n = album.count(shell.store(), found.id, which)
-    pages = max(1, -(-n // _PAGE))
+    pages = max(1, -(-n // PAGE))
     current = st.pagination(pages, key=f"page-{found.id}-{which}") if pages > 1 else 1
-    first = (min(current, pages) - 1) * _PAGE
-    shown = album.page(shell.store(), found.id, which, first, _PAGE)
-    key = f"gallery-{found.id}"
+    first = (min(current, pages) - 1) * PAGE
+    shown = album.page(shell.store(), found.id, which, first, PAGE)
+    choice = Choice(
+        f"{which} {current}", n, lambda: album.ids(shell.store(), found.id, which), which.excluded, "gallery-acted"
+    )
+    sorter(found, [_item(p) for p in shown], names, choice, f"gallery-{found.id}")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which pictures a sorter is about: a text that is the same as long as they are, how many there are on all its
+    pages and their `ids` when asked for, whether they are left out, and what the session notes once one was changed."""
+
+    listing: str
+    n: int
+    ids: Callable[[], list[str]]
+    excluded: bool = False
+    noted: str = ""
+
+
+def sorter(found: Project, items: Sequence[dict[str, str]], names: list[str], choice: Choice, key: str) -> None:
+    """One page of pictures (id, label, part, facts) to be selected, enlarged and changed; `names` are the classes."""
     change = album.last_change(shell.store(), found.id)
     _SORTER(
         key=key,
         data={
-            "items": [_item(p) for p in shown],
-            "n": n,
-            "listing": f"{which} {current} {_turn()}",
+            "items": list(items),
+            "n": choice.n,
+            "listing": f"{choice.listing} {_turn()}",
             "focus": st.session_state.pop("gallery-focus", False),
-            "excluded": which.excluded,
+            "excluded": choice.excluded,
             "classes": names,
             "parts": PARTS,
             "undo": say("undo", what=said(change.code, change.values)) if change else "",
             "change": change.number if change else 0,
             "words": {name: WORDS[key] for name, key in _WORDS.items()},
         },
-        on_act_change=shell.attempt(lambda: _act(found, which, key)),
+        on_act_change=shell.attempt(lambda: _act(found, choice, key)),
     )
 
 
@@ -95,14 +116,15 @@ def _item(picture: Picture) -> dict[str, str]:
     }  # fmt: skip
 
 
-def _act(found: Project, which: Filter, key: str) -> None:
-    """Do what the browser asks for, with the selected pictures or with all that the filter lets through."""
+def _act(found: Project, choice: Choice, key: str) -> None:
+    """Do what the browser asks for, with the selected pictures or with all of the choice."""
     asked = st.session_state[key].act
     if not asked:
         return
-    st.session_state["gallery-acted"] = True
+    if choice.noted:
+        st.session_state[choice.noted] = True
     store, code = shell.store(), asked["code"]
-    ids = album.ids(store, found.id, which) if asked["every"] else [str(key) for key in asked["ids"]]
+    ids = choice.ids() if asked["every"] else [str(key) for key in asked["ids"]]
     if code == "relabel":
         album.relabel(store, found.id, ids, str(asked["label"]))
     elif code in ("exclude", "take_back"):
