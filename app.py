@@ -24,6 +24,7 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
     jobs.revive(store)
     serving.clean_inbox(store)
     serving.clean_temporary(store)
+    store.sweep()
     serving.answer_at_once()
     yield
 

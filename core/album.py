@@ -15,11 +15,10 @@ from core.changes import Change
 from core.dataset import PARTS, Dataset, Picture, split
 from core.errors import HeadstartError
 from core.layout import class_name
-from core.store import Store
+from core.store import LISTED, Store
 
 # Who says that pictures belong together; what a manifest says outweighs what an audit found.
 SOURCES = ("manifest", "audit")
-_LISTED = "(SELECT value FROM json_each(?))"
 
 
 @dataclass(frozen=True)
@@ -33,18 +32,12 @@ class ClassRow:
 
 @dataclass(frozen=True)
 class Filter:
-    """Which pictures to show, and in which order; None means any.
-
-    `finding` is a kind of finding, of which `score` is the least that counts. The order is by "class", or by "score":
-    those that give most reason to look first.
-    """
+    """Which pictures to show; None means any. They come by class, or those that are `among` some ids in their order."""
 
     label: str | None = None
     part: str | None = None
     excluded: bool = False
-    finding: str | None = None
-    order: str = "class"
-    score: float | None = None
+    among: tuple[str, ...] | None = None
 
 
 def classes(store: Store, project_id: str) -> list[ClassRow]:
@@ -86,7 +79,7 @@ def pictures(store: Store, project_id: str, chosen: Sequence[str]) -> list[Pictu
     """These pictures of a project, in this order; those it does not have are left away."""
     sql = (
         "SELECT d.picture_id, d.label, p.width, p.height, d.part, d.group_key FROM dataset d "
-        f"JOIN picture p ON p.id = d.picture_id WHERE d.project_id = ? AND d.picture_id IN {_LISTED}"
+        f"JOIN picture p ON p.id = d.picture_id WHERE d.project_id = ? AND d.picture_id IN {LISTED}"
     )
     found = {row[0]: Picture(*row) for row in store.read(sql, project_id, json.dumps(list(chosen)))}
     return [found[key] for key in chosen if key in found]
@@ -101,12 +94,6 @@ def groups(store: Store, project_id: str) -> dict[str, tuple[int, int, int]]:
         "GROUP BY group_key) WHERE n > 1 GROUP BY source"
     )
     return {row[0]: (row[1], row[2], row[3]) for row in store.read(sql, project_id)}
-
-
-def finding_kinds(store: Store, project_id: str) -> list[str]:
-    """The kinds of findings that some picture has."""
-    sql = "SELECT DISTINCT kind FROM finding WHERE project_id = ? ORDER BY kind"
-    return [row[0] for row in store.read(sql, project_id)]
 
 
 def relabel(store: Store, project_id: str, ids: Sequence[str], label: str) -> None:
@@ -130,9 +117,10 @@ def exclude(store: Store, project_id: str, ids: Sequence[str], excluded: bool = 
     """Leave pictures out, or take them back in. Their bytes stay."""
     code = "exclude" if excluded else "take_back"
     with store.write() as db, changes.record(db, project_id, code, ids):
-        _set(db, project_id, ids, "excluded = ?", int(excluded))
         if not excluded:
+            _respell(db, project_id, ids)
             _settle(db, project_id, ids)
+        _set(db, project_id, ids, "excluded = ?", int(excluded))
         _divide(db, project_id, _labels(db, project_id, ids))
 
 
@@ -250,7 +238,7 @@ def _divide(db: sqlite3.Connection, project_id: str, touched: Iterable[str] | No
     sql = ""
     values: tuple[str, ...] = ()
     if touched is not None and (labels := _one_division(db, project_id, touched)) is not None:
-        sql, values = f" AND d.label IN {_LISTED}", (json.dumps(sorted(labels)),)
+        sql, values = f" AND d.label IN {LISTED}", (json.dumps(sorted(labels)),)
     rows = db.execute(
         "SELECT d.picture_id, d.label, p.width, p.height, d.pinned, d.group_key, d.part, d.placed FROM dataset d "
         f"JOIN picture p ON p.id = d.picture_id WHERE d.project_id = ? AND d.excluded = 0{sql} ORDER BY d.picture_id",
@@ -258,17 +246,16 @@ def _divide(db: sqlite3.Connection, project_id: str, touched: Iterable[str] | No
     ).fetchall()
     dataset = Dataset(tuple(Picture(*row[:6]) for row in rows))
     placed = {row["picture_id"]: row["placed"] for row in rows if row["placed"]}
-    stay = _trained(rows) if _is_measured(db, project_id) else None
+    stay = _taught(rows) if _is_measured(db, project_id) else None
     divided = split(dataset, project["split_seed"], project["val"], project["test"], placed, stay).apply(dataset)
     moved = [(p.part, project_id, p.id) for p, row in zip(divided.pictures, rows, strict=True) if p.part != row["part"]]
     db.executemany("UPDATE dataset SET part = ? WHERE project_id = ? AND picture_id = ?", moved)
     return divided
 
 
-def _trained(rows: Sequence[sqlite3.Row]) -> dict[str, str]:
-    """The parts of train and val pictures whose groups have a picture that must stay in test: they have been used."""
-    tested = {row["group_key"] for row in rows if row["pinned"] == "test" and row["group_key"] is not None}
-    free = (row for row in rows if row["group_key"] in tested and not row["pinned"])
+def _taught(rows: Sequence[sqlite3.Row]) -> dict[str, str]:
+    """The parts of train and val pictures once a run has been measured: it may have been taught with them."""
+    free = (row for row in rows if not row["pinned"])
     return {row["picture_id"]: row["part"] for row in free if row["part"] in ("train", "val")}
 
 
@@ -302,8 +289,20 @@ def _relabel(db: sqlite3.Connection, project_id: str, labels: Mapping[str, str])
     _divide(db, project_id, {*touched, *labels.values()})
 
 
+def _respell(db: sqlite3.Connection, project_id: str, ids: Sequence[str]) -> None:
+    """Give pictures that are taken back the spelling that their class has now."""
+    sql = "SELECT DISTINCT label FROM dataset WHERE project_id = ? AND excluded = 0"
+    now = {label.casefold(): label for (label,) in db.execute(sql, (project_id,))}
+    for label in _labels(db, project_id, ids):
+        if now.get(label.casefold(), label) != label:
+            db.execute(
+                f"UPDATE dataset SET label = ? WHERE project_id = ? AND label = ? AND picture_id IN {LISTED}",
+                (now[label.casefold()], project_id, label, json.dumps(list(ids))),
+            )
+
+
 def _labels(db: sqlite3.Connection, project_id: str, ids: Sequence[str]) -> set[str]:
-    sql = f"SELECT DISTINCT label FROM dataset WHERE project_id = ? AND picture_id IN {_LISTED}"
+    sql = f"SELECT DISTINCT label FROM dataset WHERE project_id = ? AND picture_id IN {LISTED}"
     return {row[0] for row in db.execute(sql, (project_id, json.dumps(list(ids))))}
 
 
@@ -311,14 +310,14 @@ def _settle(db: sqlite3.Connection, project_id: str, ids: Sequence[str]) -> None
     """Someone decided about pictures that were in two classes: one file of each is used, the others are copies."""
     rows = db.execute(
         "SELECT batch, number, name, picture_id FROM file WHERE project_id = ? AND reason = 'label_conflict' "
-        f"AND picture_id IN {_LISTED} ORDER BY batch, number",
+        f"AND picture_id IN {LISTED} ORDER BY at, number",
         (project_id, json.dumps(list(ids))),
     ).fetchall()
-    first: dict[str, str] = {}
+    first: dict[str, sqlite3.Row] = {}
     for row in rows:
-        name = first.setdefault(row["picture_id"], row["name"])
-        copy = ("excluded", "duplicate", json.dumps({"twin": name}))
-        settled = ("used", "", "{}") if name == row["name"] else copy
+        kept = first.setdefault(row["picture_id"], row)
+        copy = ("excluded", "duplicate", json.dumps({"twin": kept["name"]}))
+        settled = ("used", "", "{}") if kept is row else copy
         db.execute(
             "UPDATE file SET outcome = ?, reason = ?, facts = ? WHERE project_id = ? AND batch = ? AND number = ?",
             (*settled, project_id, row["batch"], row["number"]),
@@ -327,7 +326,7 @@ def _settle(db: sqlite3.Connection, project_id: str, ids: Sequence[str]) -> None
 
 def _joined(db: sqlite3.Connection, project_id: str, groups: Mapping[str, str]) -> dict[str, str]:
     """The groups of an audit, those that touch one of a manifest under its name."""
-    sql = f"SELECT picture_id, group_key FROM dataset WHERE project_id = ? AND picture_id IN {_LISTED} "
+    sql = f"SELECT picture_id, group_key FROM dataset WHERE project_id = ? AND picture_id IN {LISTED} "
     rows = db.execute(sql + "AND group_source = 'manifest' ORDER BY picture_id", (project_id, json.dumps(list(groups))))
     known: dict[str, str] = {}
     for key, name in rows:
@@ -339,17 +338,17 @@ def _joined(db: sqlite3.Connection, project_id: str, groups: Mapping[str, str]) 
 def _with_groups(db: sqlite3.Connection, project_id: str, ids: Sequence[str]) -> list[str]:
     """These pictures and the used ones that must stand in the same part."""
     sql = (
-        f"SELECT picture_id FROM dataset WHERE project_id = ? AND picture_id IN {_LISTED} UNION "
+        f"SELECT picture_id FROM dataset WHERE project_id = ? AND picture_id IN {LISTED} UNION "
         "SELECT o.picture_id FROM dataset d JOIN dataset o ON o.project_id = d.project_id "
         "AND o.group_key = d.group_key AND NOT o.excluded "
-        f"WHERE d.project_id = ? AND d.group_key IS NOT NULL AND d.picture_id IN {_LISTED}"
+        f"WHERE d.project_id = ? AND d.group_key IS NOT NULL AND d.picture_id IN {LISTED}"
     )
     listed = json.dumps(list(ids))
     return [row[0] for row in db.execute(sql, (project_id, listed, project_id, listed))]
 
 
 def _n_tested(db: sqlite3.Connection, project_id: str, ids: Sequence[str]) -> int:
-    sql = f"SELECT COUNT(*) FROM dataset WHERE project_id = ? AND part = 'test' AND picture_id IN {_LISTED}"
+    sql = f"SELECT COUNT(*) FROM dataset WHERE project_id = ? AND part = 'test' AND picture_id IN {LISTED}"
     return int(db.execute(sql, (project_id, json.dumps(list(ids)))).fetchone()[0])
 
 
@@ -366,28 +365,24 @@ def _which(project_id: str, which: Filter) -> tuple[str, list[Any]]:
     """FROM and WHERE of a filter, with their values."""
     tables = "dataset d"
     values: list[Any] = []
-    if which.finding is not None:
-        tables += " JOIN finding f ON f.project_id = d.project_id AND f.picture_id = d.picture_id AND f.kind = ?"
-        values.append(which.finding)
+    if which.among is not None:
+        tables = "json_each(?) a CROSS JOIN dataset d ON d.picture_id = a.value"
+        values.append(json.dumps(which.among))
     where = "d.project_id = ? AND d.excluded = ?"
     values += [project_id, int(which.excluded)]
     for column, value in (("label", which.label), ("part", which.part)):
         if value is not None:
             where += f" AND d.{column} = ?"
             values.append(value)
-    if which.finding is not None and which.score is not None:
-        where += " AND f.score >= ?"
-        values.append(which.score)
     return f"{tables} WHERE {where}", values
 
 
 def _order(which: Filter) -> str:
-    by_class = "d.label, d.picture_id"
-    return f"f.score DESC, d.group_key, {by_class}" if which.finding and which.order == "score" else by_class
+    return "d.label, d.picture_id" if which.among is None else "a.key"
 
 
 def _set(db: sqlite3.Connection, project_id: str, ids: Sequence[str], what: str, value: Any) -> None:
     db.execute(
-        f"UPDATE dataset SET {what} WHERE project_id = ? AND picture_id IN {_LISTED}",
+        f"UPDATE dataset SET {what} WHERE project_id = ? AND picture_id IN {LISTED}",
         (value, project_id, json.dumps(list(ids))),
     )

@@ -149,10 +149,25 @@ def findings(store: Store, project_id: str) -> tuple[Finding, ...]:
     total = counted["n"] if counted else 0
     alike = _pairs(store, project_id)
     for check in CHECKS:
-        ids, values = _told(store, project_id, check.kind, alike)
-        if (ids or (check.kind == "shortcut" and values)) and len(ids) <= check.usual * total:
-            found.append(Finding(check.kind, ids, values, check.remedy))
+        some, values = _told(store, project_id, check.kind, alike)
+        if (some or (check.kind == "shortcut" and values)) and len(some) <= check.usual * total:
+            found.append(Finding(check.kind, some, values, check.remedy))
     return tuple(found)
+
+
+def ids(store: Store, project_id: str, kind: str, least: float | None = None) -> tuple[str, ...]:
+    """The used pictures with one kind of fault, the worst first, or side by side those that show the same. `least` is
+    the score that counts, if not the one at which the kind is reported."""
+    if kind in TWINS:
+        return tuple(key for group in _groups(_pairs(store, project_id, least), kind) for key in group)
+    return tuple(row.picture_id for row in rows(store, project_id, kind, least))
+
+
+def highest(store: Store, project_id: str, kind: str) -> float:
+    """The highest score of a kind of fault in a project; 0 without one."""
+    kept = "near" if kind in TWINS else kind
+    row = store.row("SELECT MAX(score) top FROM finding WHERE project_id = ? AND kind = ?", project_id, kept)
+    return float(row["top"] or 0) if row else 0.0
 
 
 def _told(store: Store, project_id: str, kind: str, pairs: "Pairs") -> tuple[tuple[str, ...], dict[str, Any]]:
@@ -160,26 +175,24 @@ def _told(store: Store, project_id: str, kind: str, pairs: "Pairs") -> tuple[tup
     if kind in TWINS:
         groups = _groups(pairs, kind)
         return tuple(key for group in groups for key in group), {"groups": len(groups)} if groups else {}
-    if kind == "shortcut":
-        row = store.row(
-            "SELECT picture_id, facts FROM finding WHERE project_id = ? AND kind = ? AND score >= ? "
-            "ORDER BY score DESC LIMIT 1",
-            project_id, kind, BY_KIND[kind].least,
-        )  # fmt: skip
-        return (), {"by": row["picture_id"]} | json.loads(row["facts"]) if row else {}
     found = rows(store, project_id, kind)
-    ids = tuple(row.picture_id for row in found)
-    return ids, {"suggested": {row.picture_id: row.facts["suggested"] for row in found}} if kind == "wrong" else {}
+    if kind == "shortcut":
+        return (), {"by": found[0].picture_id} | found[0].facts if found else {}
+    suggested = {row.picture_id: row.facts["suggested"] for row in found} if kind == "wrong" else {}
+    return tuple(row.picture_id for row in found), {"suggested": suggested} if suggested else {}
 
 
-def rows(store: Store, project_id: str, kind: str) -> list[Row]:
-    """The pictures with one kind of fault that are used, the worst first. A doubt about a label ends with the label."""
+def rows(store: Store, project_id: str, kind: str, least: float | None = None) -> list[Row]:
+    """The pictures with one kind of fault that are used, the worst first. A doubt about a label ends with the label; of
+    a shortcut, which is of no picture, the properties that are one."""
+    used = (
+        "JOIN dataset d ON d.project_id = f.project_id AND d.picture_id = f.picture_id AND NOT d.excluded "
+        "AND COALESCE(json_extract(f.facts, '$.label'), d.label) = d.label "
+    )
     found = store.read(
-        "SELECT f.picture_id, f.score, f.facts FROM finding f "
-        "JOIN dataset d ON d.project_id = f.project_id AND d.picture_id = f.picture_id "
-        "WHERE f.project_id = ? AND f.kind = ? AND f.score >= ? AND NOT d.excluded "
-        "AND COALESCE(json_extract(f.facts, '$.label'), d.label) = d.label ORDER BY f.score DESC, f.picture_id",
-        project_id, kind, BY_KIND[kind].least,
+        f"SELECT f.picture_id, f.score, f.facts FROM finding f {'' if kind == 'shortcut' else used}"
+        "WHERE f.project_id = ? AND f.kind = ? AND f.score >= ? ORDER BY f.score DESC, f.picture_id",
+        project_id, kind, BY_KIND[kind].least if least is None else least,
     )  # fmt: skip
     return [Row(row["picture_id"], row["score"], json.loads(row["facts"])) for row in found]
 
@@ -223,11 +236,11 @@ def spare(store: Store, project_id: str, kind: str) -> list[str]:
 Pairs = Mapping[str, list[tuple[str, str]]]
 
 
-def _pairs(store: Store, project_id: str) -> Pairs:
+def _pairs(store: Store, project_id: str, least: float | None = None) -> Pairs:
     """Pairs that show the same, by what they are now."""
-    used = _pictures(store, project_id)
-    least, found = BY_KIND["near"].least, dict[str, list[tuple[str, str]]]()
-    for row in rows(store, project_id, "near"):
+    used, found = _pictures(store, project_id), dict[str, list[tuple[str, str]]]()
+    least = BY_KIND["near"].least if least is None else least
+    for row in rows(store, project_id, "near", least):
         for other, like in row.facts["twins"].items():
             kind = relation(used.get(row.picture_id), used.get(other))
             if row.picture_id < other and like >= least and kind:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from core.store import Store
+from core.store import LISTED, Store
 
 # Changes of a project that can be undone: as many as anybody steps back by hand, and no more text than a few changes
 # of 100,000 pictures need (160 characters each). The last one is always kept.
@@ -75,6 +75,11 @@ def undo(
     rows = json.loads(before)
     _give_back(db, project_id, "dataset", ("picture_id",), _FIELDS, rows["pictures"])
     _give_back(db, project_id, "file", ("batch", "number"), _FILE_FIELDS, rows["files"])
+    db.execute(  # what has come in two classes since is used when someone has decided
+        "UPDATE dataset SET excluded = 1 WHERE project_id = ? AND picture_id IN (SELECT picture_id FROM file "
+        f"WHERE project_id = ? AND reason = 'label_conflict' AND picture_id IN {LISTED})",
+        (project_id, project_id, json.dumps([key for key, *_ in rows["pictures"]])),
+    )
     db.execute("DELETE FROM change WHERE number = ?", (row["number"],))
     given = {label for key, *fields in rows["pictures"] for label in [fields[len(_FIELDS)]]}
     return _change(row), [key for key, *_ in rows["pictures"]], given
@@ -117,7 +122,7 @@ def _files(db: sqlite3.Connection, project_id: str, ids: Sequence[str] | None) -
 def _among(ids: Sequence[str] | None) -> tuple[str, tuple[str, ...]]:
     if ids is None:
         return "", ()
-    return " AND picture_id IN (SELECT value FROM json_each(?))", (json.dumps(list(ids)),)
+    return f" AND picture_id IN {LISTED}", (json.dumps(list(ids)),)
 
 
 def _forget(db: sqlite3.Connection, project_id: str) -> None:

@@ -150,11 +150,13 @@ def split(
         if p.id in pins:
             kept[p.label].add(pins[p.id])
     units = _units(dataset, seed)
-    bound = [_follow(unit, pins, kept, stay or {}) for unit in units]
+    stay = stay or {}
+    bound = [_follow(unit, pins, kept, stay) for unit in units]
     parts = {key: part for some in bound for key, part in some.items()}
     came = Counter((p.label, parts[p.id]) for p in dataset.pictures if p.id in parts and p.id not in pins)
     open_units = [unit for unit, some in zip(units, bound, strict=True) if not some]
-    untouched = [unit for unit in open_units if pins.keys().isdisjoint(p.id for p in unit.pictures)]
+    known = pins.keys() | stay.keys()
+    untouched = [unit for unit in open_units if known.isdisjoint(p.id for p in unit.pictures)]
     fractions = {"test": test, "val": val / (1 - test)}
     for part, units_left in (("test", untouched), ("val", open_units)):
         closed = {label for label in kept if part in kept[label]}
@@ -189,6 +191,8 @@ def _follow(
     firm = [pins[p.id] for p in unit.pictures if p.id in pins and (pins[p.id] != "train" or "val" in kept[p.label])]
     if not firm:
         return {}
+    if "test" not in firm:
+        stay = {}
     lead = _strictest([stay[p.id] for p in unit.pictures if p.id in stay] or firm)
     return {p.id: pins.get(p.id) or stay.get(p.id, lead) for p in unit.pictures}
 

@@ -177,14 +177,6 @@ def _twins(ticket: Ticket, pictures: Sequence[Picture], facts: Mapping[str, dict
     audit.write(store, project, ("near",), {"near": twin_rows(pairs)})
     give_way(ticket)
     album.apply_groups(store, project, audit.groups(store, project), "audit")
-    now = {picture.id: picture for picture in store.dataset(project).pictures}
-    rows = {
-        kind: twin_rows(
-            {pair: like for pair, like in pairs.items() if audit.relation(*(now.get(key) for key in pair)) == kind}
-        )
-        for kind in ("conflict", "leak")
-    }
-    audit.write(store, project, tuple(rows), rows)
 
 
 def twin_pairs(

@@ -86,4 +86,8 @@ CREATE TABLE promotion (
     number INTEGER PRIMARY KEY AUTOINCREMENT, project_id TEXT NOT NULL REFERENCES project(id) ON DELETE CASCADE,
     run_id TEXT NOT NULL REFERENCES run(id) ON DELETE CASCADE, at REAL NOT NULL);
 """,
+    """
+-- When a file was answered for: the names of deliveries say nothing about which came first.
+ALTER TABLE file ADD COLUMN at REAL NOT NULL DEFAULT 0;
+""",
 )

@@ -68,6 +68,10 @@ class Shelf:
         publish(staged.temporary, path)
         return staged.key
 
+    def keys(self) -> set[str]:
+        """The keys of all bytes that are here."""
+        return {path.name for path in self.root.glob("[0-9a-f][0-9a-f]/*") if not path.name.startswith(".")}
+
     def drop(self, key: str) -> None:
         """Forget these bytes, if they are here."""
         self.path(key).unlink(missing_ok=True)

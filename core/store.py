@@ -23,6 +23,10 @@ from core.schema import SCRIPTS
 from core.shelf import Shelf, sha256
 
 VERSION = len(SCRIPTS)
+# The values of a JSON list that is handed to a query.
+LISTED = "(SELECT value FROM json_each(?))"
+_SWEPT = 500  # pictures whose bytes go in one transaction
+_TAKING_IN = "SELECT 1 FROM job WHERE kind = 'intake' AND ended_at IS NULL LIMIT 1"
 # Most characters of a run's name (a line of a phone) and note (a paragraph); the rest is cut.
 RUN_NAME, RUN_NOTE = 60, 2_000
 
@@ -121,11 +125,24 @@ class Store:
             ).fetchall()
             db.execute("DELETE FROM project WHERE id = ?", (project_id,))
             db.executemany("DELETE FROM picture WHERE id = ?", own)
-        for (key,) in own:
-            self.pictures.drop(key)
-            self.thumbnail(key).unlink(missing_ok=True)
         for folder in folders:
             shutil.rmtree(folder, ignore_errors=True)
+        self.sweep()
+
+    def sweep(self) -> None:
+        """Forget the bytes that are no project's. While pictures are taken in, which have no row until the bytes are
+        there, nothing is forgotten: the next deletion or start does it."""
+        kept = {row["id"] for row in self.read("SELECT id FROM picture")}
+        loose = sorted(self.pictures.keys() - kept)
+        for first in range(0, len(loose), _SWEPT):
+            keys = loose[first : first + _SWEPT]
+            with self.write() as db:
+                if db.execute(_TAKING_IN).fetchone():
+                    return
+                again = db.execute(f"SELECT id FROM picture WHERE id IN {LISTED}", (json.dumps(keys),)).fetchall()
+                for key in set(keys) - {row["id"] for row in again}:
+                    self.pictures.drop(key)
+                    self.thumbnail(key).unlink(missing_ok=True)
 
     # -- files and pictures
 
@@ -151,10 +168,10 @@ class Store:
                 if answer.facts is not None and file.outcome == "used":
                     file = self._add_picture(db, project_id, file, answer.facts)
                 db.execute(
-                    "INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    "INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     (
                         project_id, batch, file.index, file.name, file.label, file.part, file.picture_id,
-                        file.outcome, file.reason, json.dumps(file.values),
+                        file.outcome, file.reason, json.dumps(file.values), time.time(),
                     ),
                 )  # fmt: skip
 
@@ -181,12 +198,15 @@ class Store:
                 "WHERE project_id = ? AND picture_id = ? AND group_source IS NOT 'manifest'",
                 (group, project_id, twin["picture_id"]),
             )
-        first = db.execute(
-            "SELECT name, batch, number, reason FROM file WHERE project_id = ? AND picture_id = ? "
-            "ORDER BY batch, number LIMIT 1",
+        came = db.execute(
+            "SELECT name, batch, number, reason, label FROM file WHERE project_id = ? AND picture_id = ? "
+            "ORDER BY outcome <> 'used', at, number",
             (project_id, twin["picture_id"]),
-        ).fetchone()
-        reason = "duplicate" if twin["label"] == file.label else "label_conflict"
+        ).fetchall()
+        first = came[0]
+        # A set that is delivered again says nothing new, whatever class the user has given the picture meanwhile.
+        said = {label.casefold() for label in (twin["label"], *(row["label"] for row in came))}
+        reason = "duplicate" if file.label.casefold() in said else "label_conflict"
         if reason == "label_conflict":
             self._leave_out_both(db, project_id, file, twin, first)
         elif twin["excluded"]:
@@ -216,7 +236,7 @@ class Store:
 
     def unused(self, project_id: str) -> list[File]:
         """Every file whose picture is not used, in the order it came."""
-        sql = "SELECT * FROM file WHERE project_id = ? AND outcome = 'excluded' ORDER BY batch, number"
+        sql = "SELECT * FROM file WHERE project_id = ? AND outcome = 'excluded' ORDER BY at, number"
         return [
             File(
                 row["number"], row["name"], row["outcome"], row["label"], row["part"], row["picture_id"],

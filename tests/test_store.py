@@ -47,6 +47,34 @@ def test_a_picture_with_equal_pixels_in_two_classes_is_used_in_neither(store: St
     }
 
 
+def test_of_copies_the_file_that_came_first_is_used_whatever_its_delivery_is_called(store: Store) -> None:
+    project = store.add_project("p").id
+    store.receive(project, "z", [received(7, "cat", "k1")])
+    store.receive(project, "m", [received(0, "cat", "k1")])
+    store.receive(project, "a", [received(3, "dog", "k1")])
+    assert [(f.name, f.reason, f.values["twin"]) for f in store.unused(project)] == [
+        ("cat/7.png", "label_conflict", "dog/3.png"),
+        ("cat/0.png", "duplicate", "cat/7.png"),
+        ("dog/3.png", "label_conflict", "cat/7.png"),
+    ]
+    album.relabel(store, project, ["k1"], "dog")
+    assert [(f.name, f.reason, f.values["twin"]) for f in store.unused(project)] == [
+        ("cat/0.png", "duplicate", "cat/7.png"),
+        ("dog/3.png", "duplicate", "cat/7.png"),
+    ]
+
+
+def test_a_set_that_is_delivered_again_leaves_what_was_corrected_as_it_is(store: Store) -> None:
+    project = store.add_project("p").id
+    store.receive(project, "z", [received(0, "cat", "k1"), received(1, "dog", "k2")])
+    album.relabel(store, project, ["k1"], "dog")
+    store.receive(project, "a", [received(0, "Cat", "k1"), received(1, "dog", "k2")])
+    assert store.outcomes(project) == {("used", ""): 2, ("excluded", "duplicate"): 2}
+    assert [p.label for p in store.dataset(project).pictures] == ["dog", "dog"]
+    store.receive(project, "b", [received(0, "horse", "k1")])  # this is new
+    assert store.outcomes(project)[("excluded", "label_conflict")] == 2
+
+
 def test_files_of_a_batch_are_remembered_so_that_they_are_not_received_again(store: Store) -> None:
     project = store.add_project("p").id
     store.receive(project, "a", [received(0, "cat", "k1"), received(5, "cat", "k2")])
@@ -155,6 +183,28 @@ def test_deleting_a_project_keeps_the_pictures_of_others(store: Store) -> None:
     store.delete_project(one)
     assert [p.id for p in store.dataset(two).pictures] == [shared]
     assert store.pictures.path(shared).is_file() and not store.pictures.path(own).exists()
+
+
+def test_bytes_are_kept_while_any_project_takes_pictures_in_and_go_with_the_next_chance(store: Store) -> None:
+    one, two = store.add_project("one").id, store.add_project("two").id
+    shared, own = store.pictures.keep([b"shared"]), store.pictures.keep([b"own"])
+    store.receive(one, "a", [received(0, "cat", shared), received(1, "cat", own)])
+    with store.write() as db:
+        db.execute(
+            "INSERT INTO job(id, project_id, kind, params, state, created_at) VALUES ('j', ?, 'intake', '{}', "
+            "'running', 0)",
+            (two,),
+        )
+    facts = store.facts(shared)
+    store.delete_project(one)
+    assert facts is not None
+    store.receive(two, "b", [Received(File(0, "cat/0.png", "used", "cat", picture_id=shared), facts)])
+    assert store.pictures.keys() == {shared, own}
+    with store.write() as db:
+        db.execute("UPDATE job SET state = 'succeeded', ended_at = 1")
+    store.sweep()
+    assert store.pictures.keys() == {shared}
+    assert [p.id for p in store.dataset(two).pictures] == [shared]
 
 
 def test_a_home_of_the_first_version_keeps_its_runs_and_learns_to_describe_them(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 Remedies go through `core.album`, so that they can be undone. What is opened is kept in the session by its kind.
 """
 
+import math
+
 import streamlit as st
 
 from core import album, audit, jobs, messages
@@ -19,6 +21,7 @@ _SHOWN = 3  # findings before the rest is folded away
 _STRIP = 9  # pictures beside a sentence
 _CLASSES = 3  # classes of which a shortcut shows pictures
 _OPEN = 60  # pictures in an opened finding: the worst come first, others move up
+_STEPS = 10  # from the lowest score that is kept to the one at which is reported
 _ICONS = {
     "conflict": "call_split", "leak": "water_drop", "near": "content_copy", "wrong": "label_off", "stranger": "help",
     "shortcut": "alt_route", "dark": "dark_mode", "bright": "light_mode", "blurry": "blur_on", "flat": "rectangle",
@@ -47,6 +50,32 @@ def panel(found: Project) -> None:
 @st.cache_data(show_spinner=False, max_entries=16)
 def _told(project_id: str, version: str) -> tuple[Finding, ...]:
     return audit.findings(shell.store(), project_id)
+
+
+def among(found: Project, key: str) -> tuple[str, ...] | None:
+    """Ask for a kind of finding, and for the score that counts; its pictures, or None where none is asked for."""
+    version = audit.version(shell.store(), found.id)
+    kinds = [finding.kind for finding in _told(found.id, version) if finding.ids]
+    kind = st.selectbox(
+        say("finding"), [None, *kinds], format_func=lambda x: say(f"kind_{x}") if x else say("any_finding"),
+        key=f"{key}-finding", disabled=not kinds, help=say("finding_help"),
+    )  # fmt: skip
+    if kind is None:
+        return None
+    check = audit.BY_KIND[kind]
+    step = (check.least - check.kept) / _STEPS
+    above = audit.highest(shell.store(), found.id, kind) - check.least
+    top = check.least + max(1, math.ceil(above / step)) * step
+    least = st.slider(
+        say("finding_score"), check.kept, top, check.least, step, format="%.3g", key=f"{key}-{kind}-least",
+        help=say("finding_score_help", least=f"{check.least:.3g}"),
+    )  # fmt: skip
+    return _ids(found.id, version, kind, least)
+
+
+@st.cache_data(show_spinner=False, max_entries=16)
+def _ids(project_id: str, version: str, kind: str, least: float) -> tuple[str, ...]:
+    return audit.ids(shell.store(), project_id, kind, least)
 
 
 def _fresh(found: Project, some: bool) -> None:

@@ -10,11 +10,10 @@ import numpy as np
 import streamlit as st
 
 from core import album, audit, charts, confusions, mending
-from core.album import Filter
 from core.dataset import Picture
 from core.evaluation import Evaluation
 from core.store import Project, Run
-from pages.parts import shell, sorting
+from pages.parts import findings, shell, sorting
 from pages.parts.words import percent, plain, say
 
 _ALL = 25  # classes that are shown all; of more only those that are confused, as no screen shows all of them
@@ -24,10 +23,10 @@ _SAID = 3  # classes of which the large view tells the probability
 
 @dataclass(frozen=True)
 class Chosen:
-    """The mistakes to look at: of a class (that they show), with a finding, of at least a confidence."""
+    """The mistakes to look at: of a class (that they show), among some pictures, of at least a confidence."""
 
     label: str | None
-    finding: str | None
+    among: tuple[str, ...] | None
     least: float
 
 
@@ -107,7 +106,7 @@ def _pictures(found: Project, scores: Evaluation, key: str) -> None:
     if cell is None or not set(cell) <= set(scores.classes):
         st.markdown(f"**{say('mistakes') if scores.mistakes else say('no_mistakes')}**")
         chosen = _filter(found, names, key) if scores.mistakes else Chosen(None, None, 0.0)
-        positions = _mistakes(found, scores, chosen)
+        positions = _mistakes(scores, chosen)
     else:
         truth, predicted = cell
         inside = scores.truth == scores.classes.index(truth)
@@ -125,22 +124,14 @@ def _filter(found: Project, names: Sequence[str], key: str) -> Chosen:
         label = st.selectbox(
             say("class"), [None, *names], format_func=lambda x: say("any_class") if x is None else x, key=f"{key}-class"
         )
-        have = album.finding_kinds(shell.store(), found.id)
-        kinds = [kind for kind in audit.BY_KIND if kind in have and kind != "shortcut"]  # which is of no one picture
-        finding = st.selectbox(
-            say("finding"), [None, *kinds], format_func=lambda x: say(f"kind_{x}") if x else say("any_finding"),
-            key=f"{key}-finding", disabled=not kinds, help=say("finding_help"),
-        )  # fmt: skip
+        among = findings.among(found, key)
         least = st.slider(say("least_sure"), 0, 100, 0, 5, format="%d %%", key=f"{key}-least")
-    return Chosen(label, finding, least / 100)
+    return Chosen(label, among, least / 100)
 
 
-def _mistakes(found: Project, scores: Evaluation, chosen: Chosen) -> list[int]:
+def _mistakes(scores: Evaluation, chosen: Chosen) -> list[int]:
     """Positions of the mistakes to look at, the most certain first."""
-    among = None
-    if chosen.finding:
-        which = Filter(finding=chosen.finding, score=audit.BY_KIND[chosen.finding].least)
-        among = set(album.ids(shell.store(), found.id, which))
+    among = None if chosen.among is None else set(chosen.among)
     return [
         i
         for i in scores.mistakes

@@ -10,11 +10,11 @@ from typing import Any
 
 import streamlit as st
 
-from core import album, audit
+from core import album
 from core.album import Filter
 from core.dataset import PARTS, Picture
 from core.store import Project
-from pages.parts import shell
+from pages.parts import findings, shell
 from pages.parts.words import WORDS, say
 
 PAGE = 60  # pictures at a time
@@ -39,11 +39,12 @@ def gallery(found: Project, names: list[str]) -> None:
     which = _filter(found, names)
     n = album.count(shell.store(), found.id, which)
     pages = max(1, -(-n // PAGE))
-    current = st.pagination(pages, key=f"page-{found.id}-{which}") if pages > 1 else 1
+    listing = f"{found.id}-{hash(which)}"
+    current = st.pagination(pages, key=f"page-{listing}") if pages > 1 else 1
     first = (min(current, pages) - 1) * PAGE
     shown = album.page(shell.store(), found.id, which, first, PAGE)
     choice = Choice(
-        f"{which} {current}", n, lambda: album.ids(shell.store(), found.id, which), which.excluded, "gallery-acted"
+        f"{listing} {current}", n, lambda: album.ids(shell.store(), found.id, which), which.excluded, "gallery-acted"
     )
     sorter(found, [_item(p) for p in shown], names, choice, f"gallery-{found.id}")
 
@@ -95,15 +96,10 @@ def _filter(found: Project, names: list[str]) -> Filter:
     part = part_box.selectbox(
         say("part"), [None, *PARTS], format_func=lambda x: x or say("any_part"), key=f"part-{found.id}"
     )
-    found_kinds = album.finding_kinds(shell.store(), found.id)
-    kinds = [kind for kind in audit.BY_KIND if kind in found_kinds and kind != "shortcut"]  # which is of no one picture
-    finding = finding_box.selectbox(
-        say("finding"), [None, *kinds], format_func=lambda x: say(f"kind_{x}") if x else say("any_finding"),
-        key=f"finding-{found.id}", disabled=not kinds, help=say("finding_help"),
-    )  # fmt: skip
+    with finding_box:
+        some = findings.among(found, f"gallery-{found.id}")
     left_out = out_box.toggle(say("left_out"), key=f"out-{found.id}")
-    least = audit.BY_KIND[finding].least if finding else None
-    return Filter(label, None if left_out else part, left_out, finding, "score" if finding else "class", least)
+    return Filter(label, None if left_out else part, left_out, None if left_out else some)
 
 
 def _item(picture: Picture) -> dict[str, str]:

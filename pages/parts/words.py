@@ -136,6 +136,8 @@ WORDS = {
     "group_of": "group {name}",
     "finding": "Finding",
     "any_finding": "Any or none",
+    "finding_score": "From this score on",
+    "finding_score_help": "It is reported from {least} on. Less shows more pictures, about which less is certain.",
     "finding_help": "Pictures that something was found about, those that give most reason to look first.",
     "kind_conflict": "In two classes",
     "kind_leak": "In two parts",
