@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 from core.errors import HeadstartError
 from core.settings import LIMITS
@@ -26,6 +26,8 @@ _REDIRECTS = 3
 # carry an IPv4 address: compatible (::/96), translated (::ffff:0:0:0/96), behind a translator of one's own.
 _TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
 _UNICAST = ipaddress.ip_network("2000::/3")
+# RFC 3986: what has a meaning in a path or a query, and what is quoted already; not an umlaut, nor a space.
+_AS_IT_IS = "/?:@!$&'()*+,;=%-._~"
 _MOVED = (301, 302, 303, 307, 308)
 
 
@@ -107,7 +109,8 @@ class Fetcher:
         addresses = self.resolve(host)
         if not addresses or not all(map(is_public, addresses)):
             raise HeadstartError("file_address_private")
-        return host, (parts.path or "/") + (f"?{parts.query}" if parts.query else ""), addresses[0]
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        return host, quote(target, safe=_AS_IT_IS), addresses[0]
 
     def _body(self, answer: http.client.HTTPResponse, wire: socket.socket, end: float) -> Iterator[bytes]:
         n = 0

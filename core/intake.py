@@ -115,7 +115,8 @@ def _decode(children: Children, entry: Entry, place: Place, key: str, shelf: She
 
 
 def _told(facts: Facts, place: Place) -> dict[str, Any]:
-    return {"notes": facts.notes} | ({"group": place.group} if place.group else {})
+    told = {"group": place.group, "source": place.source}
+    return {"notes": facts.notes} | {what: text for what, text in told.items() if text}
 
 
 def _file(

@@ -39,6 +39,7 @@ class Place:
     values: Mapping[str, Any] = field(default_factory=dict)  # of the reason
     group: str | None = None
     spelling: str = ""  # the class as the name has it, before spellings were merged
+    source: str = ""  # the name that the file had before it was given out
 
 
 def read_names(names: Sequence[str], loose: str = "", existing: Iterable[str] = (), inner: bool = False) -> list[Place]:
@@ -133,8 +134,8 @@ def merge_spellings(places: list[Place], existing: Iterable[str]) -> list[Place]
     for place in places:
         if place.label:
             spellings.setdefault(place.label.casefold(), Counter())[place.label] += 1
-    if len(spellings) > LIMITS.classes:
-        raise HeadstartError("too_many_classes", n=len(spellings), limit=LIMITS.classes)
     best = {key: counter.most_common(1)[0][0] for key, counter in spellings.items()}
     best |= {label.casefold(): label for label in existing}
+    if spellings and len(best) > LIMITS.classes:
+        raise HeadstartError("too_many_classes", n=len(best), limit=LIMITS.classes)
     return [replace(place, label=best[place.label.casefold()]) if place.label else place for place in places]

@@ -43,6 +43,7 @@ class Row:
     labels: tuple[str, ...]
     split: str = ""
     group: str = ""
+    source: str = ""  # the name that the file had, where the table is one of ours
 
 
 @dataclass
@@ -51,13 +52,13 @@ class _Seen:
 
     rows: dict[str, Row] = field(default_factory=dict)
 
-    def add(self, path: Any, labels: Iterable[Any], split: Any = "", group: Any = "") -> None:
+    def add(self, path: Any, labels: Iterable[Any], split: Any = "", group: Any = "", source: str = "") -> None:
         if isinstance(path, str) and path:
             path = _storable(path)
             known = self.rows.get(path)
             texts = [_storable(label) for label in labels if label not in (None, "")]
             every = tuple(dict.fromkeys([*(known.labels if known else ()), *texts]))
-            self.rows[path] = Row(path, every, _storable(split or ""), _storable(group or ""))
+            self.rows[path] = Row(path, every, _storable(split or ""), _storable(group or ""), source)
 
 
 def _storable(value: Any) -> str:
@@ -96,7 +97,8 @@ def both(one: Row, other: Row) -> Row:
     labels: dict[str, str] = {}
     for label in (*one.labels, *other.labels):
         labels.setdefault(class_name(label).casefold(), label)
-    return Row(one.path, tuple(labels.values()), other.split or one.split, other.group or one.group)
+    group, source = other.group or one.group, other.source or one.source
+    return Row(one.path, tuple(labels.values()), other.split or one.split, group, source)
 
 
 def write(rows: Iterable[Sequence[str]]) -> Iterator[bytes]:
@@ -137,12 +139,15 @@ def _csv(text: str, known: set[str]) -> list[Row]:
     for line in lines:
         cells = {what: _cell(line[at]) for what, at in found.items() if at < len(line)}
         if "label" in cells:
-            seen.add(cells.get("path"), [cells["label"]], cells.get("split"), cells.get("group"))
+            more = (cells.get(what, "") for what in ("split", "group", "source"))
+            seen.add(cells.get("path"), [cells["label"]], *more)
     return list(seen.rows.values())
 
 
 def _columns(names: Sequence[str]) -> dict[str, int]:
     """Where the columns are, by their names; of several that would do, the one that is named first in `_NAMES`."""
+    if tuple(names) == COLUMNS:
+        return {what: i for i, what in enumerate(COLUMNS)}
     at = {name.strip().casefold(): i for i, name in reversed(list(enumerate(names)))}
     return {
         what: next(at[name] for name in all_ if name in at) for what, all_ in _NAMES.items() if at.keys() & set(all_)

@@ -55,7 +55,7 @@ ERRORS: Mapping[str, tuple[str, str]] = {
         "Open Headstart in the browser and do it there.",
     ),
     "too_many_files": ("There are {n} files; at most {limit} are read at a time.", "Split them into several parts."),
-    "too_many_classes": ("There are {n} class folders; at most {limit} are possible.", "Join or leave out classes."),
+    "too_many_classes": ("There are {n} classes; at most {limit} are possible.", "Join or leave out classes."),
     "too_few_classes": (
         "There is {n} class with usable pictures ({names}); a model needs at least 2 to tell apart.",
         "Add pictures of another class.",

@@ -36,7 +36,9 @@ def memory_bytes() -> int:
 class Limits:
     """Bounds on what a user's files may cost. Sizes in bytes unless the name says otherwise."""
 
-    archive_files: int = field(default=100_000, metadata={"help": "Most files in one ZIP."})
+    archive_files: int = field(
+        default=101_000, metadata={"help": "Most files in one delivery: 100,000 pictures and the tables beside them."}
+    )
     archive_bytes: int = field(default=20 << 30, metadata={"help": "Most bytes in all files of one ZIP, unpacked."})
     file_bytes: int = field(default=200 << 20, metadata={"help": "Most bytes of one file."})
     ratio: int = field(

@@ -5,6 +5,7 @@ into different classes is left out. One that a table names and that is not there
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -18,7 +19,7 @@ from core.layout import Place
 from core.manifest import Row
 from core.settings import LIMITS
 
-_MOST = 50  # tables that are opened; a folder with one for each picture holds none of ours
+_MOST = 50  # tables of one kind that are opened; of a kind with one for each picture none is of ours
 _BEYOND = 1_000_000  # the number of the first file that is only named; a delivery has fewer
 _GROUP = 200  # most characters of a group's name
 FETCHER = Fetcher()
@@ -65,8 +66,11 @@ def _read(files: Sequence[Placed]) -> dict[str, list[Row]]:
         for entry, place in files
         if manifest.is_table(entry.name, entry.size) and not entry.reason and place.outcome != "ignored"
     ]
+    kinds = Counter(PurePosixPath(entry.name).suffix.lower() for entry in likely)
     found = {}
-    for entry in likely if len(likely) <= _MOST else ():
+    for entry in likely:
+        if kinds[PurePosixPath(entry.name).suffix.lower()] > _MOST:
+            continue
         try:
             rows = manifest.read(entry.name, b"".join(entry.chunks()), names)
         except HeadstartError:  # damaged in the archive, which is said of it as of any file
@@ -100,7 +104,7 @@ def _place(row: Row, before: Place, table: str, part: str | None) -> Place:
         return Place(part=part, outcome="excluded", reason="file_several_classes", values=values)
     if not label:
         return Place(part=part, outcome="excluded", reason="file_no_class")
-    return Place(label, part, group=row.group[:_GROUP] or None, spelling=row.labels[0])
+    return Place(label, part, group=row.group[:_GROUP] or None, spelling=row.labels[0], source=row.source)
 
 
 def _nothing() -> Iterator[bytes]:

@@ -69,10 +69,13 @@ class _Sink:
 
 def _rows(store: Store, project_id: str) -> list[Any]:
     """The used pictures, with the name under which each came first."""
+    first = (
+        "SELECT COALESCE(json_extract(f.facts, '$.source'), f.name) FROM file f "
+        "WHERE f.project_id = d.project_id AND f.picture_id = d.picture_id ORDER BY f.at, f.number LIMIT 1"
+    )
     return store.read(
-        "SELECT d.picture_id, d.label, d.part, d.group_key, (SELECT f.name FROM file f "
-        "WHERE f.project_id = d.project_id AND f.picture_id = d.picture_id ORDER BY f.at, f.number LIMIT 1) name "
-        "FROM dataset d WHERE d.project_id = ? AND NOT d.excluded ORDER BY d.part, d.label, d.picture_id",
+        f"SELECT d.picture_id, d.label, d.part, d.group_key, ({first}) name FROM dataset d "
+        "WHERE d.project_id = ? AND NOT d.excluded ORDER BY d.part, d.label, d.picture_id",
         project_id,
     )
 

@@ -243,3 +243,31 @@ def decode_without_heif(question: dict[str, Any], body: bytes) -> Answer:
 
 
 MURDEROUS, ENDLESS = png(1_001), png(1_002)
+
+
+# Adobe RGB (1998) Color Image Encoding, 4.3: the gamma, and its colors in XYZ at D65; in profiles they stand at D50.
+ADOBE_GAMMA = 2.19921875
+ADOBE_D50 = ((0.60974, 0.31111, 0.01947), (0.20528, 0.62567, 0.06087), (0.14919, 0.06322, 0.74457))
+ADOBE_D65 = ((0.57667, 0.18556, 0.18823), (0.29734, 0.62736, 0.07529), (0.02703, 0.07069, 0.99134))
+# IEC 61966-2-1: from XYZ at D65 to linear sRGB.
+TO_SRGB = ((3.2406, -1.5372, -0.4986), (-0.9689, 1.8758, 0.0415), (0.0557, -0.2040, 1.0570))
+
+
+def adobe_rgb(srgb: bytes) -> bytes:
+    """An sRGB profile with the colors and the gamma of Adobe RGB (ICC.1:2022, 7.3 and 10.6)."""
+    profile = bytearray(srgb)
+    for n in range(int.from_bytes(srgb[128:132])):
+        tag, at, _ = struct.unpack_from(">4sII", srgb, 132 + 12 * n)
+        color = b"rgb".find(tag[:1])
+        if tag[1:] == b"XYZ" and color >= 0:
+            profile[at : at + 20] = b"XYZ \0\0\0\0" + struct.pack(">3i", *(round(x * 65_536) for x in ADOBE_D50[color]))
+        elif tag[1:] == b"TRC":
+            profile[at : at + 14] = b"curv\0\0\0\0" + struct.pack(">IH", 1, round(ADOBE_GAMMA * 256))
+    return bytes(profile)
+
+
+def from_adobe_rgb(color: tuple[int, int, int]) -> tuple[int, ...]:
+    """What a color of Adobe RGB is in sRGB."""
+    xyz = [sum(m * (c / 255) ** ADOBE_GAMMA for m, c in zip(row, color, strict=True)) for row in ADOBE_D65]
+    linear = [sum(m * x for m, x in zip(row, xyz, strict=True)) for row in TO_SRGB]
+    return tuple(round(255 * (12.92 * x if x <= 0.0031308 else 1.055 * x ** (1 / 2.4) - 0.055)) for x in linear)

@@ -24,6 +24,7 @@ class Answers(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         moved = {
             "/again": "/0.png", "/private": "https://inside.test/0.png", "/plain": "http://good.test/0.png",
+            "/K%C3%A4fer%20eins%2B.png?l%C3%A4nge=1": "/0.png",
             "/loop": "/loop", "/file": "file:///etc/passwd", "/metadata": "https://169.254.169.254/latest",
         }  # fmt: skip
         if self.path in moved:
@@ -111,6 +112,7 @@ def code(fetcher: Fetcher, url: str) -> str:
     [
         ("https://good.test/0.png", ""),
         ("https://good.test/again", ""),
+        ("https://good.test/K\u00e4fer eins%2B.png?l\u00e4nge=1", ""),
         ("http://good.test/0.png", "file_address_kind"),
         ("https://good.test:8443/0.png", "file_address_kind"),
         ("https://user:word@good.test/0.png", "file_address_kind"),

@@ -240,3 +240,11 @@ def test_the_innermost_folder_below_a_part_is_still_below_that_part() -> None:
 def test_the_tree_names_each_folder_that_holds_files() -> None:
     names = ["zoo/mammals/cat/1.jpg", "zoo/mammals/cat/2.jpg", "zoo/birds/3.jpg", "zoo/.DS_Store", "__MACOSX/x"]
     assert tree(names) == {"zoo/birds": 1, "zoo/mammals/cat": 2}
+
+
+def test_the_classes_that_are_there_count_towards_the_limit() -> None:
+    existing = [f"class {n}" for n in range(999)]
+    names = ["Class 3/1.png", "new/2.png"]
+    assert [place.label for place in read_names(names, existing=existing)] == ["class 3", "new"]
+    with pytest.raises(HeadstartError, match="1001 classes"):
+        read_names([*names, "newer/3.png"], existing=existing)

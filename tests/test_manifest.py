@@ -209,6 +209,12 @@ def test_half_a_character_in_a_table_is_kept_as_a_question_mark(lab: Lab) -> Non
     lab.check()
 
 
+def test_a_table_among_a_note_for_each_picture_is_read(lab: Lab) -> None:
+    notes = [(f"images/{n}.json", b'{"camera": "left"}') for n in range(51)]
+    taken = lab.take([*PICTURES, *notes, ("labels.csv", b"file,label\n0.png,cat\n1.png,dog\n")])
+    assert {name: label for name, (label, _) in classes(taken).items()}["images/1.png"] == "dog"
+
+
 def test_files_that_are_only_named_count_as_files(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tables, "LIMITS", replace(LIMITS, archive_files=10))
     names = [*(f"{n}.png" for n in range(4)), *(f"gone/{n}.png" for n in range(6)), "https://good.test/7.png"]

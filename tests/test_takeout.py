@@ -63,6 +63,15 @@ def test_ids_classes_parts_and_groups_come_back_unchanged_whatever_the_classes_a
     assert {row[3] for row in state(lab.store, first.project_id)} == {f"=g{n}{i}" for n in range(5) for i in range(3)}
 
 
+def test_the_names_that_files_had_outlast_any_number_of_journeys(lab: Lab) -> None:
+    first = lab.take([("cat/My cat.png", png(1)), ("cat/=2.png", png(20)), ("dog/3.png", png(40))])
+    out = taken_out(lab, first.project_id)
+    again = taken_out(lab, lab.take(out).project_id, "again.zip")
+    with zipfile.ZipFile(out) as one, zipfile.ZipFile(again) as two:
+        assert one.namelist() == two.namelist() and one.read("manifest.csv") == two.read("manifest.csv")
+        assert b"cat/My cat.png\r\n" in two.read("manifest.csv")
+
+
 def test_what_a_user_changed_is_what_comes_out(lab: Lab) -> None:
     first = lab.take(
         [(f"{label}/{n}.png", png(20 * i + n)) for i, label in enumerate(("cat", "dog")) for n in range(10)]
