@@ -201,7 +201,7 @@ def test_a_thousand_classes_are_read_and_one_more_is_refused() -> None:
     assert len({place.label for place in read_names(names[:2_000])}) == 1_000
     with pytest.raises(HeadstartError) as caught:
         read_names(names)
-    assert caught.value.message == "There are 1001 class folders; at most 1000 are possible."
+    assert caught.value.message == "There are 1001 classes; at most 1000 are possible."
 
 
 def test_the_limit_of_a_class_name_is_the_one_in_the_settings() -> None:
