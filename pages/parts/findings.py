@@ -52,14 +52,18 @@ def _told(project_id: str, version: str) -> tuple[Finding, ...]:
     return audit.findings(shell.store(), project_id)
 
 
-def among(found: Project, key: str) -> tuple[str, ...] | None:
-    """Ask for a kind of finding, and for the score that counts; its pictures, or None where none is asked for."""
-    version = audit.version(shell.store(), found.id)
-    kinds = [finding.kind for finding in _told(found.id, version) if finding.ids]
-    kind = st.selectbox(
+def kind(found: Project, key: str) -> str | None:
+    """Ask for a kind of finding; None where none is asked for."""
+    told = _told(found.id, audit.version(shell.store(), found.id))
+    kinds = [finding.kind for finding in told if finding.ids]
+    return st.selectbox(
         say("finding"), [None, *kinds], format_func=lambda x: say(f"kind_{x}") if x else say("any_finding"),
         key=f"{key}-finding", disabled=not kinds, help=say("finding_help"),
     )  # fmt: skip
+
+
+def among(found: Project, kind: str | None, key: str) -> tuple[str, ...] | None:
+    """The pictures with a kind of finding, from the score on that is asked for; None without a kind."""
     if kind is None:
         return None
     check = audit.BY_KIND[kind]
@@ -68,9 +72,9 @@ def among(found: Project, key: str) -> tuple[str, ...] | None:
     top = check.least + max(1, math.ceil(above / step)) * step
     least = st.slider(
         say("finding_score"), check.kept, top, check.least, step, format="%.3g", key=f"{key}-{kind}-least",
-        help=say("finding_score_help", least=f"{check.least:.3g}"),
+        help=say("finding_score_help", least=f"{check.least:.3g}"), width=420,
     )  # fmt: skip
-    return _ids(found.id, version, kind, least)
+    return _ids(found.id, audit.version(shell.store(), found.id), kind, least)
 
 
 @st.cache_data(show_spinner=False, max_entries=16)

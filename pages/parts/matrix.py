@@ -124,7 +124,7 @@ def _filter(found: Project, names: Sequence[str], key: str) -> Chosen:
         label = st.selectbox(
             say("class"), [None, *names], format_func=lambda x: say("any_class") if x is None else x, key=f"{key}-class"
         )
-        among = findings.among(found, key)
+        among = findings.among(found, findings.kind(found, key), key)
         least = st.slider(say("least_sure"), 0, 100, 0, 5, format="%d %%", key=f"{key}-least")
     return Chosen(label, among, least / 100)
 

@@ -97,9 +97,10 @@ def _filter(found: Project, names: list[str]) -> Filter:
         say("part"), [None, *PARTS], format_func=lambda x: x or say("any_part"), key=f"part-{found.id}"
     )
     with finding_box:
-        some = findings.among(found, f"gallery-{found.id}")
-    left_out = out_box.toggle(say("left_out"), key=f"out-{found.id}")
-    return Filter(label, None if left_out else part, left_out, None if left_out else some)
+        kind = findings.kind(found, f"gallery-{found.id}")
+    if out_box.toggle(say("left_out"), key=f"out-{found.id}"):
+        return Filter(label, excluded=True)  # those are in no part, and nothing is found about them
+    return Filter(label, part, among=findings.among(found, kind, f"gallery-{found.id}"))
 
 
 def _item(picture: Picture) -> dict[str, str]:
