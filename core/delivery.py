@@ -4,6 +4,7 @@ Everything a user sends or points to comes through here, file by file and in ord
 same job goes on after a crash, and what was in the project before stays as it was.
 """
 
+import json
 import shutil
 import uuid
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from core.archive import Entry
 from core.dataset import File
 from core.errors import HeadstartError
 from core.intake import Received
+from core.jobs import Job
 from core.layout import Place
 from core.messages import REASONS
 from core.store import Store
@@ -59,10 +61,7 @@ def take_in(ticket: Ticket) -> None:
     ticket.stage("intake", n)
     for key, files in found:
         _receive(ticket, key, files)
-    if not store.dataset(ticket.job.project_id).pictures:
-        outcomes = store.outcomes(ticket.job.project_id)
-        reasons = ", ".join(f"{count} {REASONS[reason]}" for (_, reason), count in outcomes.items() if reason)
-        raise HeadstartError("nothing_usable", n=n + len(sources) - len(found), reasons=reasons)
+    _tell(ticket, [source.key for source in sources])
     album.divide(store, ticket.job.project_id)
     ticket.succeed({}, {})
     if params.get("audit"):
@@ -109,6 +108,46 @@ def _reading(files: Sequence[tuple[Entry, Place]]) -> dict[str, Any]:
         tree = layout.tree([entry.name for entry, _ in files])
         facts |= {"tree": dict(list(tree.items())[:_TREE]), "folders": len(tree)}
     return facts
+
+
+def _tell(ticket: Ticket, keys: Sequence[str]) -> None:
+    """Say what came of a delivery, where the sums of the project would not show it: something else came before it."""
+    store, project = ticket.store, ticket.job.project_id
+    answers = _answers(store, project, keys)
+    reasons = ", ".join(f"{count} {REASONS.get(reason, 'here already')}" for (_, reason), count in answers if reason)
+    if not store.dataset(project).pictures:
+        raise HeadstartError("nothing_usable", n=sum(count for _, count in answers), reasons=reasons)
+    n = sum(count for (outcome, _), count in answers if outcome != "ignored")
+    n_new = sum(count for (outcome, _), count in answers if outcome == "used")
+    n_here = sum(count for (_, reason), count in answers if reason == "here")
+    if n_here == n or _came_before(store, ticket.job):
+        ticket.note("came_again", n=n)
+    elif not n_new:
+        ticket.note("came_unusable", n=n, reasons=reasons)
+    elif sum(store.outcomes(project).values()) > sum(count for _, count in answers):
+        ticket.note("came_some" if n_new < n else "came_all", n=n_new, of=n, reasons=reasons)
+
+
+def _answers(store: Store, project_id: str, keys: Sequence[str]) -> list[tuple[tuple[str, str], int]]:
+    """How many files of a delivery ended as (outcome, reason), where 'here' is the reason of a picture that had come
+    before; one that came twice in this delivery had not."""
+    mine = "SELECT value FROM json_each(?2)"
+    rows = store.read(
+        "SELECT outcome, CASE WHEN reason IN ('duplicate', 'left_out') AND picture_id NOT IN (SELECT picture_id "
+        f"FROM file WHERE project_id = ?1 AND outcome = 'used' AND batch IN ({mine})) THEN 'here' ELSE reason END why, "
+        f"COUNT(*) n FROM file WHERE project_id = ?1 AND batch IN ({mine}) GROUP BY outcome, why",
+        project_id, json.dumps(keys),
+    )  # fmt: skip
+    return [((row["outcome"], row["why"]), row["n"]) for row in rows]
+
+
+def _came_before(store: Store, job: Job) -> bool:
+    """Whether the same delivery was taken in whole by an earlier job, as a folder that has not changed since."""
+    sql = (
+        "SELECT 1 FROM job WHERE project_id = ? AND kind = 'intake' AND state = 'succeeded' "
+        "AND json_extract(params, '$.batch') = ?"
+    )
+    return store.row(sql, job.project_id, job.params.get("batch")) is not None
 
 
 def _receive(ticket: Ticket, key: str, files: Sequence[tuple[Entry, Place]]) -> None:

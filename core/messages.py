@@ -312,6 +312,11 @@ REASONS: Mapping[str, str] = {
 }
 
 NOTES: Mapping[str, str] = {
+    # What came of the files that were added last.
+    "came_all": "New pictures in what was added last: {n}.",
+    "came_some": "New pictures in what was added last: {n}, from {of} files. Not used: {reasons}.",
+    "came_again": "What was added last brought nothing new: {n} of {n} files were here already.",
+    "came_unusable": "What was added last brought nothing new: 0 of {n} files can be used ({reasons}).",
     # What the curves say.
     "gap": (
         "In the last epoch, {train:.0%} of the train and {val:.0%} of the val pictures are right: {points} "

@@ -5,6 +5,7 @@ Names from outside are looked up or kept as text, never joined to a path. No ans
 whoever uses this machine is trusted.
 """
 
+import asyncio
 import contextlib
 import errno
 import gc
@@ -23,12 +24,12 @@ from typing import Any
 
 from anyio import CapacityLimiter, to_thread
 from starlette.datastructures import Headers
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from core import backbones, images, jobs, shelf, takeout, thresholds
+from core import backbones, images, inbox, jobs, shelf, takeout, thresholds
 from core.child import Children
 from core.errors import HeadstartError
 from core.store import Store
@@ -38,6 +39,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 PICTURE_PX = 1280  # as large as the page shows a picture; a phone's camera makes 4000
 INBOX_HOURS = 24  # a night is no reason to send everything again
+_ASKING_BYTES, _ASKING_S = 4_096, 10  # a request of a few words
 _KEY = re.compile(r"[0-9a-f]{32}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 # A picture's id is the hash of its bytes: what was answered once stays true.
@@ -60,10 +62,11 @@ _logger = logging.getLogger(__name__)
 
 def routes(store: Store) -> list[Route]:
     """Everything under /api. Put them before Streamlit's own routes, which answer any address with the app."""
-    inbox, gallery = Inbox(store.home / "inbox"), _Gallery(store)
+    uploads, gallery = Inbox(store.home / "inbox"), _Gallery(store)
     found: list[tuple[str, Endpoint, list[str]]] = [
-        ("/api/upload/{batch}/{number}", inbox.look, ["GET"]),
-        ("/api/upload/{batch}/{number}", inbox.take, ["PUT"]),
+        ("/api/upload/{batch}/{number}", uploads.look, ["GET"]),
+        ("/api/upload/{batch}/{number}", uploads.take, ["PUT"]),
+        ("/api/intake/{project_id}", partial(_intake, store), ["POST"]),
         ("/api/thumbnail/{picture_id}", gallery.thumbnail, ["GET"]),
         ("/api/picture/{picture_id}", gallery.picture, ["GET"]),
         ("/api/model/{run_id}/{name}", partial(_model, store), ["GET"]),
@@ -164,6 +167,29 @@ async def _model(store: Store, request: Request) -> Response:
     # The same run may be trained again, so its files are not kept by the browser.
     headers = {"Cache-Control": "private, no-cache"}
     return FileResponse(path, media_type="application/octet-stream", filename=name, headers=headers)
+
+
+async def _intake(store: Store, request: Request) -> Response:
+    """Take in an upload of which all has arrived. Not the page's business, as the page may have been left by then."""
+    try:
+        async with asyncio.timeout(_ASKING_S):
+            said = json.loads(await _bounded(request))
+        batch, label, n_files = str(said["batch"]), str(said["label"]), int(said["n"])
+    except (ValueError, LookupError, TypeError, OverflowError, RecursionError, TimeoutError, ClientDisconnect):
+        raise HeadstartError("upload_unclear") from None
+    take = partial(inbox.take, store, request.path_params["project_id"], batch, label, n_files)
+    await to_thread.run_sync(take)
+    return JSONResponse({"batch": batch})
+
+
+async def _bounded(request: Request) -> bytes:
+    """The body of a request that has no reason to be long."""
+    data = b""
+    async for chunk in request.stream():
+        data += chunk
+        if len(data) > _ASKING_BYTES:
+            raise ValueError
+    return data
 
 
 async def _dataset(store: Store, request: Request) -> Response:

@@ -26,7 +26,7 @@ _FREE_BYTES = 1 << 30  # left for the database and the job that takes the files 
 _SYNC_BYTES = 64 << 20
 _WRITE_BYTES = 1 << 20
 _SILENCE_S = 60  # a sender that is gone without a word must not hold its file for longer
-_BATCH = re.compile(r"[0-9a-f]{32}")
+BATCH = re.compile(r"[0-9a-f]{32}")
 _NUMBER = re.compile(r"[0-9]{1,6}")
 
 
@@ -75,7 +75,7 @@ class Inbox:
 
     def _path(self, request: Request) -> Path:
         batch, number = str(request.path_params["batch"]), str(request.path_params["number"])
-        if not _BATCH.fullmatch(batch) or not _NUMBER.fullmatch(number):
+        if not BATCH.fullmatch(batch) or not _NUMBER.fullmatch(number):
             raise HeadstartError("address_unknown")
         return self._root / batch / number
 

@@ -61,7 +61,7 @@ found = shell.project()
 rows: list[ClassRow] = album.classes(shell.store(), found.id)
 job = jobs.current(shell.store(), found.id, "intake")
 
-if job is not None and job.state != "succeeded":
+if job is not None:
     live.panel(found, job)
 if rows:
     reading.show(found)

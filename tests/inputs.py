@@ -101,7 +101,7 @@ class Lab:
         path = source if isinstance(source, Path) else self.zip(source)
         project_id = project_id or self.store.add_project("Case").id
         before, rss = _tree(self.data), _rss_mb(reset=True)
-        with _no_spawn():
+        with no_spawn():
             job = jobs.start(self.store, project_id, "intake", {"path": str(path), "batch": path.name, **params})
         with jobs.claim(self.store, job.id) as ticket:
             worker._guarded(ticket)
@@ -174,7 +174,7 @@ class Lab:
 
 
 @contextlib.contextmanager
-def _no_spawn() -> Iterator[None]:
+def no_spawn() -> Iterator[None]:
     """The job is done in this process instead of one of its own."""
     spawn, jobs._spawn = jobs._spawn, lambda *_: None
     try:

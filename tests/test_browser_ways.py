@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from core import album
+from core import album, jobs
 from core.album import Filter
 from tests import browser
 from tests.bad_files import encoded, noise, png
@@ -80,10 +80,40 @@ def new_project(page: Page, url: str) -> str:
     return browser.project_id(page)
 
 
-def take_pictures(page: Page, label: str) -> None:
-    button(page, "More ways").click()
+def name_class(page: Page, label: str) -> None:
+    """Write the class of pictures in no folder into its field, which is open."""
     page.get_by_role("textbox", name="Class of pictures").fill(label)
     page.get_by_role("textbox", name="Class of pictures").press("Enter")
+    browser.idle(page)
+
+
+def loose(folder: Path, numbers: range) -> list[Path]:
+    """Pictures in no folder."""
+    paths = [folder / f"{n}.png" for n in numbers]
+    for n, path in zip(numbers, paths, strict=True):
+        path.write_bytes(png(n))
+    return paths
+
+
+class Gate:
+    """Requests that are held on their way to the server until it is opened."""
+
+    def __init__(self, page: Page, pattern: str) -> None:
+        self._page, self._pattern = page, re.compile(pattern)
+        self._held: list[Route] = []
+        page.route(self._pattern, lambda route: self._held.append(route))
+
+    def open(self) -> None:
+        self._page.unroute(self._pattern)  # which lets go on what is held
+
+    def await_one(self) -> None:
+        while not self._held:
+            self._page.wait_for_timeout(20)
+
+
+def take_pictures(page: Page, label: str) -> None:
+    button(page, "More ways").click()
+    name_class(page, label)
     page.get_by_role("radio", name="Camera").or_(button(page, "Camera")).first.click()
     button(page, "Turn the camera on").click()
     hold = button(page, "Hold to take pictures")
@@ -142,7 +172,7 @@ def test_other_files_after_an_upload_that_failed_are_a_delivery_of_their_own(
     # What stands between the page and the server answers in its place, as the login page of a network does.
     page.route(re.compile("/api/upload/.*/3[?]"), lambda route: route.fulfill(body="<html>Log in</html>"))
     page.locator("input.pick-files").set_input_files([tmp_path / f"{n}.png" for n in range(6)])
-    expect(page.locator(".zone.failed")).to_be_visible()
+    expect(page.get_by_text(re.compile("stopped at [0-5] of 6 files. Something between this page"))).to_be_visible()
     page.unroute_all()
     if left:
         for step in ("Train", "Data"):
@@ -179,3 +209,138 @@ def test_a_camera_takes_pictures_of_a_class_while_its_button_is_held(page: Page,
     take_pictures(page, "desk")
     expect(page.get_by_text(re.compile(r"desk \u00b7 \d+"))).to_be_visible(timeout=30_000)
     assert album.count(app.store, key, Filter("desk")) >= 2
+
+
+def test_a_burst_and_loose_files_get_the_class_that_stood_when_they_began(
+    page: Page, app: Server, tmp_path: Path
+) -> None:
+    key = new_project(page, app.url)
+    gate = Gate(page, "/api/upload/.*/3[?]")
+    take_pictures(page, "cup")
+    gate.await_one()
+    name_class(page, "pen")
+    gate.open()
+    expect(page.get_by_text(re.compile(r"cup \u00b7 \d+"))).to_be_visible(timeout=30_000)
+    button(page, "More ways").click()
+    name_class(page, "pen")
+    gate = Gate(page, "/api/upload/.*/1[?]")
+    page.locator("input.pick-files").set_input_files(loose(tmp_path, range(2)))
+    gate.await_one()
+    name_class(page, "jar")
+    gate.open()
+    expect(page.get_by_text("pen \u00b7 2")).to_be_visible(timeout=30_000)
+    assert [row.label for row in album.classes(app.store, key)] == ["cup", "pen"]
+
+
+def test_an_upload_that_a_reload_stopped_is_told_and_goes_on_with_what_is_missing(
+    page: Page, app: Server, tmp_path: Path
+) -> None:
+    key = new_project(page, app.url)
+    button(page, "More ways").click()
+    name_class(page, "cat")
+    page.keyboard.press("Escape")
+    gate = Gate(page, "/api/upload/.*/[34][?]")
+    files = loose(tmp_path, range(5))
+    page.locator("input.pick-files").set_input_files(files)
+    gate.await_one()
+    expect(page.get_by_text("Uploading")).to_be_visible()
+    page.reload()
+    page.unroute_all()
+    told = page.get_by_text("The upload to class cat stopped at 3 of 5 files. Choose the same files again to go on.")
+    expect(told).to_be_visible()
+    begins: list[str] = []  # of each file, the byte from which it is sent
+    page.on("request", lambda request: begins.extend(re.findall(r"[?]offset=(\d+)", request.url)))
+    page.locator("input.pick-files").set_input_files(files)
+    expect(page.get_by_text("cat \u00b7 5")).to_be_visible(timeout=30_000)
+    expect(told).to_have_count(0)
+    assert sorted(map(int, begins)) == sorted([len(png(0)), len(png(1)), len(png(2)), 0, 0])
+    assert len(app.store.dataset(key).pictures) == 5
+
+
+def test_an_upload_that_stopped_can_be_dismissed(page: Page, app: Server, tmp_path: Path) -> None:
+    new_project(page, app.url)
+    gate = Gate(page, "/api/upload/.*/1[?]")
+    page.locator("input.pick-files").set_input_files(loose(tmp_path, range(2)))
+    gate.await_one()
+    for _ in range(2):
+        page.reload()
+        expect(page.get_by_text("The upload stopped at 1 of 2 files.")).to_be_visible()
+    button(page, "Dismiss").click()
+    expect(page.get_by_text("The upload stopped")).to_have_count(0)
+    page.reload()
+    expect(page.get_by_text("Drop a ZIP")).to_be_visible()
+    expect(page.get_by_text("The upload stopped")).to_have_count(0)
+
+
+def test_an_upload_goes_on_and_is_taken_in_while_another_step_is_looked_at(
+    page: Page, app: Server, tmp_path: Path
+) -> None:
+    key = new_project(page, app.url)
+    gate = Gate(page, "/api/upload/.*/1[?]")
+    table = tmp_path / "labels.csv"
+    table.write_text("0.png,cat\n1.png,dog\n")
+    page.locator("input.pick-files").set_input_files([*loose(tmp_path, range(2)), table])
+    gate.await_one()
+    browser.step(page, "Train")
+    browser.idle(page)
+    gate.open()
+    browser.idle(page)
+    while jobs.latest(app.store, key, "intake") is None:
+        page.wait_for_timeout(50)
+    browser.step(page, "Data")
+    expect(page.get_by_text("dog \u00b7 1")).to_be_visible(timeout=30_000)
+
+
+def test_an_upload_of_which_all_had_arrived_when_the_page_was_left_is_taken_in_later(
+    page: Page, app: Server, tmp_path: Path
+) -> None:
+    new_project(page, app.url)
+    button(page, "More ways").click()
+    name_class(page, "cat")
+    page.keyboard.press("Escape")
+    gate = Gate(page, "/api/intake/")
+    page.locator("input.pick-files").set_input_files(loose(tmp_path, range(3)))
+    gate.await_one()
+    page.reload()
+    page.unroute_all()
+    expect(page.get_by_text("cat \u00b7 3")).to_be_visible(timeout=30_000)
+
+
+def test_files_chosen_while_others_are_sent_follow_as_a_delivery_of_their_own(
+    page: Page, app: Server, tmp_path: Path
+) -> None:
+    key = new_project(page, app.url)
+    button(page, "More ways").click()
+    name_class(page, "cat")
+    page.keyboard.press("Escape")
+    gate = Gate(page, "/api/upload/.*/1[?]")
+    page.locator("input.pick-files").set_input_files(loose(tmp_path, range(2)))
+    gate.await_one()
+    page.locator("input.pick-files").set_input_files(loose(tmp_path, range(2, 5)))
+    expect(page.get_by_text("3 more to follow")).to_be_visible()
+    gate.open()
+    expect(page.get_by_text("cat \u00b7 5")).to_be_visible(timeout=30_000)
+    rows = app.store.read("SELECT COUNT(*) n FROM file WHERE project_id = ? GROUP BY batch", key)
+    assert sorted(row["n"] for row in rows) == [2, 3]
+
+
+def drop(page: Page, path: Path) -> None:
+    """Drop a file or folder on the zone, as from the desktop."""
+    box = page.locator(".zone").bounding_box()
+    assert box is not None
+    place = {"x": box["x"] + 20, "y": box["y"] + 20}
+    data = {"items": [], "files": [str(path)], "dragOperationsMask": 1}
+    session = page.context.new_cdp_session(page)
+    for kind in ("dragEnter", "dragOver", "drop"):
+        session.send("Input.dispatchDragEvent", {"type": kind, **place, "data": data})
+
+
+def test_a_folder_that_is_dropped_comes_with_its_class_folders(page: Page, app: Server, tmp_path: Path) -> None:
+    key = new_project(page, app.url)
+    for label, numbers in (("cat", range(3)), ("dog", range(3, 123))):  # a browser lists 100 at a time
+        folder = tmp_path / "animals" / label
+        folder.mkdir(parents=True)
+        loose(folder, numbers)
+    drop(page, tmp_path / "animals")
+    expect(page.get_by_text("dog \u00b7 120")).to_be_visible(timeout=60_000)
+    assert album.count(app.store, key, Filter("cat")) == 3

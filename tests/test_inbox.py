@@ -1,13 +1,15 @@
 """What a page puts into the inbox itself is taken in like an upload."""
 
+import json
 from pathlib import Path
 
 import pytest
 
-from core import inbox
+from core import inbox, jobs, messages
 from core.errors import HeadstartError
+from core.settings import LIMITS
 from tests.bad_files import png
-from tests.inputs import Lab
+from tests.inputs import Lab, no_spawn
 
 
 @pytest.fixture
@@ -44,3 +46,62 @@ def test_a_folder_that_grew_is_taken_in_again_and_only_what_is_new_is_added(lab:
     (folder / "cat" / "a.png").write_bytes(png(9))
     lab.take(folder, first.project_id, batch=inbox.of_folder(folder))
     assert len(lab.store.dataset(first.project_id).pictures) == 3
+
+
+def _told(lab: Lab, job_id: str) -> list[str]:
+    return [
+        messages.note(e.facts["code"], e.facts["values"]) for e in jobs.events(lab.store, job_id) if e.kind == "note"
+    ]
+
+
+def test_the_first_delivery_needs_no_words_and_each_later_one_says_what_it_brought(lab: Lab) -> None:
+    first = lab.take([("cat/0.png", png(0)), ("dog/1.png", png(1)), ("dog/bad.png", b"x")])
+    assert _told(lab, first.job_id) == []
+    key = first.project_id
+    again = lab.take([("cat/x.png", png(0)), ("cat/y.png", png(0))], key)
+    assert _told(lab, again.job_id) == ["What was added last brought nothing new: 2 of 2 files were here already."]
+    more = lab.take([("cat/2.png", png(2))], key)
+    assert _told(lab, more.job_id) == ["New pictures in what was added last: 1."]
+    mixed = lab.take([("cat/0.png", png(0)), ("cat/3.png", png(3)), ("cat/4.png", png(3)), ("cat/5.png", b"y")], key)
+    assert _told(lab, mixed.job_id) == [
+        "New pictures in what was added last: 1, from 4 files. Not used: 1 duplicate, 1 not a picture, 1 here already."
+    ]
+    bad = lab.take([("cat/7.png", b"z"), ("cat/8.png", b"")], key)
+    assert _told(lab, bad.job_id) == [
+        "What was added last brought nothing new: 0 of 2 files can be used (1 empty, 1 not a picture)."
+    ]
+
+
+def test_a_folder_that_is_the_same_as_before_brings_nothing_new(lab: Lab) -> None:
+    folder = lab.data / "set" / "cat"
+    folder.mkdir(parents=True)
+    (folder / "a.png").write_bytes(png(0))
+    first = lab.take(folder.parent, batch=inbox.of_folder(folder.parent))
+    again = lab.take(folder.parent, first.project_id, batch=inbox.of_folder(folder.parent))
+    assert _told(lab, again.job_id) == ["What was added last brought nothing new: 1 of 1 files were here already."]
+
+
+def test_a_delivery_of_which_nothing_can_be_used_names_its_own_reasons_only(lab: Lab) -> None:
+    first = lab.take([("cat/1.png", b"x"), ("cat/2.png", b"x")])
+    assert str(first.error).startswith("None of the 2 files can be used: 2 not a picture.")
+    second = lab.take([("cat/1.png", b""), ("Thumbs.db", b"x")], first.project_id)
+    assert str(second.error).startswith("None of the 2 files can be used: 1 empty, 1 system file.")
+
+
+def test_a_delivery_is_taken_in_once_and_only_when_all_of_it_is_here(lab: Lab) -> None:
+    key = lab.store.add_project("Case").id
+    batch = inbox.addresses(lab.store, "https://a.test/1.jpg, cat")
+    with pytest.raises(HeadstartError, match="no longer there"):
+        inbox.take(lab.store, key, batch, "cat", 2)
+    with pytest.raises(HeadstartError, match="no longer there"):
+        inbox.take(lab.store, key, "0" * 32, "cat", 0)
+    with pytest.raises(HeadstartError, match="does not say"):
+        inbox.take(lab.store, key, "../" + batch[3:], "cat")
+    with pytest.raises(HeadstartError, match="does not exist any more"):
+        inbox.take(lab.store, "none", batch, "cat")
+    assert jobs.latest(lab.store, key, "intake") is None
+    with no_spawn():
+        inbox.take(lab.store, key, batch, "cat" * 99)
+        inbox.take(lab.store, key, batch, "dog")
+    [row] = lab.store.read("SELECT params FROM job")
+    assert json.loads(row["params"])["label"] == ("cat" * 99)[: LIMITS.class_name]

@@ -388,6 +388,35 @@ def test_pictures_in_no_folder_get_the_class_that_was_named_for_them(server: Ser
     assert [file.reason for file in server.store.unused(project)] == ["file_not_picture"]
 
 
+def test_the_browser_has_an_upload_taken_in_and_a_second_time_asked_it_is_not_taken_in_again(server: Server) -> None:
+    batch, project = uuid.uuid4().hex, server.store.add_project("p").id
+    server.upload(batch, 0, "a.png", png("circle", 0))
+
+    def ask(n: int = 2, **headers: str) -> Answer:
+        body = json.dumps({"batch": batch, "label": "round", "n": n}).encode()
+        return server.ask("POST", f"/api/intake/{project}", body, **headers)
+
+    assert ask().json == {"error": "The uploaded files are no longer there.", "hint": "Add them again."}
+    server.upload(batch, 1, "b.png", png("circle", 1))
+    assert ask(Origin="http://elsewhere.test").status == 403
+    assert jobs.latest(server.store, project, "intake") is None
+    assert (ask().status, ask().status) == (200, 200)
+    job = jobs.latest(server.store, project, "intake")
+    assert job is not None and wait(server.store, job).state == "succeeded"
+    assert removed(server.store.home / "inbox" / batch)
+    assert ask().status == 200
+    assert server.store.dataset(project).counts == {"round": 2}
+    assert len(server.store.read("SELECT id FROM job WHERE project_id = ? AND kind = 'intake'", project)) == 1
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"{}", b"[" * 4_000, b'{"batch": "x", "label": "", "n": Infinity}', b" " * 5_000], ids=range(6)
+)
+def test_what_asks_for_an_intake_in_another_form_gets_a_sentence(server: Server, body: bytes) -> None:
+    answer = server.ask("POST", f"/api/intake/{server.store.add_project('p').id}", body)
+    assert answer.status == 400 and answer.json["error"].startswith("The upload does not say what the file is called")
+
+
 def test_the_only_zip_of_a_delivery_fails_the_job_when_it_is_refused(server: Server) -> None:
     batch = uuid.uuid4().hex
     server.upload(batch, 0, "bad.zip", b"%PDF-1.7 " * 9)

@@ -6,9 +6,8 @@ The truth is in the store; the session holds an id or two. A page calls `project
 import gc
 import json
 import logging
-import re
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,6 @@ from pages.parts.words import plain, say
 
 ART = Path(__file__).parent / "art"
 FRONT = Path(__file__).parent / "front"
-_BATCH = re.compile(r"[0-9a-f]{32}")
 STEPS = ("data", "train", "results", "demo", "export")
 PAGES: dict[str, "st.Page"] = {}  # filled by studio.py on every run
 
@@ -39,16 +37,11 @@ def store() -> Store:
     return Store(settings.home())
 
 
-def component(name: str) -> Any:
-    """A component of ours from its files in `front`, read once."""
-    html, css, js = ((FRONT / f"{name}.{kind}").read_text() for kind in ("html", "css", "js"))
+def component(name: str, *before: str) -> Any:
+    """A component of ours from its files in `front`, read once; `before` are scripts that its own stands on."""
+    html, css = ((FRONT / f"{name}.{kind}").read_text() for kind in ("html", "css"))
+    js = "\n".join((FRONT / f"{each}.js").read_text() for each in (*before, name))
     return st.components.v2.component(name, html=html, css=css, js=js)
-
-
-def batch(done: Any) -> str | None:
-    """The batch that a component says has arrived: it leads to a folder, so only the form of a batch will do."""
-    key = str(done.get("batch", "")) if isinstance(done, Mapping) else ""
-    return key if _BATCH.fullmatch(key) else None
 
 
 def dark() -> bool:

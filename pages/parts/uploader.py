@@ -1,34 +1,23 @@
 """The drop zone: files go to the server piece by piece, never through the session, and go on after a lost connection.
 
-It answers with a batch once all of its files have arrived; what is in them is the intake's business.
+The browser has what has arrived taken in, whatever page is looked at by then; what is in it is the intake's business.
 """
-
-import secrets
-
-import streamlit as st
 
 from pages.parts import shell
 from pages.parts.words import say
 
 _CHUNK = 8_000_000
-
-_COMPONENT = shell.component("uploader")
-
-
-def receive(key: str, slim: bool) -> str | None:
-    """Draw the drop zone; answers the batch whose files have all arrived just now."""
-    batch = st.session_state.setdefault(f"batch-{key}", secrets.token_hex(16))
-    words = {
-        name: say(name)
-        for name in (
-            "drop", "drop_more", "choose_files", "choose_folder", "uploading", "upload_failed", "upload_gave_up",
-            "left",
-        )
-    }  # fmt: skip
-    data = {"batch": batch, "chunk": _CHUNK, "slim": slim, "words": words}
-    return shell.batch(_COMPONENT(key=f"uploader-{key}-{batch}", data=data, on_done_change=lambda: None).done)
+_COMPONENT = shell.component("uploader", "sending")
+_WORDS = (
+    "drop", "drop_more", "choose_files", "choose_folder", "uploading", "upload_failed", "upload_gave_up",
+    "upload_foreign", "upload_stopped", "upload_stopped_class", "upload_again", "upload_next", "drop_nothing",
+    "drop_unreadable", "dismiss", "left",
+)  # fmt: skip
 
 
-def forget(key: str) -> None:
-    """The batch is taken care of: the next files make a new one."""
-    st.session_state.pop(f"batch-{key}", None)
+def receive(project_id: str, label: str, slim: bool) -> bool:
+    """Draw the drop zone; answers whether something is being taken in since just now. `label` is the class of pictures
+    in no folder that are dropped now."""
+    words = {name: say(name) for name in _WORDS}
+    data = {"project": project_id, "label": label.strip(), "chunk": _CHUNK, "slim": slim, "words": words}
+    return bool(_COMPONENT(key=f"uploader-{project_id}", data=data, on_done_change=lambda: None).done)

@@ -1,11 +1,10 @@
 """The ways in and out of a project's pictures: one drop zone first, everything else behind one button."""
 
 from collections.abc import Callable
-from typing import Any
 
 import streamlit as st
 
-from core import fetch, inbox, jobs, places
+from core import fetch, inbox, places
 from core.errors import HeadstartError
 from core.store import Project
 from pages.parts import camera, shell, uploader
@@ -14,10 +13,8 @@ from pages.parts.words import say
 
 def take_in(found: Project, slim: bool) -> None:
     """The drop zone, and below it the other ways."""
-    batch = uploader.receive(found.id, slim)
-    if batch:
-        uploader.forget(found.id)
-        _take(found, batch, st.session_state.get(f"loose-{found.id}", ""))
+    if uploader.receive(found.id, st.session_state.get(f"loose-{found.id}", ""), slim):
+        st.rerun()
     with st.popover(say("more_ways"), icon=":material/more_horiz:", width="stretch" if slim else "content"):
         label = st.text_input(
             say("loose_class"), key=f"loose-{found.id}", placeholder=say("loose_class_hint"), help=say("loose_help"),
@@ -44,18 +41,19 @@ def take_out(found: Project) -> None:
 
 
 def _camera(found: Project, label: str) -> None:
-    batch = camera.take(found.id, label)
-    if batch:
-        _take(found, batch, label)
+    if camera.take(found.id, label):
+        st.rerun()
 
 
 def _addresses(found: Project, label: str) -> None:
     text = st.text_area(say("addresses"), key=f"addresses-{found.id}", placeholder=say("addresses_hint"), height=140)
     if st.button(say("addresses_go"), disabled=not text.strip()):
         try:
-            _take(found, inbox.addresses(shell.store(), text, label))
+            inbox.take(shell.store(), found.id, inbox.addresses(shell.store(), text, label), label)
         except HeadstartError as error:
             shell.show(error)
+        else:
+            st.rerun()
 
 
 def _folder(found: Project, label: str) -> None:
@@ -68,14 +66,5 @@ def _folder(found: Project, label: str) -> None:
         except HeadstartError as error:
             shell.show(error)
         else:
-            _start(found, {"path": str(path), "batch": inbox.of_folder(path), "label": label})
-
-
-def _take(found: Project, batch: str, label: str = "") -> None:
-    path = inbox.path(shell.store(), batch)
-    _start(found, {"path": str(path), "batch": batch, "label": label})
-
-
-def _start(found: Project, params: dict[str, Any]) -> None:
-    jobs.start(shell.store(), found.id, "intake", {**params, "audit": True})
-    st.rerun()
+            inbox.take_folder(shell.store(), found.id, path, label)
+            st.rerun()

@@ -1,14 +1,11 @@
-const PAUSES = [500, 1000, 2000, 4000, 8000]  // ms between tries after a lost connection, as the drop zone waits
-const hex = () => [...crypto.getRandomValues(new Uint8Array(16))].map((b) => b.toString(16).padStart(2, "0")).join("")
-
 export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".camera")
   const [video, on, hold, line] = ["video", ".on", ".hold", ".line"].map((name) => root.querySelector(name))
   root.settings = data
   on.textContent = data.words.on
   hold.textContent = data.words.hold
-  hold.disabled = !data.ready
-  if (!root.burst) line.textContent = data.ready || video.hidden ? "" : data.words.no_class
+  hold.disabled = !data.label
+  if (!root.burst) line.textContent = data.label || video.hidden ? "" : data.words.no_class
   if (root.dataset.ready) return
   root.dataset.ready = "yes"
 
@@ -18,7 +15,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
       await video.play()
       video.hidden = hold.hidden = false
       on.hidden = true
-      line.textContent = root.settings.ready ? "" : root.settings.words.no_class
+      line.textContent = root.settings.label ? "" : root.settings.words.no_class
     } catch {
       line.textContent = root.settings.words.refused
     }
@@ -33,45 +30,41 @@ export default function ({ data, parentElement, setTriggerValue }) {
     return new Promise((done) => canvas.toBlob(done, "image/jpeg", 0.92))
   }
 
-  // Sends one picture from the last byte that the server has, which it tells when it is asked for another.
-  async function send(batch, number, blob) {
-    const name = `camera ${batch.slice(0, 6)} ${String(number).padStart(3, "0")}.jpg`
-    let offset = 0, tries = 0
-    for (;;) {
-      try {
-        const query = new URLSearchParams({ offset, size: blob.size, name })
-        const answer = await fetch(`/api/upload/${batch}/${number}?${query}`, { method: "PUT", body: blob.slice(offset) })
-        const said = await answer.json()
-        if (!answer.ok && answer.status !== 409) throw new Error(said.error)
-        if (said.complete) return
-        offset = said.offset
-      } catch (error) {
-        if (!(error instanceof TypeError) || tries >= PAUSES.length) throw error
-        await new Promise((done) => setTimeout(done, PAUSES[tries++]))
-      }
-    }
-  }
-
   async function begin() {
     if (root.burst || hold.disabled) return
-    const burst = (root.burst = { batch: hex(), n: 0, on: true })
+    const { project, label, words, every, most } = root.settings  // the class is the one that stood when it began
+    const record = { batch: hex(), label, n: 0, sent: 0 }
+    const burst = (root.burst = { n: 0, on: true })
+    ours.live.add(record.batch)
     hold.classList.add("busy")
+    const send = async (number, blob) => {
+      const name = `camera ${record.batch.slice(0, 6)} ${String(number).padStart(3, "0")}.jpg`
+      const how = { chunk: blob.size, begun: false, words, lost() {}, moved() {} }
+      await sendFile(record.batch, number, { file: blob, name }, how)
+      record.n = ++record.sent  // what has arrived counts, whatever happens to the rest
+      remember(project, record)
+    }
     const sending = []
-    while (burst.on && burst.n < root.settings.most && root.isConnected) {
-      const next = new Promise((done) => setTimeout(done, root.settings.every))
+    while (burst.on && burst.n < most && root.isConnected) {
+      const next = new Promise((done) => setTimeout(done, every))
       const blob = await picture()
-      if (blob) sending.push(send(burst.batch, burst.n++, blob))
-      line.textContent = `${burst.n} ${root.settings.words.taken}`
+      if (blob) sending.push(send(burst.n++, blob))
+      line.textContent = `${burst.n} ${words.taken}`
       await next
     }
     hold.classList.remove("busy")
-    line.textContent = `${burst.n} ${root.settings.words.taken} ${root.settings.words.sending}`
-    const ends = await Promise.allSettled(sending)
-    const failed = ends.find((one) => one.status === "rejected")
-    const n = ends.filter((one) => one.status === "fulfilled").length
+    line.textContent = `${burst.n} ${words.taken} ${words.sending}`
+    const failed = (await Promise.allSettled(sending)).find((one) => one.status === "rejected")?.reason
     root.burst = null
-    line.textContent = failed ? failed.reason.message : `${n} ${root.settings.words.taken}`
-    if (n) setTriggerValue("done", { batch: burst.batch, n })  // what has arrived counts, whatever happened to the rest
+    try {
+      if (record.n) await takeIn(project, record, words, () => {})
+      if (failed) throw failed
+      line.textContent = `${record.n} ${words.taken}`
+    } catch (error) {
+      line.textContent = error instanceof TypeError ? words.upload_gave_up : error.message
+    }
+    ours.live.delete(record.batch)
+    if (record.n && root.isConnected) setTriggerValue("done", record.batch)
   }
   const end = () => { if (root.burst) root.burst.on = false }
 

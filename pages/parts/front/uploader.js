@@ -1,8 +1,7 @@
-const PAUSES = [500, 1000, 2000, 4000, 8000]  // ms between tries after a lost connection
 const LANES = 3  // files on their way at once; more do not fill a line better
 const WINDOW = 5000  // ms of which the speed is the mean
-const hex = () => [...crypto.getRandomValues(new Uint8Array(16))].map((b) => b.toString(16).padStart(2, "0")).join("")
-const sleep = (ms) => new Promise((done) => setTimeout(done, ms))
+const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name])
+const mb = (n) => (n / 1e6).toFixed(n < 1e7 ? 1 : 0)
 
 // Short, as a tab has room for little; files that only seem to be the same are refused by the server.
 function digest(text) {
@@ -11,119 +10,178 @@ function digest(text) {
   return `${text.length} ${sum}`
 }
 
-async function entries(items) {
-  const found = []
-  async function walk(entry, path) {
-    if (entry.isFile) {
-      const file = await new Promise((done, fail) => entry.file(done, fail))
-      found.push({ file, name: path + file.name })
-    } else {
-      const reader = entry.createReader()
-      for (;;) {
-        const some = await new Promise((done, fail) => reader.readEntries(done, fail))
-        if (!some.length) break
-        for (const child of some) await walk(child, path + entry.name + "/")
-      }
+async function walk(entry, path, found) {
+  if (entry.isFile) {
+    const file = await new Promise((done, fail) => entry.file(done, fail))
+    found.push({ file, name: path + file.name })
+  } else {
+    const reader = entry.createReader()
+    for (;;) {
+      const some = await new Promise((done, fail) => reader.readEntries(done, fail))
+      if (!some.length) break
+      for (const child of some) await walk(child, path + entry.name + "/", found)
     }
   }
-  for (const entry of [...items].map((i) => i.webkitGetAsEntry && i.webkitGetAsEntry()).filter(Boolean))
-    await walk(entry, "")
+}
+
+// The files that were dropped, those of folders with their paths. The items are gone once this waits.
+async function entries(items) {
+  const found = [], files = [...items].filter((item) => item.kind === "file")
+  for (const one of files.map((item) => item.webkitGetAsEntry() ?? item.getAsFile()))
+    if (one instanceof File) found.push({ file: one, name: one.name })
+    else await walk(one, "", found)
   return found
+}
+
+// What one project sends in this tab: one delivery after the other. `draw` and `taken` are those of the page that was
+// drawn last; `said` are sentences that are about no delivery.
+function zoneOf(project) {
+  return (ours.zones[project] ??= { project, queue: [], now: null, said: [], draw() {}, taken() {} })
+}
+
+function add(zone, list) {
+  const { label, words } = zone.settings
+  if (!list.length) return say(zone, words.drop_nothing)
+  zone.said = []
+  const these = digest(JSON.stringify(list.map(({ file, name }) => [name, file.size])))
+  const before = remembered(zone.project).filter((one) => !ours.live.has(one.batch))
+  for (const one of before) if (one.why) forget(zone.project, one.batch)  // it was told, and this is the answer to it
+  // The same files go on where they stopped; others are another delivery, as the server knows files by number.
+  const same = before.find((one) => one.these === these)
+  const record = { batch: same?.batch ?? hex(), these, n: list.length, sent: 0, label: label || (same?.label ?? "") }
+  ours.live.add(record.batch)
+  remember(zone.project, record)
+  zone.queue.push({ record, list, begun: Boolean(same) })
+  if (!zone.now) work(zone)
+  zone.draw()
+}
+
+function say(zone, text) {
+  zone.said.push(text)
+  zone.draw()
+}
+
+async function work(zone) {
+  while ((zone.now = zone.queue.shift())) {
+    await settle(zone, zone.now.record, () => send(zone, zone.now))
+    zone.now = null
+  }
+  zone.draw()
+}
+
+// Sends what is left to send and has it taken in; what went wrong stays with the delivery.
+async function settle(zone, record, sent) {
+  ours.live.add(record.batch)
+  try {
+    await sent()
+    await takeIn(zone.project, record, zone.settings.words, () => {})
+    zone.taken()
+  } catch (error) {
+    record.lost = error instanceof TypeError
+    record.why = record.lost ? "" : error.message
+    remember(zone.project, record)
+  }
+  ours.live.delete(record.batch)
+  zone.draw()
+}
+
+async function send(zone, { record, list, begun }) {
+  const { words, chunk } = zone.settings
+  const total = list.reduce((sum, item) => sum + item.file.size, 0), have = list.map(() => 0)
+  let over = false, next = 0, sum = 0, marks = [[performance.now(), 0]]
+  const moved = (number, offset) => {
+    if (over) throw new Error("over")  // another lane has given up
+    sum += offset - have[number]
+    have[number] = offset
+    const now = performance.now()
+    marks.push([now, sum])
+    while (marks.length > 2 && now - marks[0][0] > WINDOW) marks.shift()
+    const rate = (sum - marks[0][1]) / Math.max((now - marks[0][0]) / 1000, 0.1)
+    const left = rate > 0 ? Math.ceil((total - sum) / rate) : 0
+    const time = left < 90 ? `${left} s` : `${Math.round(left / 60)} min`
+    const text = `${words.uploading} ${mb(sum)} / ${mb(total)} MB, ${mb(rate)} MB/s, ${time} ${words.left}`
+    zone.progress = { share: total ? sum / total : 1, text }
+    zone.draw()
+  }
+  const lost = () => { zone.progress.text = words.upload_failed; zone.draw() }
+  zone.progress = { share: 0, text: words.uploading }
+  const lane = async () => {
+    while (next < list.length) {
+      const number = next++
+      const each = { chunk, begun, words, lost, moved: (offset) => moved(number, offset) }
+      await sendFile(record.batch, number, list[number], each)
+      record.sent++
+      remember(zone.project, record)
+    }
+  }
+  try {
+    await Promise.all(Array.from({ length: Math.min(LANES, list.length) }, lane))
+  } finally {
+    over = true
+    next = list.length
+  }
+}
+
+// A delivery that stopped, in a sentence or two.
+function stopped({ n, sent, label, lost, why }, words) {
+  if (sent >= n) return why || words.upload_gave_up
+  const said = fill(label ? words.upload_stopped_class : words.upload_stopped, { n, sent, label })
+  return [said, lost ? words.upload_gave_up : "", why || words.upload_again].filter(Boolean).join(" ")
+}
+
+function notice(text, dismissed, words) {
+  const [row, line, close] = ["div", "span", "button"].map((name) => document.createElement(name))
+  row.className = "notice"
+  line.textContent = text
+  close.type = "button"
+  close.textContent = words.dismiss
+  close.onclick = dismissed
+  row.append(line, close)
+  return row
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const find = (name) => parentElement.querySelector("." + name)
-  const zone = find("zone"), bar = find("bar"), line = find("line")
-  zone.classList.toggle("slim", data.slim)
-  find("title").textContent = data.words.drop
-  find("more").textContent = data.words.drop_more
-  find("files").textContent = data.words.choose_files
-  find("folder").textContent = data.words.choose_folder
-  if (zone.dataset.ready === data.batch) return
-  zone.dataset.ready = data.batch
-  // What of the batch is on the server, by names and sizes; the tab remembers while another page is looked at.
-  let batch = data.batch, begun = sessionStorage.getItem(data.batch) ?? ""
+  const root = find("zone"), zone = zoneOf(data.project), { words } = data
+  zone.settings = data
+  root.classList.toggle("slim", data.slim)
+  find("title").textContent = words.drop
+  find("more").textContent = words.drop_more
+  find("files").textContent = words.choose_files
+  find("folder").textContent = words.choose_folder
+  zone.taken = () => { if (root.isConnected) setTriggerValue("done", hex()) }
+  zone.draw = () => {
+    root.classList.toggle("busy", Boolean(zone.now))
+    find("bar").value = zone.progress?.share ?? 0
+    const more = zone.queue.reduce((sum, one) => sum + one.list.length, 0)
+    const next = more ? ` \u00b7 ${fill(words.upload_next, { n: more })}` : ""
+    find("line").textContent = zone.now ? zone.progress.text + next : ""
+    const of = (one) => notice(stopped(one, words), () => { forget(zone.project, one.batch); zone.draw() }, words)
+    const left = remembered(zone.project).filter((one) => !ours.live.has(one.batch)).map(of)
+    const clear = (text) => notice(text, () => { zone.said = zone.said.filter((one) => one !== text); zone.draw() }, words)
+    find("notices").replaceChildren(...left, ...zone.said.map(clear))
+  }
   find("files").onclick = () => find("pick-files").click()
   find("folder").onclick = () => find("pick-folder").click()
   for (const pick of ["pick-files", "pick-folder"])
     find(pick).onchange = (e) => {
       const list = [...e.target.files].map((file) => ({ file, name: file.webkitRelativePath || file.name }))
       e.target.value = ""  // else choosing the same files again, to go on, would be no change
-      send(list)
+      add(zone, list)
     }
-  zone.ondragover = (e) => { e.preventDefault(); zone.classList.add("over") }
-  zone.ondragleave = () => zone.classList.remove("over")
-  zone.ondrop = async (e) => { e.preventDefault(); zone.classList.remove("over"); send(await entries(e.dataTransfer.items)) }
-
-  // Sends one file from the last byte that the server has; after a lost connection it asks which one that is.
-  async function sendFile(batch, number, { file, name }, moved) {
-    const url = `/api/upload/${batch}/${number}`
-    let offset = 0, tries = 0
-    do {
-      const query = new URLSearchParams({ offset, size: file.size, name })
-      let said
-      try {
-        if (tries) offset = (await (await fetch(url)).json()).offset
-        if (tries) query.set("offset", offset)
-        const answer = await fetch(`${url}?${query}`, { method: "PUT", body: file.slice(offset, offset + data.chunk) })
-        said = await answer.json()
-        if (!answer.ok && answer.status !== 409) throw new Error([said.error, said.hint].filter(Boolean).join(" "))
-      } catch (error) {
-        if (!(error instanceof TypeError) || tries >= PAUSES.length) throw error
-        line.textContent = data.words.upload_failed
-        await sleep(PAUSES[tries++])
-        continue
-      }
-      tries = 0
-      offset = said.offset
-      moved(number, offset)
-      if (said.complete) break
-    } while (true)
-  }
-
-  async function send(list) {
-    if (!list.length || zone.classList.contains("busy")) return
-    zone.classList.add("busy")
-    zone.classList.remove("failed")
-    // The same files go on where they stopped; others are another delivery, as the server knows files by number.
-    const these = digest(JSON.stringify(list.map(({ file, name }) => [name, file.size])))
-    if (begun && begun !== these) batch = hex()
-    begun = these
-    if (batch === data.batch) sessionStorage.setItem(batch, these)
-    const ours = batch
-    const total = list.reduce((sum, item) => sum + item.file.size, 0)
-    const have = list.map(() => 0)
-    let over = false, sent = 0, marks = [[performance.now(), 0]]
-    const mb = (n) => (n / 1e6).toFixed(n < 1e7 ? 1 : 0)
-    const moved = (number, offset) => {
-      if (over) throw new Error("over")  // another lane has given up
-      sent += offset - have[number]
-      have[number] = offset
-      const now = performance.now()
-      marks.push([now, sent])
-      while (marks.length > 2 && now - marks[0][0] > WINDOW) marks.shift()
-      const rate = (sent - marks[0][1]) / Math.max((now - marks[0][0]) / 1000, 0.1)
-      const left = rate > 0 ? Math.ceil((total - sent) / rate) : 0
-      const time = left < 90 ? `${left} s` : `${Math.round(left / 60)} min`
-      bar.value = total ? sent / total : 1
-      line.textContent = `${data.words.uploading} ${mb(sent)} / ${mb(total)} MB, ${mb(rate)} MB/s, ${time} ${data.words.left}`
-    }
-    let next = 0
-    const lane = async () => {
-      while (next < list.length) {
-        const number = next++
-        await sendFile(ours, number, list[number], moved)
-      }
-    }
+  root.ondragover = (e) => { e.preventDefault(); root.classList.add("over") }
+  root.ondragleave = () => root.classList.remove("over")
+  root.ondrop = async (e) => {
+    e.preventDefault()
+    root.classList.remove("over")
     try {
-      await Promise.all(Array.from({ length: Math.min(LANES, list.length) }, lane))
-      setTriggerValue("done", { batch: ours, files: list.length })
+      add(zone, await entries(e.dataTransfer.items))
     } catch (error) {
-      over = true
-      next = list.length
-      line.textContent = error instanceof TypeError ? data.words.upload_gave_up : error.message
-      zone.classList.add("failed")
+      say(zone, fill(zone.settings.words.drop_unreadable, { why: error.message }))
     }
-    zone.classList.remove("busy")
   }
+  // What had arrived when the page was left, and nobody had taken in.
+  for (const one of remembered(zone.project))
+    if (one.sent >= one.n && !one.why && !ours.live.has(one.batch)) settle(zone, one, async () => {})
+  zone.draw()
 }
