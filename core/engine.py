@@ -68,6 +68,28 @@ def load(path: Path, precision: str = "float32", n_pictures: int = 1) -> Engine:
     return _openvino(path, "f32", n) if _openvino_is_faster(path, n_pictures) else _litert(path, n)
 
 
+def load_map(path: Path) -> tuple[Engine, str]:
+    """An engine that answers the last feature map, (n, h, w, channels), of a network whose file answers the pooled one,
+    and how the file pools it: "average", "max" or "flatten". Nothing is converted: only the output that the file
+    names is another."""
+    from ai_edge_litert import schema_py_generated as schema
+    from ai_edge_litert.interpreter import Interpreter
+
+    data = bytearray(path.read_bytes())
+    graph = schema.Model.GetRootAs(data, 0)
+    names = schema.BuiltinOperator
+    poolings = {names.MEAN: "average", names.REDUCE_MAX: "max", names.RESHAPE: "flatten"}
+    steps = [graph.Subgraphs(0).Operators(i) for i in range(graph.Subgraphs(0).OperatorsLength())]
+    makers = {int(step.Outputs(0)): step for step in steps}
+    outputs = graph.Subgraphs(0).OutputsAsNumpy()  # the bytes themselves, so it can be written to
+    pooled = makers[int(outputs[0])]
+    outputs[0] = pooled.Inputs(0)
+    interpreter = Interpreter(model_content=bytes(data), num_threads=cores())
+    size = int(interpreter.get_input_details()[0]["shape"][1])
+    pooling = poolings[graph.OperatorCodes(pooled.OpcodeIndex()).BuiltinCode()]
+    return Engine("LiteRT", size, [_litert_stream(interpreter)]), pooling
+
+
 def has_bfloat16() -> bool:
     """Whether this machine computes in bfloat16: the processor can, and OpenVINO is here to ask it to."""
     return _has_openvino() and any(flag in _processor() for flag in ("avx512_bf16", "amx_bf16"))

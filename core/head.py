@@ -50,6 +50,15 @@ class Head:
         """(n, inputs) -> (n, classes), rows add up to 1."""
         return _in_parts(self.layers, features)
 
+    def gradient(self, features: Array, index: int) -> Array:
+        """How the score of a class (its logit) changes with each feature, (n, inputs) -> (n, inputs)."""
+        *lower, (kernel, _) = self.layers
+        delta = np.repeat(kernel[None, :, index], len(features), axis=0)
+        values = _forward(self.layers, features)
+        for (kernel, _), value in zip(reversed(lower), values[-2:0:-1], strict=True):
+            delta = (delta * (value > 0)) @ kernel.T
+        return delta
+
     def tempered(self, temperature: float) -> "Head":
         """The same with all logits divided by a temperature."""
         *lower, (kernel, bias) = self.layers

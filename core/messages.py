@@ -217,6 +217,10 @@ ERRORS: Mapping[str, tuple[str, str]] = {
         "There is no model of Headstart at {path}.",
         "Name a model.keras that lies beside its model.tflite, head.npz and model.json, or their folder.",
     ),
+    "run_incomplete": (
+        "Files of this model are missing in {path}.",
+        "Train again by the same settings: what the backbone saw of the pictures is kept, so it is soon done.",
+    ),
     "child_died": (
         "The process that reads pictures was stopped: a file needed too much time or memory, or crashed it.",
         "Leave that file out.",

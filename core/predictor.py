@@ -1,19 +1,27 @@
-"""Answers for new pictures, from a model's `.tflite` and numpy head, in a warm and limited process without TensorFlow.
+"""Answers for new pictures and why, from a model's `.tflite` and numpy head, in a warm and limited process without
+TensorFlow.
 
 A picture to predict is a stranger's file: the same child process that decodes it also runs the network on it, so the
 caller never touches either.
 """
 
+import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from core import images
+import numpy as np
+from numpy.typing import NDArray
+
+from core import heatmap, images
 from core.child import Bounds, Child
 from core.errors import HeadstartError
+from core.head import Head
+from core.images import Pixels
+from core.nearest import Learned, Neighbor, nearest
 from core.settings import LIMITS
 from core.thresholds import Limits
 
@@ -43,6 +51,18 @@ class Prediction:
         return self.probability >= self.least
 
 
+@dataclass(frozen=True)
+class Explanation:
+    """Why the answer for a picture is what it is: the probabilities as in `Prediction`; `seen`, the part of the picture
+    that the network sees (px, px, 3); for each class that was asked about where it is supported, (h, w) by
+    `heatmap.grad_cam`; and the pictures it learned from that are most like it."""
+
+    scores: tuple[tuple[str, float], ...]
+    seen: Pixels
+    heat: Mapping[str, NDArray[np.float32]]
+    near: tuple[Neighbor, ...]
+
+
 class Predictor:
     """A model ready to answer. Use it in a `with`, or close it."""
 
@@ -66,6 +86,21 @@ class Predictor:
         # Read each time: they can be changed while the process is warm.
         return Prediction(ranked, shown, Limits.read(self._folder).of(ranked[0][0]))
 
+    def explain(
+        self, data: bytes, px: int, labels: Sequence[str] = (), learned: Learned | None = None, n: int = 0
+    ) -> Explanation:
+        """Why these bytes get their answer: heat maps of the most probable class, which comes first, and of `labels`;
+        and the n most alike pictures that were learned from. Raises HeadstartError as `predict` does."""
+        question: dict[str, Any] = {"model": str(self._folder), "px": px, "n": n}
+        question["explain"] = [self.classes.index(label) for label in labels]
+        if learned is not None:
+            question["learned"] = learned.to_dict()
+        answer, body = self._child.ask(question, data)
+        heat = {self.classes[i]: np.array(values, np.float32) for i, values in answer["heat"]}
+        near = tuple(Neighbor(**values) for values in answer["near"])
+        seen = np.frombuffer(body, np.uint8).reshape(px, px, 3)
+        return Explanation(_ranked(self.classes, answer["probabilities"]), seen, heat, near)
+
     def close(self) -> None:
         self._child.close()
 
@@ -76,22 +111,44 @@ class Predictor:
         self.close()
 
 
+@dataclass(frozen=True)
+class _Model:
+    """A network up to its last feature map, how that is pooled, and the head."""
+
+    engine: Any
+    pooling: str
+    head: Head
+
+
 def answer(question: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes]:
-    """In the child: bytes of a picture -> probabilities, and with `{"show": px}` a JPEG of it."""
-    engine, head = _load(question["model"])
-    features = engine.run(images.square(body, engine.size)[None])
-    shown = images.thumbnail(images.decode(body).pixels, question["show"]) if question.get("show") else b""
-    return {"probabilities": head.probabilities(features)[0].tolist()}, shown
+    """In the child: bytes of a picture -> probabilities; with `{"show": px}` also a JPEG of it; with `{"explain": class
+    indices, "px"}` also heat maps, the pictures nearest to it, and the pixels of what the network sees."""
+    model = _load(question["model"])
+    maps = model.engine.run(images.square(body, model.engine.size)[None])
+    features = heatmap.pool(maps, model.pooling)
+    probabilities = model.head.probabilities(features)[0]
+    said: dict[str, Any] = {"probabilities": probabilities.tolist()}
+    if "explain" not in question:
+        px = question.get("show")
+        return said, images.thumbnail(images.decode(body).pixels, px) if px else b""
+    indices = dict.fromkeys((int(probabilities.argmax()), *question["explain"]))
+    heat = [(index, heatmap.grad_cam(maps[0], model.pooling, model.head, index)) for index in indices]
+    said["heat"] = [(index, values.round(4).tolist()) for index, values in heat]
+    said["near"] = []
+    if "learned" in question:
+        key = hashlib.sha256(body).hexdigest()
+        found = nearest(Learned.from_dict(question["learned"]), features[0], question["n"], without=key)
+        said["near"] = [asdict(neighbor) for neighbor in found]
+    return said, images.square(body, question["px"]).tobytes()
 
 
 @lru_cache(maxsize=1)
-def _load(folder: str) -> Any:
+def _load(folder: str) -> _Model:
     # Imported in the child only: LiteRT has no place in the process that asks.
     from core import engine
-    from core.head import Head
 
-    loaded = engine.load(Path(folder) / "model.tflite")
-    return loaded, Head.from_bytes((Path(folder) / "head.npz").read_bytes())
+    loaded, pooling = engine.load_map(Path(folder) / "model.tflite")
+    return _Model(loaded, pooling, Head.from_bytes((Path(folder) / "head.npz").read_bytes()))
 
 
 def _ranked(classes: Sequence[str], probabilities: Sequence[float]) -> tuple[tuple[str, float], ...]:

@@ -7,7 +7,7 @@ from core import messages
 from core.evaluation import Evaluation
 from core.plan import Plan
 from core.store import Project, Run
-from pages.parts import comparing, live, matrix, mending, promoting, questions, remedies, shell, threshold, watch
+from pages.parts import comparing, live, matrix, mending, promoting, questions, remedies, shell, threshold, watch, why
 from pages.parts import runs as names
 from pages.parts import scores as scores_of
 from pages.parts.words import percent, plain, say
@@ -74,6 +74,7 @@ _headline(scores, run)
 mending.panel(found, run)
 remedies.panel(found, run)
 matrix.panel(found, run)
+why.panel(found, run)
 # What a tab shows; only the open one is drawn, the others cost nothing.
 tabs = {
     "per_class": lambda: scores_of.panel(run, scores),

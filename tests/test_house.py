@@ -23,9 +23,9 @@ LAYERS = (
     ("errors", "messages", "settings", "progress", "shelf", "schema", "child", "turn"),
     (
         "archive", "backbones", "boundary", "calibration", "comparison", "confusions", "curves", "dataset", "doubts",
-        "effects", "engine", "evaluation", "features", "fetch", "forecast", "growth", "head", "images", "intake",
-        "layout", "manifest", "matrix", "measures", "mending", "places", "plan", "sample", "search", "tables",
-        "thresholds", "transfer", "twins", "weights",
+        "effects", "engine", "evaluation", "features", "fetch", "forecast", "growth", "head", "heatmap", "images",
+        "intake", "layout", "manifest", "matrix", "measures", "mending", "nearest", "places", "plan", "sample",
+        "search", "tables", "thresholds", "transfer", "twins", "weights",
     ),
     (
         "store", "album", "audit", "changes", "inbox", "preview", "jobs", "reading", "ticket", "predictor", "refit",

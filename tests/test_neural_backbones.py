@@ -19,10 +19,10 @@ import tensorflow as tf
 from keras.src.utils import file_utils
 from numpy.typing import NDArray
 
-from core import backbones
+from core import backbones, engine, heatmap
 from core.backbones import Backbone
 from core.head import Head
-from core.neural import model, networks
+from core.neural import export, model, networks
 from core.neural.folding import fold
 
 # All of them accept it, and none of them is published for it: they ask for the weights of their usual size.
@@ -33,6 +33,8 @@ FAMILIES = (
     "VGG16", "ResNet50", "ResNet50V2", "InceptionV3", "InceptionResNetV2", "Xception", "MobileNet", "MobileNetV2",
     "MobileNetV3Small", "DenseNet121", "NASNetMobile", "EfficientNetB0", "EfficientNetV2B0", "ConvNeXtTiny",
 )  # fmt: skip
+# Converting takes up to two minutes.
+_MAPPED = ("VGG16", "ResNet50V2", "MobileNetV2", "ConvNeXtTiny")
 ALL = os.environ.get("HEADSTART_TEST_ALL_BACKBONES")
 PUBLISHED = [b for b in backbones.CATALOGUE if b.weights_url and (ALL or b.name in FAMILIES)]
 pytestmark = pytest.mark.slow
@@ -162,3 +164,20 @@ def test_a_saved_model_of_it_says_the_same(both: Both, tmp_path: Path) -> None:
     path = tmp_path / "model.keras"
     path.write_bytes(model.to_bytes(assembled, ["a", "b", "c"]))
     assert model.disagreement(path, pictures().astype(np.uint8), expected) < 1e-4
+
+
+@pytest.mark.parametrize("pooling", ["average", "max", "flatten"])
+def test_the_map_behind_its_converted_features_is_found(both: Both, tmp_path: Path, pooling: str) -> None:
+    if pooling != "average" and both.backbone.name != "MobileNetV2":
+        pytest.skip("pooling is the same for all of them")
+    if not ALL and both.backbone.name not in _MAPPED:
+        pytest.skip("HEADSTART_TEST_ALL_BACKBONES converts it")
+    path = tmp_path / "network.tflite"
+    features = networks.pool(both.ours.output, pooling)
+    path.write_bytes(export.to_tflite(both.ours.input, features))
+    loaded, found = engine.load_map(path)
+    x = pictures(1).astype(np.uint8)
+    maps = loaded.run(x)
+    assert found == pooling and maps.shape == both.ours(x).shape and maps.shape[-1] == both.backbone.width
+    expected = engine.load(path).run(x)
+    np.testing.assert_allclose(heatmap.pool(maps, pooling), expected, atol=1e-5 * np.abs(expected).max())

@@ -100,6 +100,29 @@ def test_after_a_bad_picture_the_next_one_is_answered(predictor: Predictor, data
     assert predictor.predict(drawn(3)) == before
 
 
+def test_an_explanation_has_the_same_answer_the_square_that_was_seen_and_a_map_of_the_most_probable_class(
+    predictor: Predictor,
+) -> None:
+    prediction, why = predictor.predict(drawn(4)), predictor.explain(drawn(4), 128)
+    assert why.scores == prediction.scores and list(why.heat) == [prediction.label] and why.near == ()
+    np.testing.assert_array_equal(why.seen, images.square(drawn(4), 128))
+    heat = why.heat[prediction.label]
+    assert heat.shape == (4, 4) and heat.min() >= 0 and heat.max() == 1
+
+
+def test_each_class_that_is_asked_about_has_a_map_of_its_own(predictor: Predictor) -> None:
+    heat = predictor.explain(drawn(4), 64, CLASSES).heat
+    assert set(heat) == set(CLASSES) and next(iter(heat)) == predictor.predict(drawn(4)).label
+    maps = [heat[label] for label in CLASSES]
+    assert all(not np.allclose(a, b, atol=0.1) for a, b in zip(maps, maps[1:] + maps[:1], strict=True))
+
+
+def test_a_bad_picture_is_refused_with_its_reason_when_it_is_to_be_explained(predictor: Predictor) -> None:
+    with pytest.raises(HeadstartError) as caught:
+        predictor.explain(b"hello", 64)
+    assert caught.value.code == "file_not_picture"
+
+
 def test_a_model_can_be_named_by_its_folder_or_its_keras_file(model: Path, predictor: Predictor) -> None:
     with Predictor(model / "model.keras") as other:
         assert other.predict(drawn(2)) == predictor.predict(drawn(2))

@@ -13,7 +13,7 @@ from core import album, audit, charts, confusions, mending
 from core.dataset import Picture
 from core.evaluation import Evaluation
 from core.store import Project, Run
-from pages.parts import findings, shell, sorting
+from pages.parts import findings, shell, sorting, why
 from pages.parts.words import percent, plain, say
 
 _ALL = 25  # classes that are shown all; of more only those that are confused, as no screen shows all of them
@@ -149,7 +149,9 @@ def _sorter(found: Project, scores: Evaluation, positions: list[int], names: lis
     place = {scores.ids[i]: i for i in positions[first : first + sorting.PAGE]}
     pictures = album.pictures(shell.store(), found.id, list(place))
     items = [_item(picture, scores, place[picture.id]) for picture in pictures]
-    choice = sorting.Choice(f"{listing} {current}", len(positions), lambda: [scores.ids[i] for i in positions])
+    choice = sorting.Choice(
+        f"{listing} {current}", len(positions), lambda: [scores.ids[i] for i in positions], asked=why.ASKED
+    )
     sorting.sorter(found, items, names, choice, f"sorter-{key}")
 
 

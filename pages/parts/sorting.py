@@ -23,7 +23,7 @@ _WORDS = {
     "selected": "selected", "hint": "select_hint", "all": "select_all", "every": "select_every", "none": "select_none",
     "move": "move", "leave_out": "leave_out", "take_back": "take_back", "class": "move_to", "part": "move_part",
     "pictures": "pictures", "enlarge": "enlarge", "mark": "mark", "unmark": "unmark", "close": "close", "back": "back",
-    "on": "on", "keys": "select_keys",
+    "on": "on", "keys": "select_keys", "keys_why": "select_keys_why", "why": "why",
 }  # fmt: skip
 
 
@@ -52,13 +52,15 @@ def gallery(found: Project, names: list[str]) -> None:
 @dataclass(frozen=True)
 class Choice:
     """Which pictures a sorter is about: a text that is the same as long as they are, how many there are on all its
-    pages and their `ids` when asked for, whether they are left out, and what the session notes once one was changed."""
+    pages and their `ids` when asked for, whether they are left out, what the session notes once one was changed, and
+    where it notes a picture that is asked about (if a model can say why)."""
 
     listing: str
     n: int
     ids: Callable[[], list[str]]
     excluded: bool = False
     noted: str = ""
+    asked: str = ""
 
 
 def sorter(found: Project, items: Sequence[dict[str, str]], names: list[str], choice: Choice, key: str) -> None:
@@ -72,6 +74,7 @@ def sorter(found: Project, items: Sequence[dict[str, str]], names: list[str], ch
             "listing": f"{choice.listing} {_turn()}",
             "focus": st.session_state.pop("gallery-focus", False),
             "excluded": choice.excluded,
+            "why": bool(choice.asked),
             "classes": names,
             "parts": PARTS,
             "undo": say("undo", what=said(change.code, change.values)) if change else "",
@@ -117,6 +120,9 @@ def _act(found: Project, choice: Choice, key: str) -> None:
     """Do what the browser asks for, with the selected pictures or with all of the choice."""
     asked = st.session_state[key].act
     if not asked:
+        return
+    if asked["code"] == "why":
+        st.session_state[choice.asked] = str(asked["ids"][0])
         return
     if choice.noted:
         st.session_state[choice.noted] = True

@@ -5,6 +5,7 @@ that is tried is kept.
 """
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import streamlit as st
@@ -22,6 +23,16 @@ _SHOWN_PX = 1280
 _SURE = 0.6  # below this the answer is called uncertain: wrong answers are mostly below, right ones above
 
 
+def predictor(run: Run) -> Predictor:
+    """The warm process of a run's model. Raises HeadstartError("run_incomplete") when a file of it is missing."""
+    store = shell.store()
+    folder = str(store.folder(run.id))
+    try:
+        return _predictor(folder, store.artifacts(run.id)["model.tflite"])
+    except HeadstartError:
+        raise HeadstartError("run_incomplete", path=folder) from None
+
+
 @st.cache_resource(show_spinner=False, max_entries=3, on_release=lambda predictor: predictor.close())
 def _predictor(folder: str, model: str) -> Predictor:
     """A warm process for a model; `model` is its sha256, so that a new model gets a new process."""
@@ -30,15 +41,13 @@ def _predictor(folder: str, model: str) -> Predictor:
 
 def draw(found: Project, run: Run, wide: bool) -> None:
     """Everything: where the picture comes from, the picture, the answer."""
-    store = shell.store()
-    predictor = _predictor(str(store.folder(run.id)), store.artifacts(run.id)["model.tflite"])
     picture, answer = st.columns([5, 4] if wide else [1, 1], gap="medium", vertical_alignment="center")
     data, truth = _chosen(found, run)
     if data is None:
         return
     started = time.perf_counter()
     try:
-        prediction = predictor.predict(data, _SHOWN_PX)
+        prediction = predictor(run).predict(data, _SHOWN_PX)
     except HeadstartError as error:
         st.error(f"{plain(error.message)} {say('try_another')}", icon=":material/error:")
         return
@@ -61,9 +70,14 @@ def _answer(prediction: Prediction, ms: float) -> None:
         st.title(say("demo_none"), anchor=False)
         shown = {"p": percent(prediction.probability), "least": percent(prediction.least)}
         st.markdown(f"### {say('demo_none_more', label=plain(prediction.label), **shown)}")
-    for label, probability in prediction.scores[:_SHOWN]:
-        st.progress(min(1.0, probability), text=f"{plain(label)} \u00b7 {percent(probability)}")
+    bars(prediction.scores)
     st.caption(say("demo_time", ms=round(ms)))
+
+
+def bars(scores: Sequence[tuple[str, float]]) -> None:
+    """The most probable classes as bars."""
+    for label, probability in scores[:_SHOWN]:
+        st.progress(min(1.0, probability), text=f"{plain(label)} \u00b7 {percent(probability)}")
 
 
 def _chosen(found: Project, run: Run) -> tuple[bytes | None, str]:

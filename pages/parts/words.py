@@ -133,6 +133,7 @@ WORDS = {
         "Shift selects a range, double click enlarges. Keys: arrows, space selects, Enter enlarges, Delete leaves out, "
         "Ctrl+A selects all shown, Z takes the last change back."
     ),
+    "select_keys_why": "W asks why.",
     "enlarge": "Enlarge",
     "mark": "Select",
     "unmark": "Do not select",
@@ -787,6 +788,29 @@ WORDS = {
     "mistakes_filter": "Filter",
     "least_sure": "The model was at least this sure",
     "model_says": "model: {what}",
+    "why": "Why",
+    "why_title": "Why it thinks so",
+    "why_right": "The model says **{label}** ({p}), and so does the label.",
+    "why_wrong": "The model says **{label}** ({p}). The picture is in the class **{truth}**.",
+    "why_for": "What speaks for",
+    "why_seen": "What the model sees: the middle square.",
+    "why_hot": (
+        "What speaks for {label}: the stronger the orange, the more. Inside the line it is at least half as strong as "
+        "at the strongest place."
+    ),
+    "why_nothing": "Nothing in the picture speaks for {label}.",
+    "why_limits": (
+        "This shows where, not why: not whether it is color, shape or texture, and nothing of what speaks against. It "
+        "is as coarse as {rows} \u00d7 {columns} places. A place that looks right does not prove a right reason. "
+        "(Grad-CAM; Selvaraju et al., 2017.)"
+    ),
+    "why_near": "It looks most like these, which it learned from",
+    "why_near_same": "{n} of {of} are {label}, as the model says.",
+    "why_near_help": "The number is how alike they are to the model (cosine of features; 1 is the same).",
+    "why_near_tuned": "Compared before fine-tuning.",
+    "why_near_missing": "What it learned from is no longer kept here. Train again to see it.",
+    "why_mend": "What to do with this picture",
+    "why_part": "Move to part",
     "mended": "Since this model was trained: {what}.",
     "mended_relabelled": "{n} relabelled",
     "mended_left_out": "{n} left out",

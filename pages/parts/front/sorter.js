@@ -23,6 +23,11 @@ export default function ({ data, parentElement, setTriggerValue }) {
   }
   // By its number: a second click, or one in another tab, does not take back what came before it.
   const undo = () => act({ code: "undo", number: data.change })
+  const why = () => {
+    if (!data.why || !items.length) return
+    if (large.open) large.close()  // it would lie above the answer
+    setTriggerValue("act", { code: "why", ids: [items[state.at].id], every: false })
+  }
   const paint = () => {
     const n = state.every ? data.n : state.chosen.size
     cells().forEach((cell, i) => {
@@ -129,6 +134,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key]
     if (step) show(state.at + step)
     else if (event.key === " ") { toggle(state.at); show(state.at) }
+    else if (event.key === "w" && data.why) why()
     else if (event.key === "Escape") large.close()
     else return
     event.preventDefault()
@@ -143,6 +149,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     [".undo", data.undo, () => undo()], [".close", "\u00d7", () => large.close()],
     [".back", "\u2190", () => show(state.at - 1)], [".on", "\u2192", () => show(state.at + 1)],
     [".mark", words.mark, () => { toggle(state.at); show(state.at) }],
+    [".why", words.why, why],
   ]) {
     const button = find(name)
     button.textContent = text
@@ -152,8 +159,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
   find(".back").setAttribute("aria-label", words.back)
   find(".on").setAttribute("aria-label", words.on)
   find(".undo").hidden = !data.undo
+  find(".why").hidden = !data.why
   find(".acts").hidden = !items.length
-  find(".keys").textContent = items.length ? words.keys : ""
+  find(".keys").textContent = items.length ? words.keys + (data.why ? " " + words.keys_why : "") : ""
   const target = find(".class")
   target.placeholder = words.class
   target.setAttribute("aria-label", words.class)

@@ -1,0 +1,73 @@
+"""Why a model thinks so, in a real browser: asked from the large view of a picture, mended there, and taken back."""
+
+import re
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from core.store import Store
+from tests import browser
+from tests.browser import idle
+from tests.test_browser_mend import label, planted
+
+pytestmark = pytest.mark.browser
+__all__ = ["planted"]  # a fixture
+
+
+def ask(page: Page, answer: str = "It looks most like these") -> None:
+    """Enlarge the first picture and ask why."""
+    cell = page.locator("[class*='st-key-sorter-'] .cell").first
+    expect(cell).to_be_visible()
+    idle(page)
+    cell.dblclick()
+    page.locator("dialog.large").press("w")
+    expect(page.get_by_role("dialog").get_by_text(answer)).to_be_visible()
+    idle(page)
+
+
+def test_a_mistake_is_explained_mended_in_the_explanation_and_taken_back(
+    chromium: Browser, store: Store, planted: tuple[str, str]
+) -> None:
+    project, picture = planted
+    with browser.server(store.home, browser.free_port()) as app, browser.tab(chromium, app.url) as page:
+        page.goto(f"{app.url}/results?project={project}")
+        page.get_by_role("button", name=re.compile("1 of . square were taken for circle")).click()
+        expect(page.get_by_text("square taken for circle: 1")).to_be_visible()
+        ask(page)
+        dialog = page.get_by_role("dialog")
+        expect(dialog.get_by_text("The model says circle")).to_be_visible()
+        expect(dialog.get_by_text("The picture is in the class square.")).to_be_visible()
+        expect(dialog.get_by_alt_text(re.compile("What speaks for circle"))).to_be_visible()
+        expect(dialog.get_by_text("A place that looks right does not prove a right reason")).to_be_visible()
+        expect(dialog.locator("[class*='st-key-why-near'] img")).to_have_count(8)
+        dialog.get_by_role("radio", name="square").click()
+        expect(dialog.get_by_alt_text(re.compile("speaks for square"))).to_be_visible()
+
+        dialog.get_by_label("Class, also a new one").click()
+        page.get_by_test_id("stSelectboxVirtualDropdown").get_by_role("option", name="circle").click()
+        idle(page)
+        dialog.get_by_role("button", name="Move to class").click()
+        expect(page.get_by_text("Since this model was trained: 1 relabelled")).to_be_visible()
+        expect(page.get_by_text("The model says circle")).to_have_count(0)
+        assert label(store, project, picture) == "circle"
+        idle(page)
+        page.get_by_role("button", name=re.compile("^Undo")).click()
+        expect(page.get_by_text("square taken for circle: 1")).to_be_visible()
+        assert label(store, project, picture) == "square"
+
+    folder = store.folder(store.runs(project)[0].id)
+    (folder / "head.npz").unlink()
+    with browser.server(store.home, browser.free_port()) as app, browser.tab(chromium, app.url) as page:
+        page.goto(f"{app.url}/results?project={project}")
+        ask(page, "Files of this model are missing")
+
+
+def test_the_gallery_of_the_data_page_has_no_model_to_ask(
+    chromium: Browser, store: Store, planted: tuple[str, str]
+) -> None:
+    with browser.server(store.home, browser.free_port()) as app, browser.tab(chromium, app.url) as page:
+        page.goto(f"{app.url}/data?project={planted[0]}")
+        page.locator("[class*='st-key-gallery-'] .cell").first.dblclick()
+        large = page.locator("dialog.large")
+        expect(large.get_by_role("button", name="Select")).to_be_visible()
+        expect(large.get_by_role("button", name="Why")).to_be_hidden()
