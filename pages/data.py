@@ -78,7 +78,9 @@ if rows:
         st.subheader(say("add_pictures"), anchor=False)
         ways.take_in(found, slim=True)
         ways.take_out(found)
-elif job is None or not job.active:
+elif job is not None and job.active:
+    ways.take_in(found, slim=True)
+else:
     hidden = album.count(shell.store(), found.id, Filter(excluded=True))
     st.title(say("all_left_out", n=hidden) if hidden else say("data_empty"), anchor=False)
     st.markdown(say("all_left_out_more") if hidden else say("data_empty_more"))

@@ -77,6 +77,7 @@ def new_project(page: Page, url: str) -> str:
     button(page, "New project").click()
     page.get_by_label("Name of the project").fill("Ways")
     page.get_by_label("Name of the project").press("Enter")
+    expect(button(page, "Choose files")).to_be_visible()  # its words come with its script
     return browser.project_id(page)
 
 
@@ -116,6 +117,11 @@ def take_pictures(page: Page, label: str) -> None:
     name_class(page, label)
     page.get_by_role("radio", name="Camera").or_(button(page, "Camera")).first.click()
     button(page, "Turn the camera on").click()
+    hold_camera(page)
+
+
+def hold_camera(page: Page) -> None:
+    """Take a few pictures."""
     hold = button(page, "Hold to take pictures")
     expect(hold).to_be_enabled()
     hold.hover()
@@ -208,7 +214,11 @@ def test_a_camera_takes_pictures_of_a_class_while_its_button_is_held(page: Page,
     key = new_project(page, app.url)
     take_pictures(page, "desk")
     expect(page.get_by_text(re.compile(r"desk \u00b7 \d+"))).to_be_visible(timeout=30_000)
+    name_class(page, "lamp")  # the camera is on, though the page is another one now
+    hold_camera(page)
+    expect(page.get_by_text(re.compile(r"lamp \u00b7 \d+"))).to_be_visible(timeout=30_000)
     assert album.count(app.store, key, Filter("desk")) >= 2
+    assert album.count(app.store, key, Filter("lamp")) >= 2
 
 
 def test_a_burst_and_loose_files_get_the_class_that_stood_when_they_began(
@@ -221,7 +231,6 @@ def test_a_burst_and_loose_files_get_the_class_that_stood_when_they_began(
     name_class(page, "pen")
     gate.open()
     expect(page.get_by_text(re.compile(r"cup \u00b7 \d+"))).to_be_visible(timeout=30_000)
-    button(page, "More ways").click()
     name_class(page, "pen")
     gate = Gate(page, "/api/upload/.*/1[?]")
     page.locator("input.pick-files").set_input_files(loose(tmp_path, range(2)))
@@ -320,6 +329,7 @@ def test_files_chosen_while_others_are_sent_follow_as_a_delivery_of_their_own(
     expect(page.get_by_text("3 more to follow")).to_be_visible()
     gate.open()
     expect(page.get_by_text("cat \u00b7 5")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("New pictures in what was added last: 3.")).to_be_visible()
     rows = app.store.read("SELECT COUNT(*) n FROM file WHERE project_id = ? GROUP BY batch", key)
     assert sorted(row["n"] for row in rows) == [2, 3]
 
@@ -344,3 +354,30 @@ def test_a_folder_that_is_dropped_comes_with_its_class_folders(page: Page, app: 
     drop(page, tmp_path / "animals")
     expect(page.get_by_text("dog \u00b7 120")).to_be_visible(timeout=60_000)
     assert album.count(app.store, key, Filter("cat")) == 3
+
+
+def test_a_folder_that_cannot_be_read_is_told(page: Page, app: Server, tmp_path: Path) -> None:
+    key = new_project(page, app.url)
+    loose(tmp_path, range(2))
+    # As the browser answers for a folder whose disk was taken out.
+    page.evaluate(
+        """() => {
+            const real = DataTransferItem.prototype.webkitGetAsEntry
+            DataTransferItem.prototype.webkitGetAsEntry = function () {
+                const entry = real.call(this)
+                entry.createReader().__proto__.readEntries = (_, fail) => fail(new DOMException("It is gone."))
+                return entry
+            }
+        }"""
+    )
+    drop(page, tmp_path)
+    expect(page.get_by_text("What was dropped cannot be read (It is gone.).")).to_be_visible()
+    button(page, "Dismiss").click()
+    expect(page.get_by_text("What was dropped cannot be read")).to_have_count(0)
+    assert jobs.latest(app.store, key, "intake") is None
+
+
+def test_a_drop_without_a_file_is_told(page: Page, app: Server) -> None:
+    new_project(page, app.url)
+    page.locator(".zone").dispatch_event("drop", {"dataTransfer": page.evaluate_handle("() => new DataTransfer()")})
+    expect(page.get_by_text("There is no file in what was dropped.")).to_be_visible()

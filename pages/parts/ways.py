@@ -15,7 +15,9 @@ def take_in(found: Project, slim: bool) -> None:
     """The drop zone, and below it the other ways."""
     if uploader.receive(found.id, st.session_state.get(f"loose-{found.id}", ""), slim):
         st.rerun()
-    with st.popover(say("more_ways"), icon=":material/more_horiz:", width="stretch" if slim else "content"):
+    # What is open stays open when the page changes around it: a camera in use takes pictures of the next class.
+    opened = st.popover(say("more_ways"), icon=":material/more_horiz:", key=f"ways-{found.id}", on_change="rerun")
+    with opened:
         label = st.text_input(
             say("loose_class"), key=f"loose-{found.id}", placeholder=say("loose_class_hint"), help=say("loose_help"),
             max_chars=80,

@@ -1,3 +1,5 @@
+const KEPT = 3000  // ms for which a camera stays on when the page is drawn anew around it
+
 export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".camera")
   const [video, on, hold, line] = ["video", ".on", ".hold", ".line"].map((name) => root.querySelector(name))
@@ -9,16 +11,25 @@ export default function ({ data, parentElement, setTriggerValue }) {
   if (root.dataset.ready) return
   root.dataset.ready = "yes"
 
+  async function show(stream) {
+    video.srcObject = stream
+    await video.play()
+    video.hidden = hold.hidden = false
+    on.hidden = true
+    line.textContent = root.settings.label ? "" : root.settings.words.no_class
+  }
   on.onclick = async () => {
     try {
-      video.srcObject = await navigator.mediaDevices.getUserMedia({ video: { width: 1280 }, audio: false })
-      await video.play()
-      video.hidden = hold.hidden = false
-      on.hidden = true
-      line.textContent = root.settings.label ? "" : root.settings.words.no_class
+      await show(await navigator.mediaDevices.getUserMedia({ video: { width: 1280 }, audio: false }))
     } catch {
       line.textContent = root.settings.words.refused
     }
+  }
+  if (ours.camera?.active) {
+    clearTimeout(ours.off)
+    show(ours.camera).catch(() => {})
+    ours.camera = null
+    document.querySelector(`.st-key-ways-${data.project}`)?.scrollIntoView({ block: "end" })  // where the page has it now
   }
 
   async function picture() {
@@ -72,5 +83,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
   hold.onpointerup = hold.onpointercancel = hold.onblur = end
   hold.onkeydown = (e) => { if ([" ", "Enter"].includes(e.key)) { e.preventDefault(); if (!e.repeat) begin() } }
   hold.onkeyup = end
-  return () => { end(); for (const track of video.srcObject?.getTracks() ?? []) track.stop() }
+  return () => {
+    end()
+    const stream = (ours.camera = video.srcObject)
+    ours.off = setTimeout(() => stream?.getTracks().forEach((track) => track.stop()), KEPT)
+  }
 }
