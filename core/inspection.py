@@ -77,7 +77,7 @@ def give_way(ticket: Ticket) -> None:
 
 
 @dataclass(frozen=True)
-class _Polite:
+class Polite:
     """The progress of a ticket that gives way wherever it is told of: after each fold and each block of vectors."""
 
     ticket: Ticket
@@ -173,7 +173,7 @@ def _twins(ticket: Ticket, pictures: Sequence[Picture], facts: Mapping[str, dict
     comes before: what it learns from must not be moved into the test part that it is measured on."""
     store, project = ticket.store, ticket.job.project_id
     telling = [picture for picture in pictures if facts[picture.id]["entropy"] >= _TELLING]
-    pairs = twin_pairs(telling, facts, _Polite(ticket))
+    pairs = twin_pairs(telling, facts, Polite(ticket))
     audit.write(store, project, ("near",), {"near": twin_rows(pairs)})
     give_way(ticket)
     album.apply_groups(store, project, audit.groups(store, project), "audit")
@@ -218,8 +218,8 @@ def _doubts(ticket: Ticket, pictures: Sequence[Picture], facts: Mapping[str, dic
         groups = audit.groups(store, project)
         together = [groups.get(picture.id, picture.id) for picture in data.pictures]
         features = _Look(ticket, data).all()
-        rows = doubtful(data, features, together, _Polite(ticket))
-        rows["shortcut"] = shortcuts(data, facts, together, _Polite(ticket))
+        rows = doubtful(data, features, together, Polite(ticket))
+        rows["shortcut"] = shortcuts(data, facts, together, Polite(ticket))
     audit.write(store, project, ("wrong", "stranger", "shortcut"), rows)
 
 

@@ -38,8 +38,11 @@ COMPUTE = "compute"
 # Never `multiprocessing`: a Streamlit page has a fake __main__ that a spawned child would run again.
 WORKER = [sys.executable, "-m", "core.turn"]
 # Several threads of OpenBLAS are slower than one on the small matrices of a head, and wait for each other where others
-# work too: a search on 2,000 pictures took 73 s on two busy cores, and 6 s with one thread.
-_ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONUNBUFFERED": "1", "OPENBLAS_NUM_THREADS": "1"}
+# work too: a search on 2,000 pictures took 73 s on two busy cores, and 6 s with one thread. Those of OpenMP spin while
+# they wait: the second map of 2,000 pictures took 57 s there, and 25 s without.
+_ENVIRONMENT = {
+    "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONUNBUFFERED": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive",
+}  # fmt: skip
 # A worker that was asked to stop does so at its next report. One that says nothing for so long is in a call that cannot
 # be interrupted, and is killed: what it had finished is on the disk, as after a crash.
 _PATIENCE_S = 1.0
@@ -118,8 +121,9 @@ def start(store: Store, project_id: str, kind: str, params: Mapping[str, Any], r
 
 
 def _line(kind: str, project_id: str) -> str:
-    """Reading pictures, looking for faults in them (each project by itself) and downloading go on beside a training."""
-    if kind in ("intake", "audit"):
+    """Reading pictures, looking for faults in them, making maps (each project by itself) and downloading go on beside a
+    training."""
+    if kind in ("intake", "audit", "map"):
         return f"{kind} {project_id}"
     return "download" if kind in ("download", "weights") else COMPUTE
 

@@ -417,6 +417,8 @@ STAGES: Mapping[str, str] = {
     "compare": "Comparing with and without pretraining",
     "more": "Learning from parts of the pictures",
     "search": "Trying settings of the head",
+    "map_pca": "Laying the pictures out",
+    "map_tsne": "Drawing alike pictures together",
     "head": "Training the head",
     "load": "Loading the backbone",
     "boundary": "Preparing fine-tuning",

@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from core import answers, backbones, delivery, forecast, inspection, jobs, search, weights
+from core import answers, backbones, delivery, forecast, inspection, jobs, search, survey, weights
 from core.errors import HeadstartError
 from core.extraction import Extraction
 from core.plan import Plan
@@ -151,7 +151,7 @@ def _weights(ticket: Ticket) -> None:
 
 _KINDS: Mapping[str, Callable[[Ticket], None]] = {
     "intake": delivery.take_in, "train": _train, "compare": _compare, "search": _search, "fit": answers.fit,
-    "more": answers.more, "audit": inspection.inspect, "download": _download, "weights": _weights,
+    "more": answers.more, "audit": inspection.inspect, "map": survey.survey, "download": _download, "weights": _weights,
 }  # fmt: skip
 
 

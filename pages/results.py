@@ -7,7 +7,20 @@ from core import messages
 from core.evaluation import Evaluation
 from core.plan import Plan
 from core.store import Project, Run
-from pages.parts import comparing, live, matrix, mending, promoting, questions, remedies, shell, threshold, watch, why
+from pages.parts import (
+    atlas,
+    comparing,
+    live,
+    matrix,
+    mending,
+    promoting,
+    questions,
+    remedies,
+    shell,
+    threshold,
+    watch,
+    why,
+)  # fmt: skip
 from pages.parts import runs as names
 from pages.parts import scores as scores_of
 from pages.parts.words import percent, plain, say
@@ -81,6 +94,7 @@ tabs = {
     "confidence": lambda: scores_of.confidence(run, scores),
     "threshold_tab": lambda: threshold.panel(run),
     "curves": lambda: _training(run),
+    "map": lambda: atlas.panel(found, run),
     "fit": lambda: questions.panel(found, "fit", Plan(backbone=run.plan["backbone"]), run.result["pictures"]),
     "runs": lambda: _runs(found, runs, run),
 }
