@@ -137,7 +137,7 @@ def answer(question: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes
     said["near"] = []
     if "learned" in question:
         key = hashlib.sha256(body).hexdigest()
-        found = nearest(Learned.from_dict(question["learned"]), features[0], question["n"], without=key)
+        found = nearest(Learned.from_dict(question["learned"]), key, features[0], question["n"])
         said["near"] = [asdict(neighbor) for neighbor in found]
     return said, images.square(body, question["px"]).tobytes()
 

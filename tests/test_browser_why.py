@@ -7,21 +7,38 @@ from playwright.sync_api import Browser, Page, expect
 
 from core.store import Store
 from tests import browser
-from tests.browser import idle
+from tests.browser import button, idle
 from tests.test_browser_mend import label, planted
 
 pytestmark = pytest.mark.browser
 __all__ = ["planted"]  # a fixture
 
 
-def ask(page: Page, answer: str = "It looks most like these") -> None:
-    """Enlarge the first picture and ask why."""
+def ask(page: Page, answer: str, enlarged: bool) -> None:
+    """Ask why of the first picture."""
     cell = page.locator("[class*='st-key-sorter-'] .cell").first
     expect(cell).to_be_visible()
     idle(page)
-    cell.dblclick()
-    page.locator("dialog.large").press("w")
+    if enlarged:
+        cell.dblclick()
+        page.locator("dialog.large").get_by_role("button", name="Why").click()
+    else:
+        cell.press("w")
     expect(page.get_by_role("dialog").get_by_text(answer)).to_be_visible()
+    idle(page)
+
+
+def look(page: Page) -> None:
+    """Have the model looked at class by class; what was found is there when the page is opened again."""
+    page.get_by_role("tab", name="Where it looks").click()
+    button(page, "Look at 6 pictures").click()
+    for again in (False, True):
+        if again:
+            page.reload()
+            page.get_by_role("tab", name="Where it looks").click()
+        expect(page.get_by_alt_text(re.compile("Where the model looks for"))).to_have_count(3)
+        expect(page.get_by_text("Border: the outer eighth on each side, 44")).to_be_visible()
+        expect(button(page, "Look at 6 pictures")).to_have_count(0)
     idle(page)
 
 
@@ -33,7 +50,7 @@ def test_a_mistake_is_explained_mended_in_the_explanation_and_taken_back(
         page.goto(f"{app.url}/results?project={project}")
         page.get_by_role("button", name=re.compile("1 of . square were taken for circle")).click()
         expect(page.get_by_text("square taken for circle: 1")).to_be_visible()
-        ask(page)
+        ask(page, "It looks most like these", enlarged=True)
         dialog = page.get_by_role("dialog")
         expect(dialog.get_by_text("The model says circle")).to_be_visible()
         expect(dialog.get_by_text("The picture is in the class square.")).to_be_visible()
@@ -54,12 +71,19 @@ def test_a_mistake_is_explained_mended_in_the_explanation_and_taken_back(
         page.get_by_role("button", name=re.compile("^Undo")).click()
         expect(page.get_by_text("square taken for circle: 1")).to_be_visible()
         assert label(store, project, picture) == "square"
+        look(page)
+        browser.step(page, "Demo")
+        browser.await_answer(page)
+        expect(page.get_by_alt_text(re.compile("speaks for"))).to_have_count(0)
+        page.get_by_text("Show where it looks").click()
+        expect(page.get_by_alt_text(re.compile("speaks for"))).to_be_visible()
+        expect(page.get_by_text("as coarse as 8 × 8 places")).to_be_visible()
 
     folder = store.folder(store.runs(project)[0].id)
     (folder / "head.npz").unlink()
     with browser.server(store.home, browser.free_port()) as app, browser.tab(chromium, app.url) as page:
         page.goto(f"{app.url}/results?project={project}")
-        ask(page, "Files of this model are missing")
+        ask(page, "Files of this model are missing", enlarged=False)
 
 
 def test_the_gallery_of_the_data_page_has_no_model_to_ask(

@@ -28,9 +28,9 @@ LAYERS = (
         "sample", "search", "tables", "thresholds", "transfer", "twins", "weights",
     ),
     (
-        "store", "album", "atlas", "audit", "changes", "inbox", "preview", "jobs", "reading", "ticket", "predictor",
-        "refit", "advice", "charts", "remedies", "report", "runfile", "runs", "script", "serving", "takeout",
-        "tracking", "upload", "versions",
+        "store", "album", "atlas", "attention", "audit", "changes", "inbox", "preview", "jobs", "reading", "ticket",
+        "predictor", "refit", "advice", "charts", "remedies", "report", "runfile", "runs", "script", "serving",
+        "takeout", "tracking", "upload", "versions",
     ),
     ("delivery", "extraction", "training", "answers", "inspection", "record", "survey", "worker", "__main__"),
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -76,9 +77,24 @@ def test_a_flatten_head_has_neighbors_too(store: Store, shapes: Path) -> None:
     assert why.near[0].alike > why.near[2].alike > 0
 
 
+def test_of_a_fine_tuned_run_they_are_compared_as_before_it(home: Path, predictor: Predictor) -> None:
+    store = Store(home)
+    run = newest(store)
+    frozen = learned(store, run)
+    tuned = replace(frozen, tuned=True)
+    key = store.dataset(run.project_id).part("test").pictures[0].id
+    row = Cache(home / "features", frozen.recipe).read([View(key)])[0]
+    other = np.random.default_rng(0).random(512, np.float32)  # what a network after fine-tuning may say
+    expected = nearest(frozen, key, row, 5)
+    assert nearest(tuned, key, other, 5) == expected != nearest(frozen, key, other, 5)
+    assert nearest(tuned, "0" * 64, other, 5) == ()  # never measured before
+    assert Learned.of(home, store.folder(run.id), Plan(), run.result | {"fine_tune": {"best_epoch": 2}}).tuned
+    assert not Learned.of(home, store.folder(run.id), Plan(), run.result | {"fine_tune": {"best_epoch": 0}}).tuned
+
+
 def test_without_its_features_or_its_dataset_there_are_none(home: Path, tmp_path: Path) -> None:
     where = learned(Store(home), newest(Store(home)))
     row = np.ones(512, np.float32)
-    assert len(nearest(where, row, 2)) == 2
-    assert nearest(Learned(str(tmp_path), where.recipe, where.dataset), row, 2) == ()
-    assert nearest(Learned(where.root, where.recipe, str(tmp_path / "none.json")), row, 2) == ()
+    assert len(nearest(where, "", row, 2)) == 2
+    assert nearest(replace(where, root=str(tmp_path)), "", row, 2) == ()
+    assert nearest(replace(where, dataset=str(tmp_path / "none.json")), "", row, 2) == ()

@@ -15,7 +15,7 @@ from core.atlas import NONE, Points
 from core.dataset import PARTS, Dataset, Picture
 from core.jobs import Job
 from core.store import Project, Run
-from pages.parts import live, shell, sorting
+from pages.parts import live, shell, sorting, why
 from pages.parts.words import WORDS, percent, plain, say
 
 _TICK_S, _SOON_S = 1.0, 0.3
@@ -157,7 +157,7 @@ def _pictures(found: Project, run: Run, points: Points) -> None:
     pictures = album.pictures(shell.store(), found.id, chosen[first : first + sorting.PAGE])
     items = [_item(picture, points, place[picture.id]) for picture in pictures]
     names = [row.label for row in album.classes(shell.store(), found.id)]
-    choice = sorting.Choice(f"{listing} {current}", len(chosen), lambda: chosen, noted="map-acted")
+    choice = sorting.Choice(f"{listing} {current}", len(chosen), lambda: chosen, noted="map-acted", asked=why.ASKED)
     sorting.sorter(found, items, names, choice, f"sorter-map-{run.id}")
 
 

@@ -52,8 +52,8 @@ def gallery(found: Project, names: list[str]) -> None:
 @dataclass(frozen=True)
 class Choice:
     """Which pictures a sorter is about: a text that is the same as long as they are, how many there are on all its
-    pages and their `ids` when asked for, whether they are left out, what the session notes once one was changed, and
-    where it notes a picture that is asked about (if a model can say why)."""
+    pages and their `ids` when asked for, whether they are left out, what the session notes once one was changed or
+    asked about, and where it notes a picture that is asked about (if a model can say why)."""
 
     listing: str
     n: int
@@ -121,11 +121,11 @@ def _act(found: Project, choice: Choice, key: str) -> None:
     asked = st.session_state[key].act
     if not asked:
         return
+    if choice.noted:
+        st.session_state[choice.noted] = True
     if asked["code"] == "why":
         st.session_state[choice.asked] = str(asked["ids"][0])
         return
-    if choice.noted:
-        st.session_state[choice.noted] = True
     store, code = shell.store(), asked["code"]
     ids = choice.ids() if asked["every"] else [str(key) for key in asked["ids"]]
     if code == "relabel":

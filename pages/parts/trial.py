@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
+from core import heatmap
 from core.errors import HeadstartError
-from core.predictor import Prediction, Predictor
+from core.predictor import Explanation, Prediction, Predictor
 from core.store import Project, Run
 from pages.parts import gallery, shell
 from pages.parts.gallery import Tile
@@ -20,6 +22,7 @@ from pages.parts.words import percent, plain, say
 _EXAMPLES = 12
 _SHOWN = 5  # classes with a bar
 _SHOWN_PX = 1280
+_WHY_PX = 640
 _SURE = 0.6  # below this the answer is called uncertain: wrong answers are mostly below, right ones above
 
 
@@ -46,17 +49,23 @@ def draw(found: Project, run: Run, wide: bool) -> None:
     if data is None:
         return
     started = time.perf_counter()
+    why = st.session_state.get("trial-why", False)
     try:
         prediction = predictor(run).predict(data, _SHOWN_PX)
+        ms = (time.perf_counter() - started) * 1000
+        explained = predictor(run).explain(data, _WHY_PX) if why else None
     except HeadstartError as error:
         st.error(f"{plain(error.message)} {say('try_another')}", icon=":material/error:")
         return
-    ms = (time.perf_counter() - started) * 1000
     with picture:
-        # Never the bytes themselves: Streamlit would decode them in this process, without limits.
-        st.image(prediction.shown, width="stretch")
+        if explained is None:
+            # Never the bytes themselves: Streamlit would decode them in this process, without limits.
+            st.image(prediction.shown, width="stretch")
+        else:
+            heat_map(explained, prediction.label, *st.columns(2, gap="small"))
         if truth:
             st.caption(say("demo_from", label=plain(truth)))
+        st.toggle(say("demo_why"), key="trial-why")
     with answer:
         _answer(prediction, ms)
 
@@ -72,6 +81,15 @@ def _answer(prediction: Prediction, ms: float) -> None:
         st.markdown(f"### {say('demo_none_more', label=plain(prediction.label), **shown)}")
     bars(prediction.scores)
     st.caption(say("demo_time", ms=round(ms)))
+
+
+def heat_map(explained: Explanation, label: str, left: DeltaGenerator, right: DeltaGenerator) -> None:
+    """What the network sees, and beside it where in that a class is supported, with what this cannot show."""
+    heat = explained.heat[label]
+    left.image(explained.seen, say("why_seen"), width="stretch", output_format="JPEG", alt=say("why_seen"))
+    text = say("why_hot" if heat.any() else "why_nothing", label=plain(label))
+    right.image(heatmap.overlay(explained.seen, heat), text, width="stretch", output_format="JPEG", alt=text)
+    st.caption(say("why_limits", rows=heat.shape[0], columns=heat.shape[1]))
 
 
 def bars(scores: Sequence[tuple[str, float]]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from core import album, heatmap
+from core import album
 from core.dataset import PARTS, Picture
 from core.errors import HeadstartError
 from core.nearest import Learned, Neighbor
@@ -48,11 +48,7 @@ def _dialog(found: Project, run: Run, picture: Picture) -> None:
         label = _which(explained)
         trial.bars(explained.scores)
         _acts(found, picture)
-    heat = explained.heat[label]
-    seen.image(explained.seen, say("why_seen"), width="stretch", output_format="JPEG", alt=say("why_seen"))
-    text = say("why_hot" if heat.any() else "why_nothing", label=plain(label))
-    hot.image(heatmap.overlay(explained.seen, heat), text, width="stretch", output_format="JPEG", alt=text)
-    st.caption(say("why_limits", rows=heat.shape[0], columns=heat.shape[1]))
+    trial.heat_map(explained, label, seen, hot)
     _near(run, explained)
 
 

@@ -789,6 +789,35 @@ WORDS = {
     "mistakes_filter": "Filter",
     "least_sure": "The model was at least this sure",
     "model_says": "model: {what}",
+    "look_tab": "Where it looks",
+    "look": "Look at {n} pictures",
+    "looking": "Looked at {done} of {n} pictures.",
+    "look_none": "There are no test or val pictures to look at.",
+    "look_alt": "Where the model looks for {label}",
+    "look_help": (
+        "On average over pictures that it did not learn from: what speaks for each class, in orange over the mean "
+        "picture. Things move about, so a broad patch near the middle is what to expect. A small strong patch at the "
+        "border or in a corner is a mark, a date or a background that is in the same place in all pictures: the model "
+        "may use that in place of the thing."
+    ),
+    "look_odd": (
+        "In {n} of {of} classes it looks much at the border. Look there in the pictures: what is in the same place in "
+        "all of them may be a shortcut, and the score then holds only for pictures that have it too."
+    ),
+    "look_facts": "{border} in the border. Strongest {where}: {times:.1f} times an even spread. {n} pictures.",
+    "look_limits": (
+        "Border: the outer eighth on each side, {area} of the area. The average of heat maps as under *Why*: it shows "
+        "where, not why, and a shortcut that is somewhere else in each picture, or all over it, does not show here."
+    ),
+    "place_00": "at the top left",
+    "place_01": "at the top",
+    "place_02": "at the top right",
+    "place_10": "on the left",
+    "place_11": "in the middle",
+    "place_12": "on the right",
+    "place_20": "at the bottom left",
+    "place_21": "at the bottom",
+    "place_22": "at the bottom right",
     "why": "Why",
     "why_title": "Why it thinks so",
     "why_right": "The model says **{label}** ({p}), and so does the label.",
@@ -900,6 +929,7 @@ WORDS = {
     "demo_examples": "Or one of these, which the model never saw in training:",
     "demo_sure": "{p} sure",
     "demo_unsure": "Not sure: {p} at most",
+    "demo_why": "Show where it looks",
     "demo_time": "Answered in {ms} ms on this machine.",
     "try_another": "Try another picture.",
     "demo_from": "Shows: {label}",

@@ -124,6 +124,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
       if (!state.chosen.size && !state.every) mark(state.at, true)
       out()
     } else if (event.key === "z" && data.undo && !event.repeat) undo()
+    else if (event.key === "w" && data.why && !event.repeat) why()
     else if (event.key === "a" && (event.ctrlKey || event.metaKey)) all()
     else if (event.key === "Escape") none()
     else return
@@ -134,7 +135,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key]
     if (step) show(state.at + step)
     else if (event.key === " ") { toggle(state.at); show(state.at) }
-    else if (event.key === "w" && data.why) why()
+    else if (event.key === "w" && data.why && !event.repeat) why()
     else if (event.key === "Escape") large.close()
     else return
     event.preventDefault()
