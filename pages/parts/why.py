@@ -45,7 +45,7 @@ def _dialog(found: Project, run: Run, picture: Picture) -> None:
     st.markdown(say("why_right" if label == picture.label else "why_wrong", **said))
     seen, hot, beside = st.columns(3, gap="medium")
     with beside:
-        label = _which(explained)
+        label = _which(explained, picture)
         trial.bars(explained.scores)
         _acts(found, picture)
     trial.heat_map(explained, label, seen, hot)
@@ -67,12 +67,14 @@ def _explain(run: Run, picture: Picture) -> Explanation:
     return explained
 
 
-def _which(explained: Explanation) -> str:
+def _which(explained: Explanation, picture: Picture) -> str:
     """The class whose heat map is shown: what the model said, or what was right."""
     labels = list(explained.heat)
     if len(labels) == 1:
         return labels[0]
-    label: str = st.segmented_control(say("why_for"), labels, default=labels[0], required=True, key="why-for")
+    # Keys are of one picture: the next one must not begin with what was chosen for this.
+    key = f"why-for-{picture.id}"
+    label: str = st.segmented_control(say("why_for"), labels, default=labels[0], required=True, key=key)
     return label
 
 
@@ -102,15 +104,16 @@ def _acts(found: Project, picture: Picture) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         names = [row.label for row in album.classes(store, found.id)]
         label = st.selectbox(
-            say("move_to"), names, index=None, key="why-class", accept_new_options=True, placeholder=picture.label,
-            width=170,
+            say("move_to"), names, index=None, key=f"why-class-{picture.id}", accept_new_options=True,
+            placeholder=picture.label, width=170,
         )  # fmt: skip
         if st.button(say("move"), key="why-move", disabled=not label or label == picture.label):
             _do(lambda: album.relabel(store, found.id, ids, str(label)))
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        part = st.selectbox(say("part"), PARTS, index=PARTS.index(picture.part), key="why-part", width=170)
-        if st.button(say("why_part"), key="why-move-part", disabled=part == picture.part):
-            _do(lambda: album.move(store, found.id, ids, part))
+        now = PARTS.index(picture.part) if picture.part in PARTS else None
+        part = st.selectbox(say("part"), PARTS, index=now, key=f"why-part-{picture.id}", width=170)
+        if st.button(say("why_part"), key="why-move-part", disabled=part in (None, picture.part)):
+            _do(lambda: album.move(store, found.id, ids, str(part)))
     if st.button(say("leave_out"), key="why-out"):
         _do(lambda: album.exclude(store, found.id, ids))
 
