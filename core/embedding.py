@@ -47,9 +47,9 @@ def components(features: Matrix, width: int = WIDTH) -> Array:
             turned += (part.reshape(len(part), d) - mean).T @ rows[start : start + len(part)]
             start += len(part)
         directions, _ = np.linalg.qr(turned)
-    left, scales, right = np.linalg.svd(_project(features, mean, directions), full_matrices=False)
+    left, scales, _ = np.linalg.svd(_project(features, mean, directions), full_matrices=False)
     # Which side is which is arbitrary, but must not change from one time to the next.
-    signs = np.sign(right[np.arange(len(right)), np.abs(right).argmax(axis=1)])
+    signs = np.sign(left[np.abs(left).argmax(axis=0), np.arange(left.shape[1])])
     result: Array = (left * (scales * signs))[:, :width].astype(np.float32)
     return result
 

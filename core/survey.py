@@ -1,26 +1,37 @@
-"""The work behind `core.atlas`: the features of a run's pictures, extracted where they are missing, then both maps.
+"""The work behind `core.atlas`: the first map as a training ends, the second (and for older runs the first) as a job.
 
-Part of the worker. The first map is there at once; before the second, and during it, it gives way to whatever computes.
+Part of the worker. The job extracts features that are missing; it gives way to whatever computes.
 """
 
 from typing import Any
 
 from core import atlas, embedding, weights
+from core.dataset import Dataset
 from core.extraction import Extraction
-from core.features import views
+from core.features import Cache, views
 from core.inspection import Polite, give_way
 from core.matrix import Matrix
+from core.store import Store
 from core.ticket import Ticket
 
 
+def overview(store: Store, run_id: str, data: Dataset, cache: Cache) -> None:
+    """Lay out a run's pictures as the backbone sees them, if all are in its cache: that takes a part of a second, and
+    nobody need wait for it later."""
+    seen = views([picture.id for picture in data.pictures])
+    if not cache.missing(seen):
+        atlas.write(store, run_id, "pca", embedding.places(embedding.components(cache.read(seen), 2)))
+
+
 def survey(ticket: Ticket) -> None:
-    """Params: run. What an earlier attempt has found is not found again."""
+    """Params: run. What was found before is not found again."""
     store, run_id = ticket.store, ticket.job.params["run"]
     if not all(atlas.exists(store, run_id, layout) for layout in atlas.LAYOUTS):
         features = _Survey(ticket, run_id).all()
         ticket.stage("map_pca", 0)
         wide = embedding.components(features)
-        atlas.write(store, run_id, "pca", embedding.places(wide))
+        if not atlas.exists(store, run_id, "pca"):
+            atlas.write(store, run_id, "pca", embedding.places(wide))
         ticket.stage("map_tsne", embedding.STEPS)
         give_way(ticket)
         atlas.write(store, run_id, "tsne", embedding.neighborhoods(wide, Polite(ticket)))

@@ -28,6 +28,7 @@ from core import (
     record,
     runfile,
     shelf,
+    survey,
     weights,
 )
 from core.backbones import Block
@@ -89,6 +90,7 @@ class Training(Extraction):
             temperature = calibration.temperature(after["val"])
             after = {part: scores.tempered(temperature) for part, scores in after.items()}
             artifacts = self._save(final.tempered(temperature), tflite, after, checked.tempered(temperature))
+            survey.overview(self.store, self.run_id, self.data, frozen["val"])
         album.lock_test(self.store, self.ticket.job.project_id, after["test"].ids)
         result = self._result(fitted, tuned, before, after) | {"temperature": temperature}
         artifacts |= record.keep(self, result, list(artifacts))

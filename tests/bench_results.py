@@ -2,8 +2,8 @@
 
 From a few corrected labels to the new score beside the old, by the calls that the page makes, on 2,000 pictures whose
 features are cached; the map of 20,000 pictures in Chromium, with drawn features of 1,280 numbers each, from the click
-on its tab to drawn points: before it was made (`first`) and afterwards (`again`), and when its second layout is there;
-reruns of the page with the map open. The numbers of the page need Chromium; without it they are null.
+on its tab to drawn points: as a training leaves it (`first`) and afterwards (`again`), and when its second layout is
+there; reruns of the page with the map open. The numbers of the page need Chromium; without it they are null.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from playwright.sync_api import Page, sync_playwright
 
-from core import album, atlas, backbones, jobs, mending, shelf
+from core import album, atlas, backbones, jobs, mending, shelf, survey
 from core.dataset import Dataset
 from core.evaluation import Evaluation
 from core.features import SHARD_ROWS, Cache, Recipe, views
@@ -158,7 +158,7 @@ def large_run(store: Store, like: Run) -> Run:
     run = store.add_run(project.id, like.plan, data)
     folder = store.folder(run.id)
     shelf.write(folder / "dataset.json", data.to_bytes())
-    fill_cache(store, Plan.from_dict(like.plan), data)
+    survey.overview(store, run.id, data, filled_cache(store, Plan.from_dict(like.plan), data))
     drawn = next((store.home / "thumbnails").glob("*/*.jpg")).read_bytes()
     for picture in data.pictures:
         path = store.thumbnail(picture.id)
@@ -176,7 +176,7 @@ def large_run(store: Store, like: Run) -> Run:
     return store.run(run.id)
 
 
-def fill_cache(store: Store, plan: Plan, data: Dataset) -> None:
+def filled_cache(store: Store, plan: Plan, data: Dataset) -> Cache:
     """Features of islands in space, one for each class, as if the backbone had said them."""
     backbone = backbones.find(plan.backbone)
     weights = shelf.sha256(backbones.weights_path(backbone))
@@ -189,6 +189,7 @@ def fill_cache(store: Store, plan: Plan, data: Dataset) -> None:
         values = rng.normal(size=(len(some), 30)).astype(np.float32) @ varied
         values += np.stack([islands[picture.label] for picture in some])
         cache.add(views([picture.id for picture in some]), values)
+    return cache
 
 
 def scores(data: Dataset, part: str) -> Evaluation:

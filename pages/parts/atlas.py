@@ -38,7 +38,7 @@ def panel(found: Project, run: Run) -> None:
     job = atlas.job(shell.store(), run)
     if len(have) < len(atlas.LAYOUTS) and (job is None or job.state == "succeeded"):
         job = atlas.start(shell.store(), run)
-    st.caption(say("map_lead"))
+    st.caption(say("map_lead") + (f" {say('map_frozen')}" if run.plan["fine_tune_blocks"] else ""))
     if have:
         left, right = st.columns([3, 2], gap="large")
         with left:
@@ -100,7 +100,7 @@ def _points(project_id: str, run_id: str, state: str) -> Points:
     run = store.run(run_id)
     then = Dataset.from_bytes((store.folder(run_id) / "dataset.json").read_bytes())
     scores = [shell.evaluation(run, part) for part in ("val", "test")]
-    return atlas.points(then, store.dataset(project_id), scores)
+    return atlas.points(then, shell.dataset(store.project(project_id)), scores)
 
 
 @st.cache_data(show_spinner=False, max_entries=4)

@@ -31,7 +31,7 @@ class Retrained:
 
 def panel(found: Project, run: Run) -> None:
     """Nothing while the model knows the pictures as they are and none was retrained."""
-    now = shell.store().dataset(found.id)
+    now = shell.dataset(found)
     kept: Retrained | None = st.session_state.get(_key(found))
     told = kept is not None and kept.fingerprint == now.fingerprint and run.id in (kept.before, kept.run_id)
     if not told and run.fingerprint == now.fingerprint:

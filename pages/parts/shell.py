@@ -13,9 +13,10 @@ from typing import Any
 
 import streamlit as st
 
-from core import charts, forecast, settings
+from core import audit, charts, forecast, settings
 from core import runs as core_runs
 from core.charts import Colors
+from core.dataset import Dataset
 from core.errors import HeadstartError
 from core.evaluation import Evaluation
 from core.forecast import Speeds
@@ -84,6 +85,16 @@ def evaluation(run: Run, part: str = "test") -> Evaluation:
 def estimate_s(chosen: Plan, n_pictures: int) -> float:
     """About how many seconds a training takes on this machine."""
     return forecast.estimate_s(chosen, n_pictures, Speeds(store().home / "speeds.json"))
+
+
+def dataset(found: Project) -> Dataset:
+    """The used pictures of a project; 20,000 are read anew only when one has changed."""
+    return _dataset(found.id, audit.version(store(), found.id))
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)  # the value itself, which nothing changes: a copy takes as long
+def _dataset(project_id: str, state: str) -> Dataset:
+    return store().dataset(project_id)
 
 
 def is_stale(run: Run) -> bool:

@@ -869,6 +869,7 @@ WORDS = {
         "Each point is a picture. Near each other lies what looks alike to the backbone; directions and the distance "
         "between islands mean nothing. Look at points of another color within an island: their labels may be wrong."
     ),
+    "map_frozen": "It is drawn as the backbone saw them before fine-tuning.",
     "map_hint": "Draw a line around pictures to see them here.",
     "map_how": (
         "A click takes those around a point, Shift adds to the choice. The wheel or two fingers zoom. Pictures of "
