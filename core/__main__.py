@@ -298,6 +298,8 @@ def _predict(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
             label, sure = prediction.label, prediction.is_answer
             answers.append({"image": str(path), "label": label if sure else None, "probabilities": scores})
             doubt = "" if sure else f"not sure enough ({prediction.least:.0%} asked): "
+            if not prediction.is_known:
+                doubt = "none of the classes, nearest: "
             lines.append(f"{path}: {doubt}{label} ({prediction.probability:.1%})")
     return {"predictions": answers}, "\n".join(lines)
 

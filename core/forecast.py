@@ -15,6 +15,7 @@ from core import backbones, shelf
 from core.backbones import Backbone
 from core.plan import Plan
 from core.settings import cores
+from core.unknowns import KEPT
 
 # What is expected before anything was measured here: fitted to `tests/bench_eta.py` and `bench_engine.py` on two cores
 # of an AMD EPYC.
@@ -150,7 +151,7 @@ def steps(plan: Plan, work: Work, speeds: Speeds) -> tuple[Step, ...]:
         units = (views + work.held_out / 2) * epochs
         found.append(speeds.step("fine_tune", what, units, tune_s, epochs, plan.fine_tune_patience))
         neural("convert", f"{name} tuned", _convert_s(backbone))
-        found.append(speeds.step("evaluate", name, max(1, work.held_out), features.unit_s))
+        found.append(speeds.step("evaluate", name, work.held_out + min(work.train, KEPT), features.unit_s))
     neural("save", name, backbone.layers * _SAVE_S + _SAVES_S + backbone.parameters / _PARAMETERS)
     return tuple(found)
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core import heatmap, images
+from core import heatmap, images, unknowns
 from core.child import Bounds, Child
 from core.errors import HeadstartError
 from core.head import Head
@@ -24,6 +24,7 @@ from core.images import Pixels
 from core.nearest import Learned, Neighbor, nearest
 from core.settings import LIMITS
 from core.thresholds import Limits
+from core.unknowns import Known
 
 _FILES = ("model.tflite", "head.npz", "model.json")
 
@@ -31,11 +32,14 @@ _FILES = ("model.tflite", "head.npz", "model.json")
 @dataclass(frozen=True)
 class Prediction:
     """Probabilities of all classes for one picture, the most probable first; `shown` is a JPEG of it, made from
-    pixels, so that nobody has to decode the original again to show it; `least` is what the answer had to reach."""
+    pixels, so that nobody has to decode the original again to show it; `least` is what the answer had to reach. The
+    picture is at a `distance` from what was learned from (0 if that is not kept), where `farthest` counts as known."""
 
     scores: tuple[tuple[str, float], ...]
     shown: bytes = b""
     least: float = 0.0
+    distance: float = 0.0
+    farthest: float | None = None
 
     @property
     def label(self) -> str:
@@ -46,9 +50,14 @@ class Prediction:
         return self.scores[0][1]
 
     @property
+    def is_known(self) -> bool:
+        """Whether the picture is like those that were learned from, as far as its user asks for that."""
+        return self.farthest is None or self.distance <= self.farthest
+
+    @property
     def is_answer(self) -> bool:
         """Whether the model is as sure as its user asks; else the picture may be none of the classes."""
-        return self.probability >= self.least
+        return self.is_known and self.probability >= self.least
 
 
 @dataclass(frozen=True)
@@ -84,7 +93,8 @@ class Predictor:
         answer, shown = self._child.ask({"model": str(self._folder), "show": show_px}, data)
         ranked = _ranked(self.classes, answer["probabilities"])
         # Read each time: they can be changed while the process is warm.
-        return Prediction(ranked, shown, Limits.read(self._folder).of(ranked[0][0]))
+        limits = Limits.read(self._folder)
+        return Prediction(ranked, shown, limits.of(ranked[0][0]), answer["distance"], limits.farthest)
 
     def explain(
         self, data: bytes, px: int, labels: Sequence[str] = (), learned: Learned | None = None, n: int = 0
@@ -113,11 +123,12 @@ class Predictor:
 
 @dataclass(frozen=True)
 class _Model:
-    """A network up to its last feature map, how that is pooled, and the head."""
+    """A network up to its last feature map, how that is pooled, the head, and what was learned from, if it is kept."""
 
     engine: Any
     pooling: str
     head: Head
+    known: Known | None
 
 
 def answer(question: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes]:
@@ -127,7 +138,8 @@ def answer(question: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes
     maps = model.engine.run(images.square(body, model.engine.size)[None])
     features = heatmap.pool(maps, model.pooling)
     probabilities = model.head.probabilities(features)[0]
-    said: dict[str, Any] = {"probabilities": probabilities.tolist()}
+    distance = float(model.known.distances(features)[0]) if model.known else 0.0
+    said: dict[str, Any] = {"probabilities": probabilities.tolist(), "distance": distance}
     if "explain" not in question:
         px = question.get("show")
         return said, images.thumbnail(images.decode(body).pixels, px) if px else b""
@@ -148,7 +160,8 @@ def _load(folder: str) -> _Model:
     from core import engine
 
     loaded, pooling = engine.load_map(Path(folder) / "model.tflite")
-    return _Model(loaded, pooling, Head.from_bytes((Path(folder) / "head.npz").read_bytes()))
+    learned = Head.from_bytes((Path(folder) / "head.npz").read_bytes())
+    return _Model(loaded, pooling, learned, unknowns.read(Path(folder)))
 
 
 def _ranked(classes: Sequence[str], probabilities: Sequence[float]) -> tuple[tuple[str, float], ...]:

@@ -24,10 +24,12 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Limits:
-    """The probability that an answer needs: `least`, or what `classes` says for its class. Below there is no answer."""
+    """The probability that an answer needs: `least`, or what `classes` says for its class. There is no answer below it,
+    nor for a picture that is farther than `farthest` from what was learned from (see `core.unknowns`)."""
 
     least: float = 0.0
     classes: Mapping[str, float] = field(default_factory=dict)
+    farthest: float | None = None
 
     def of(self, label: str) -> float:
         return self.classes.get(label, self.least)

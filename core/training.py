@@ -29,6 +29,7 @@ from core import (
     runfile,
     shelf,
     survey,
+    unknowns,
     weights,
 )
 from core.backbones import Block
@@ -44,6 +45,7 @@ from core.head import Fitted, Head, Labelled
 from core.images import Pixels
 from core.plan import rarest
 from core.ticket import Ticket
+from core.unknowns import Distances, Known
 
 # What the saved model and the one that predicts may differ by, in probabilities.
 TOLERANCE = 1e-3
@@ -77,11 +79,12 @@ class Training(Extraction):
             with self._phase("fine_tune"):
                 tuned = self._fine_tune(fitted)
         with self._phase("evaluate"):
-            after, final = before, fitted.head
+            after, final, features = before, fitted.head, frozen
             if tuned is not None and tuned.best_epoch:
                 final, tflite = tuned.head, self._write_tuned_tflite()
-                features = self._extract_tuned(tflite)
-                after = {part: self._evaluate(final, features, part) for part in ("val", "test")}
+                features = dict.fromkeys(PARTS, self._extract_tuned(tflite))
+                after = {part: self._evaluate(final, features[part], part) for part in ("val", "test")}
+            self._remember(features)
             checked = after["test"] if after["test"].n else after["val"]
             if not checked.n:
                 checked = self._evaluate(fitted.head, frozen["train"], "train")
@@ -182,7 +185,7 @@ class Training(Extraction):
     def _extract_tuned(self, tflite: Path) -> Cache:
         recipe = Recipe(shelf.sha256(tflite), self.plan.pooling, self.backbone.size)
         cache = Cache(self.folder / "features", recipe)
-        views = self._views("val") + self._views("test")
+        views = self._views("val") + self._views("test") + self._remembered()
         self._fill("evaluate", cache, engine.load(tflite, n_pictures=len(views)), views)
         return cache
 
@@ -222,6 +225,21 @@ class Training(Extraction):
             return Evaluation(classes, ids, np.empty(0, np.int64), empty)
         return Evaluation(classes, ids, self._targets(part)[: len(ids)], final.probabilities(cache.read(views)))
 
+    def _remembered(self) -> list[View]:
+        """The training pictures with which new ones are compared."""
+        return [self._views("train")[row] for row in unknowns.chosen(len(self.data.part("train").pictures))]
+
+    def _remember(self, caches: Mapping[str, Cache]) -> None:
+        """Write down what new pictures are compared with, and how far val and test are from it."""
+        targets = self._targets("train")[unknowns.chosen(len(self.data.part("train").pictures))]
+        known = Known.of(caches["train"].read(self._remembered()), targets, self.backbone.width)
+        found = {}
+        for part in ("val", "test"):
+            views = self._views(part)
+            features = caches[part].read(views) if views else np.empty((0, known.channels), np.float32)
+            found[part] = Distances(known.distances(features), known.unseen(features, self._targets(part)))
+        shelf.write(self.folder / unknowns.FILE, unknowns.to_bytes(known, found))
+
     def _save(self, final: Head, tflite: Path, scores: Mapping[str, Evaluation], checked: Evaluation) -> dict[str, str]:
         """Write the files of the model, compare it with the measured probabilities `checked`, then give it its name."""
         self.ticket.stage("save", 0)
@@ -247,7 +265,8 @@ class Training(Extraction):
         for part, evaluation in scores.items():
             shelf.write(self.folder / f"evaluation-{part}.json", json.dumps(evaluation.to_dict()).encode())
         shelf.publish(draft, self.folder / "model.keras")
-        names = ("model.keras", "model.tflite", "head.npz", "model.json", "evaluation-val.json", "evaluation-test.json")
+        scored = [f"evaluation-{part}.json" for part in scores]
+        names = ("model.keras", "model.tflite", "head.npz", "model.json", unknowns.FILE, *scored)
         return {name: shelf.sha256(self.folder / name) for name in names}
 
     def _pixels(self, ids: tuple[str, ...]) -> Pixels:

@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from core import runfile, script, settings, thresholds
+from core import runfile, script, settings, thresholds, unknowns
 from pages.parts import drawer, shell
 from pages.parts import runs as names
 from pages.parts.words import say, size
@@ -69,6 +69,10 @@ if (folder / thresholds.FILE).is_file():
     with _row(thresholds.FILE, "limits_for", (folder / thresholds.FILE).stat().st_size) as (agrees, button):
         agrees.markdown(say("exact"))
         _link(button, thresholds.FILE)
+if (folder / unknowns.FILE).is_file():
+    with _row(unknowns.FILE, "known_for", (folder / unknowns.FILE).stat().st_size) as (agrees, button):
+        agrees.markdown(say("exact"))
+        _link(button, unknowns.FILE)
 with _row("use_model.py", "script_for", SCRIPT.stat().st_size) as (_, button):
     _offer(button, "use_model.py", SCRIPT.read_bytes)
 

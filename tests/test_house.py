@@ -25,7 +25,8 @@ LAYERS = (
         "archive", "backbones", "boundary", "calibration", "comparison", "confusions", "curves", "dataset", "doubts",
         "effects", "embedding", "engine", "evaluation", "features", "fetch", "forecast", "growth", "head", "heatmap",
         "images", "intake", "layout", "manifest", "matrix", "measures", "mending", "nearest", "places", "plan",
-        "sample", "search", "tables", "thresholds", "transfer", "twins", "weights",
+        "sample", "search", "tables", "thresholds", "transfer", "twins", "unknowns",
+        "weights",
     ),
     (
         "store", "album", "atlas", "attention", "audit", "changes", "inbox", "preview", "jobs", "reading", "ticket",

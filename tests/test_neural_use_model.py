@@ -2,18 +2,22 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageCms
 
-from core import images
+from core import backbones, images, unknowns
+from core.head import Head
 from core.neural import __file__ as neural
-from core.neural import use_model
+from core.neural import model, networks, use_model
 from core.predictor import Predictor
 from core.store import Store
 from core.thresholds import Limits
+from core.unknowns import Known
 from tests import pictures
 from tests.bad_files import encoded, noise
 
@@ -43,6 +47,24 @@ def test_the_exported_script_answers_like_the_demo_with_nothing_of_headstart_aro
     ]
     assert {a.label for a in answers} > {"circle"}
     assert done.stdout.splitlines() == expected
+
+
+@pytest.mark.parametrize("pooling", ["average", "flatten"])
+def test_the_exported_script_refuses_what_the_demo_refuses(pooling: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    network = networks.build(replace(backbones.STARTER, size=64), backbones.weights_path(backbones.STARTER))
+    pixels = rng.integers(0, 256, (24, 64, 64, 3), np.uint8)
+    pixels[:12] //= 4
+    features = keras.Model(network.input, networks.pool(network.output, pooling)).predict(pixels, verbose=0)
+    assembled = model.assemble(network, Head(((rng.normal(size=(features.shape[1], 2)).astype(np.float32),
+                                               np.zeros(2, np.float32)),)), pooling)  # fmt: skip
+    known = Known.of(features[:12], np.zeros(12, np.int64), backbones.STARTER.width)
+    (tmp_path / "known.npz").write_bytes(unknowns.to_bytes(known, {}))
+    distances = known.distances(features)
+    middle = float(np.sort(distances)[11:13].mean())
+    found = use_model.far(assembled, pixels, tmp_path / "known.npz", middle)
+    assert found.tolist() == (distances > middle).tolist() and 0 < found.sum() < 24
+    assert not use_model.far(assembled, pixels, tmp_path / "not there", None).any()
 
 
 def turned() -> bytes:

@@ -1,7 +1,7 @@
 """Ask a model made with Headstart about pictures: python use_model.py model.keras picture.jpg ...
 
 Needs keras (with tensorflow) and pillow, nothing else. The class names are inside the model file. A limits.json beside
-it says how probable an answer must be.
+it says how probable an answer must be, and how far from what is in known.npz a picture may be.
 """
 
 import io
@@ -75,6 +75,19 @@ def eight_bits(image: Image.Image) -> Image.Image:
     return Image.fromarray(((values - low) * (255 / max(high - low, 1e-9))).astype(np.uint8))
 
 
+def far(model: keras.Model, pixels: np.ndarray, known_path: pathlib.Path, farthest: float | None) -> np.ndarray:
+    """Which pictures are farther than that from what was learned from: by the cosine to the fifth nearest."""
+    if farthest is None:
+        return np.zeros(len(pixels), bool)
+    known = np.load(known_path)["directions"].astype(np.float32)
+    first = next(layer for layer in model.layers if layer.name in ("hidden_1", "classes"))
+    features = np.asarray(keras.Model(model.input, first.input).predict(pixels, verbose=0))
+    own = features.reshape(len(features), -1, known.shape[1]).mean(axis=1)
+    own /= np.linalg.norm(own, axis=1, keepdims=True)
+    nearest = min(5, len(known))
+    return 1 - np.partition(own @ known.T, -nearest, axis=1)[:, -nearest] > farthest
+
+
 def main(model_path: str, *picture_paths: str) -> None:
     with zipfile.ZipFile(model_path) as archive:
         facts = json.loads(archive.read("classes.json"))
@@ -82,11 +95,13 @@ def main(model_path: str, *picture_paths: str) -> None:
     pixels = np.stack([prepare(path, facts["size"]) for path in picture_paths])
     beside = pathlib.Path(model_path).with_name("limits.json")
     limits = json.loads(beside.read_bytes() if beside.is_file() else '{"least": 0.0, "classes": {}}')
-    for path, probabilities in zip(picture_paths, model.predict(pixels, verbose=0), strict=True):
+    strange = far(model, pixels, beside.with_name("known.npz"), limits.get("farthest"))
+    for path, probabilities, unknown in zip(picture_paths, model.predict(pixels, verbose=0), strange, strict=True):
         best = int(probabilities.argmax())
         label = facts["classes"][best]
         least = limits["classes"].get(label, limits["least"])
         doubt = "" if probabilities[best] >= least else f"not sure enough ({least:.0%} asked): "
+        doubt = "none of the classes, nearest: " if unknown else doubt
         print(f"{path}: {doubt}{label} ({probabilities[best]:.1%})")
 
 

@@ -1,5 +1,6 @@
 """How probable an answer must be to count: sliders, what they would have done to val and test, kept with the model."""
 
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -9,7 +10,7 @@ from core import thresholds
 from core.evaluation import wilson
 from core.store import Run
 from core.thresholds import Limits, Outcome
-from pages.parts import shell
+from pages.parts import shell, unknown
 from pages.parts.words import between, percent, say
 
 
@@ -32,13 +33,14 @@ def panel(run: Run) -> None:
             key=f"least-{run.id}",
         )
         own = _own(run, limits)
-    chosen = Limits(least / 100, own)
+    chosen = replace(limits, least=least / 100, classes=own)
     if chosen != limits:
         chosen.write(folder)
     with right:
         outcomes = {part: thresholds.apply(shell.evaluation(run, part), chosen) for part in ("val", "test")}
         st.dataframe(_table(outcomes), width="stretch", hide_index=True)
         st.caption(say("threshold_how"))
+    unknown.panel(run, chosen)
 
 
 def _own(run: Run, limits: Limits) -> dict[str, float]:

@@ -17,7 +17,7 @@ from core.predictor import Explanation, Prediction, Predictor
 from core.store import Project, Run
 from pages.parts import gallery, shell
 from pages.parts.gallery import Tile
-from pages.parts.words import percent, plain, say
+from pages.parts.words import PICTURES, percent, plain, say
 
 _EXAMPLES = 12
 _SHOWN = 5  # classes with a bar
@@ -75,6 +75,9 @@ def _answer(prediction: Prediction, ms: float) -> None:
         st.title(plain(prediction.label), anchor=False)
         key = "demo_sure" if prediction.probability >= _SURE else "demo_unsure"
         st.markdown(f"### {say(key, p=percent(prediction.probability))}")
+    elif not prediction.is_known:
+        st.title(say("demo_unknown"), anchor=False)
+        st.markdown(f"### {say('demo_unknown_more', label=plain(prediction.label))}")
     else:
         st.title(say("demo_none"), anchor=False)
         shown = {"p": percent(prediction.probability), "least": percent(prediction.least)}
@@ -104,9 +107,7 @@ def _chosen(found: Project, run: Run) -> tuple[bytes | None, str]:
     with source:
         upload, camera = st.columns([3, 1], vertical_alignment="bottom")
         turn = st.session_state.get("trial-turn", 0)
-        file = upload.file_uploader(
-            say("demo_upload"), ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif"], key=f"try-{turn}"
-        )
+        file = upload.file_uploader(say("demo_upload"), PICTURES, key=f"try-{turn}")
         if camera.toggle(say("demo_camera"), key="camera"):
             file = st.camera_input(say("demo_camera"), key=f"camera-{turn}", label_visibility="collapsed") or file
         st.caption(say("demo_examples"))

@@ -642,9 +642,35 @@ WORDS = {
     "threshold_right": "Right of those",
     "threshold_wrong": "Wrong answers",
     "threshold_how": "Choose by val: what test says is only then true of new pictures when nothing was chosen by it.",
+    "unknown": "None of these",
+    "unknown_lead": (
+        "A model gives everything the name of a class, and can be sure of it. How far a picture is from all that it "
+        "has learned from says more."
+    ),
+    "unknown_old": "Train once more to choose this: this model was trained before distances were kept.",
+    "unknown_no_val": "It needs pictures in val to be chosen by.",
+    "unknown_refuse": "Refuse at most so many pictures of the classes",
+    "unknown_error": "What goes wrong",
+    "unknown_n": "Pictures",
+    "unknown_share": "Share",
+    "unknown_own": "Test pictures of the classes that are refused",
+    "unknown_new": "Pictures of a class it does not know that still get a name",
+    "unknown_others": "Your pictures of none of the classes that still get a name",
+    "unknown_tells": (
+        "The second line is measured by leaving out each class in turn. A picture of a class that was left out is "
+        "farther than one of a class that was not in {share} of all pairs (half would be chance)."
+    ),
+    "unknown_weak": (
+        "Your classes are much alike to this network: it tells other things from them better than a new class."
+    ),
+    "unknown_try": "Try pictures that are none of the classes",
+    "unknown_forget": "Forget these pictures",
+    "demo_unknown": "None of these",
+    "demo_unknown_more": "It is like nothing that the model has learned from. Nearest: {label}.",
     "demo_none": "Not sure enough",
     "demo_none_more": "Maybe none of the classes. Most like {label}: {p}, where {least} is asked.",
     "limits_for": "How probable an answer must be to count; use_model.py reads it when it lies beside model.keras.",
+    "known_for": "What a picture is compared with to tell that it is none of the classes, for use_model.py.",
     "confidence": "Confidence",
     "score": "Score",
     "value": "Value",
@@ -985,6 +1011,10 @@ def plain(text: str) -> str:
 def percent(share: float | None) -> str:
     """0.934 -> 93 %."""
     return "-" if share is None else f"{share * 100:.0f}\u00a0%"
+
+
+# The endings of files that are offered for choosing; what is in them counts.
+PICTURES = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif"]
 
 
 def between(share: float, low: float, high: float) -> str:

@@ -1,0 +1,110 @@
+"""Pictures of none of the classes: from which distance on one is refused, and what both errors of that are."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from core import unknowns
+from core.errors import HeadstartError
+from core.evaluation import wilson
+from core.store import Run
+from core.thresholds import Limits
+from core.unknowns import Array, Distances, Other
+from pages.parts import shell, trial
+from pages.parts.words import PICTURES, between, percent, plain, say
+
+_MOST = 20  # percent of the own pictures that one may refuse
+_OTHERS = 200  # pictures that are tried at once: some seconds
+_TELLS = 0.8  # below, one of five pictures of a new class is nearer than one of the own
+
+
+def panel(run: Run, limits: Limits) -> None:
+    """The share of own pictures to refuse at most, how many strangers are told by that, and pictures to try."""
+    folder = shell.store().folder(run.id)
+    st.markdown(f"**{say('unknown')}**  \n{say('unknown_lead')}")
+    parts = {part: unknowns.measured(folder, part) for part in ("val", "test")}
+    val, test = parts["val"], parts["test"]
+    if val is None or test is None:
+        st.caption(say("unknown_old"))
+        return
+    if not len(val.known):
+        st.caption(say("unknown_no_val"))
+        return
+    left, right = st.columns([2, 3], gap="large")
+    with left:
+        _choose(run, limits, val.known)
+        _try(run, folder)
+    with right:
+        st.dataframe(_table(limits, val, test, unknowns.others(folder)), width="stretch", hide_index=True)
+        _how_well(val, test)
+
+
+def _choose(run: Run, limits: Limits, val: Array) -> None:
+    key = f"refused-{run.id}"
+
+    def keep() -> None:
+        share = st.session_state[key] / 100
+        folder = shell.store().folder(run.id)
+        farthest = unknowns.limit(val, share) if share else None
+        replace(Limits.read(folder), farthest=farthest).write(folder)
+
+    now = 0 if limits.farthest is None else max(1, round(100 * float((val > limits.farthest).mean())))
+    st.slider(
+        say("unknown_refuse"), 0, _MOST, min(now, _MOST), 1, "%d %%", help=say("threshold_help"), key=key,
+        on_change=shell.attempt(keep),
+    )  # fmt: skip
+
+
+def _table(limits: Limits, val: Distances, test: Distances, others: tuple[Other, ...]) -> pd.DataFrame:
+    farthest = np.inf if limits.farthest is None else limits.farthest
+    unseen = np.concatenate([val.unseen, test.unseen])
+    rows: list[dict[str, Any]] = [
+        _row("unknown_own", int((test.known > farthest).sum()), len(test.known)),
+        _row("unknown_new", int((unseen <= farthest).sum()), len(unseen)),
+    ]
+    if others:
+        named = sum(each.distance <= farthest and each.probability >= limits.of(each.label) for each in others)
+        rows.append(_row("unknown_others", named, len(others)))
+    return pd.DataFrame(rows)
+
+
+def _row(what: str, n: int, of: int) -> dict[str, Any]:
+    share = between(n / of, *wilson(n, of)) if of else "-"
+    return {say("unknown_error"): say(what), say("unknown_n"): f"{n} / {of}", say("unknown_share"): share}
+
+
+def _how_well(val: Distances, test: Distances) -> None:
+    known, unseen = (np.concatenate(both) for both in ((val.known, test.known), (val.unseen, test.unseen)))
+    share = unknowns.separation(known, unseen)
+    if share is not None:
+        weak = "" if share >= _TELLS else f" {say('unknown_weak')}"
+        st.caption(say("unknown_tells", share=percent(share)) + weak)
+
+
+def _try(run: Run, folder: Path) -> None:
+    """Pictures that the user knows to be of none of the classes."""
+    turn = st.session_state.get("others-turn", 0)
+    files = st.file_uploader(say("unknown_try"), PICTURES, accept_multiple_files=True, key=f"others-{run.id}-{turn}")
+    if files:
+        found, failed = [], []
+        predictor = trial.predictor(run)
+        for file in files[:_OTHERS]:
+            try:
+                said = predictor.predict(file.getvalue())
+            except HeadstartError as error:
+                failed.append(f"{plain(file.name)}: {plain(error.message)}")
+            else:
+                found.append(Other(file.name, said.label, said.probability, said.distance))
+        unknowns.keep_others(folder, [*unknowns.others(folder), *found])
+        st.session_state["others-turn"] = turn + 1
+        st.session_state["others-failed"] = failed
+        st.rerun(scope="fragment")
+    for line in st.session_state.pop("others-failed", []):
+        st.warning(line, icon=":material/error:")
+    if unknowns.others(folder):
+        forget = shell.attempt(lambda: unknowns.keep_others(folder, ()))
+        st.button(say("unknown_forget"), key=f"forget-{run.id}", type="tertiary", on_click=forget)

@@ -1,0 +1,66 @@
+"""What an answer needs is chosen on Results and kept by the demo, in a real browser."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from core.store import Store
+from core.thresholds import Limits
+from tests import browser, pictures
+from tests.bad_files import encoded, noise
+from tests.browser import by_key, idle, slide, step
+
+pytestmark = pytest.mark.browser
+
+
+def ask(page: Page, name: str, data: bytes) -> None:
+    """Give the demo a picture."""
+    file = {"name": name, "mimeType": "image/png", "buffer": data}
+    by_key(page, "source").locator("input[type=file]").first.set_input_files(file)  # type: ignore[arg-type]
+    idle(page)
+
+
+def test_what_an_answer_needs_travels_into_the_demo(chromium: Browser, trained: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(trained, home)
+    store = Store(home)
+    project = store.projects()[0].id
+    folder = store.folder(store.runs(project)[0].id)
+    circle = encoded(pictures.draw("circle", 78, side=160), "PNG")
+    stranger = encoded(noise(160, 160), "PNG")
+    with browser.server(home, browser.free_port()) as app, browser.tab(chromium, app.url) as page:
+        page.goto(f"{app.url}/results?project={project}")
+        page.get_by_role("tab", name="Threshold").click()
+        expect(page.get_by_text("measured by leaving out each class in turn")).to_be_visible()
+        slide(page, "refused-", *["ArrowRight"] * 5)
+        farthest = Limits.read(folder).farthest
+        assert farthest is not None and 0 < farthest < 1
+
+        some = {
+            "1.png": encoded(noise(99, 99, 1), "PNG"),
+            "2.png": encoded(noise(99, 99, 2), "PNG"),
+            "text.png": b"text",
+        }
+        files = [{"name": name, "mimeType": "image/png", "buffer": data} for name, data in some.items()]
+        page.locator("[class*='st-key-others-'] input[type=file]").set_input_files(files)  # type: ignore[arg-type]
+        expect(page.get_by_text("Forget these pictures")).to_be_visible()
+        expect(page.get_by_test_id("stAlert")).to_contain_text("text.png")
+
+        step(page, "Demo")
+        browser.await_answer(page)
+        ask(page, "stranger.png", stranger)
+        expect(page.get_by_role("heading", name="None of these")).to_be_visible()
+        ask(page, "circle.png", circle)
+        expect(page.get_by_role("heading", name=re.compile("circle"))).to_be_visible()
+
+        step(page, "Results")
+        page.get_by_role("tab", name="Threshold").click()
+        idle(page)
+        slide(page, "least-", "End")
+        assert Limits.read(folder) == Limits(0.99, {}, farthest)
+        step(page, "Export")
+        expect(page.get_by_text("known.npz", exact=True)).to_be_visible()
+        expect(page.get_by_text("limits.json", exact=True)).to_be_visible()
