@@ -162,11 +162,13 @@ def _pictures(found: Project, run: Run, points: Points) -> None:
 
 
 def _item(picture: Picture, points: Points, i: int) -> dict[str, str]:
-    said = ""
+    said, short = "", picture.part or ""
     if points.predicted[i] != NONE:
-        said = f"{points.classes[points.predicted[i]]} {percent(float(points.confidence[i]))}"
+        name = points.classes[points.predicted[i]]
+        said = f"{name} {percent(float(points.confidence[i]))}"
+        short = "\u2713" if name == picture.label else f"\u2192 {name}"  # beside the label there is little room
     facts = [picture.label, picture.part or "", say("model_says", what=said) if said else say("map_unasked")]
     return {
-        "id": picture.id, "label": picture.label, "part": f"\u2192 {said}" if said else picture.part or "",
+        "id": picture.id, "label": picture.label, "part": short,
         "facts": " \u00b7 ".join(text for text in facts if text),
     }  # fmt: skip
