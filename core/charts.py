@@ -36,6 +36,8 @@ DARK = Colors("#ECE9E3", "#3D3A35", "#5EC4B8", "#F0A35E", ("#24221F", "#1F3F3B",
 _NUMBERED = 16
 _LONGEST_LABEL = 18
 _PERCENT = "\u00a0%"
+_DASHES = ("solid", "dash", "dot")
+Line = tuple[Sequence[float], Sequence[float]]  # x and y
 
 
 def confusion(
@@ -186,16 +188,33 @@ def reliability(before: Sequence[Bin], after: Sequence[Bin], colors: Colors, wor
     return _square(figure, colors, words["x"], words["y"])
 
 
-def trade(x: Sequence[float], y: Sequence[float], colors: Colors, words: Mapping[str, str]) -> go.Figure:
-    """What a threshold trades against what: shares against shares. `words` gives the axis titles (x, y)."""
-    figure = go.Figure(
+def trade(lines: Mapping[str, Line], colors: Colors, words: Mapping[str, str]) -> go.Figure:
+    """What a threshold trades against what: shares against shares, a line for each name. `words` gives the axis titles
+    (x, y)."""
+    shares = {name: ([100 * value for value in x], [100 * value for value in y]) for name, (x, y) in lines.items()}
+    hover = f"%{{x:.0f}}{_PERCENT}, %{{y:.0f}}{_PERCENT}<extra>%{{fullData.name}}</extra>"
+    return _square(go.Figure(_lines(shares, colors, "hv", hover)), colors, words["x"], words["y"])
+
+
+def overlaid(lines: Mapping[str, Line], colors: Colors, words: Mapping[str, str]) -> go.Figure:
+    """Lines of any two quantities in one frame, the lower axis at 0. `words` gives the axis titles (x, y)."""
+    figure = go.Figure(_lines(lines, colors, "linear", "%{x}: %{y:.3f}<extra>%{fullData.name}</extra>"))
+    _square(figure, colors, words["x"], words["y"])
+    plain = {"range": None, "tickvals": None, "ticksuffix": ""}
+    figure.update_layout(xaxis=plain, yaxis=plain | {"rangemode": "tozero"})
+    return figure
+
+
+def _lines(lines: Mapping[str, Line], colors: Colors, shape: str, hover: str) -> list[go.Scatter]:
+    """Told apart by color, and beyond those by dashes; one alone needs no name."""
+    inks = (colors.accent, colors.second, colors.ink)
+    return [
         go.Scatter(
-            x=[100 * value for value in x], y=[100 * value for value in y], mode="lines", showlegend=False,
-            line={"color": colors.accent, "width": 2, "shape": "hv"},
-            hovertemplate=f"%{{x:.0f}}{_PERCENT}, %{{y:.0f}}{_PERCENT}<extra></extra>",
+            x=list(x), y=list(y), mode="lines", name=name, showlegend=len(lines) > 1, hovertemplate=hover,
+            line={"color": inks[i % 3], "width": 2, "shape": shape, "dash": _DASHES[i // 3 % len(_DASHES)]},
         )
-    )  # fmt: skip
-    return _square(figure, colors, words["x"], words["y"])
+        for i, (name, (x, y)) in enumerate(lines.items())
+    ]  # fmt: skip
 
 
 def _square(figure: go.Figure, colors: Colors, x: str, y: str) -> go.Figure:

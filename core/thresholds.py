@@ -83,13 +83,17 @@ class Curves:
     auc: float
 
 
-def curves(evaluation: Evaluation, c: int) -> Curves | None:
-    """The curves of class number c against all others."""
-    is_it = evaluation.truth == c
+def curves(evaluation: Evaluation, c: int | None) -> Curves | None:
+    """The curves of class number c against all others; with None, of all classes at once, where each probability is a
+    guess of its own (micro-averaged)."""
+    is_it, scores = evaluation.truth == c, evaluation.probabilities[:, c or 0]
+    if c is None:
+        is_it = (evaluation.truth[:, None] == np.arange(len(evaluation.classes))).ravel()
+        scores = evaluation.probabilities.ravel()
     n, others = int(is_it.sum()), int((~is_it).sum())
     if not n or not others:
         return None
-    scores = evaluation.probabilities[:, c].astype(np.float64)
+    scores = scores.astype(np.float64)
     order = np.argsort(-scores, kind="stable")
     last = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)  # pictures of one score go together
     hits, named = np.cumsum(is_it[order])[last], last + 1

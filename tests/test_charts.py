@@ -71,3 +71,19 @@ def test_a_learning_curve_leads_from_its_last_point_to_what_is_expected() -> Non
     assert ahead.x == (100, 200) and ahead.y == (80, 84) and ahead.line.dash == "dot"
     np.testing.assert_allclose(ahead.error_y.array, [0, 6])
     assert figure.layout.yaxis.range == (35, 106) and figure.layout.xaxis.range[1] > 200
+
+
+def test_lines_of_several_runs_are_told_apart_by_color_then_by_dashes_and_one_alone_has_no_name() -> None:
+    words = {"x": "Found", "y": "Right"}
+    lines = {f"run {i}": ([0.0, 1.0], [1.0, 0.5]) for i in range(6)}
+    figure = charts.trade(lines, charts.LIGHT, words)
+    assert len({(line.line.color, line.line.dash) for line in figure.data}) == 6
+    assert figure.data[0].x == (0, 100) and figure.data[5].y == (100, 50)
+    assert all(line.showlegend for line in figure.data)
+    assert not charts.trade({"": ([0.0], [1.0])}, charts.LIGHT, words).data[0].showlegend
+
+
+def test_losses_of_several_runs_share_a_frame_that_begins_at_nothing() -> None:
+    figure = charts.overlaid({"a": ([1, 2], [0.9, 0.2]), "b": ([1], [0.5])}, charts.DARK, {"x": "Epoch", "y": "Loss"})
+    assert [line.y for line in figure.data] == [(0.9, 0.2), (0.5,)]
+    assert figure.layout.yaxis.rangemode == "tozero" and figure.layout.yaxis.range is None

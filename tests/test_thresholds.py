@@ -31,6 +31,18 @@ def test_curves_of_a_class_and_their_areas_equal_those_of_scikit_learn(seed: int
         np.testing.assert_allclose(found.recall, hits[1:])
 
 
+def test_the_curves_of_all_classes_at_once_are_those_of_scikit_learn() -> None:
+    rng = np.random.default_rng(4)
+    truth = rng.integers(0, 4, 60)
+    probabilities = rng.dirichlet(np.ones(4), 60).astype(np.float32)
+    found = thresholds.curves(Evaluation(tuple("abcd"), tuple(map(str, range(60))), truth, probabilities), None)
+    one_hot = np.eye(4)[truth]
+    assert found is not None
+    average = metrics.average_precision_score(one_hot, probabilities, average="micro")
+    assert found.average_precision == pytest.approx(average)
+    assert found.auc == pytest.approx(metrics.roc_auc_score(one_hot, probabilities, average="micro"))
+
+
 def test_a_class_without_pictures_or_without_others_has_no_curve() -> None:
     assert thresholds.curves(EMPTY, 0) is None
     alone = Evaluation(("a", "b"), ("1",), np.zeros(1, np.int64), np.array([[0.7, 0.3]], np.float32))

@@ -100,12 +100,12 @@ def confidence(run: Run, scores: Evaluation) -> None:
     with pr:
         st.markdown(say("pr", value=percent(found.average_precision)), help=say("pr_help"))
         words = {"x": say("recall"), "y": say("precision")}
-        _draw(charts.trade(found.recall.tolist(), found.precision.tolist(), shell.colors(), words), "pr_chart")
+        _draw(charts.trade({"": (found.recall.tolist(), found.precision.tolist())}, shell.colors(), words), "pr_chart")
     with roc:
         st.markdown(say("roc", value=f"{found.auc:.3f}"), help=say("roc_help"))
         words = {"x": say("false_alarms"), "y": say("recall")}
         x, y = [0.0, *found.false_alarms.tolist()], [0.0, *found.recall.tolist()]
-        _draw(charts.trade(x, y, shell.colors(), words), "roc_chart")
+        _draw(charts.trade({"": (x, y)}, shell.colors(), words), "roc_chart")
 
 
 def _draw(figure: object, name: str) -> None:

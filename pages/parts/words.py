@@ -716,6 +716,14 @@ WORDS = {
         "for every threshold. A good curve stays at the top."
     ),
     "pr_chart": "Precision by recall",
+    "compare_pr": "**Precision and recall** on test, for every threshold",
+    "compare_loss": "**Val loss** while training",
+    "compare_loss_help": (
+        "How wrong and how sure of it the model was on val pictures, epoch by epoch. Where a curve rises again, the "
+        "model has begun to memorize its training pictures."
+    ),
+    "loss_chart": "Val loss by epoch",
+    "val_loss": "Val loss",
     "roc": "Area under the ROC curve {value}",
     "roc_help": (
         "How probable it is that a picture of this class gets a higher probability for it than one of another class: "
