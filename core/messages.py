@@ -12,7 +12,7 @@ ERRORS: Mapping[str, tuple[str, str]] = {
     "data_missing": ("There is no file or folder at {path}.", "Check the path."),
     "data_empty": ("{name} holds no files.", "Put pictures into class folders, then try again."),
     "nothing_usable": (
-        "None of the {n} files can be used: {reasons}.",
+        "Of the {n} files that came, none can be used: {reasons}.",
         "Put each class into a folder of its own: animals/cat/1.jpg, animals/dog/1.jpg.",
     ),
     "not_a_zip": ("{name} is {kind}, not a ZIP.", "Pack the class folders as a ZIP and try again."),
@@ -69,7 +69,7 @@ ERRORS: Mapping[str, tuple[str, str]] = {
         "Choose another version.",
     ),
     "test_is_locked": (
-        "The test part is locked, since a training has been measured on it: {n} pictures would enter or leave it.",
+        "The test part is locked, since a training has been measured on it. Pictures that would enter or leave it: {n}.",
         "Move pictures between train and val, or leave them out.",
     ),
     "class_unnamed": ("The name of the class is empty.", "Give it a name."),

@@ -187,7 +187,7 @@ def test_a_test_part_that_a_run_was_measured_on_can_neither_be_left_nor_entered(
         db.execute("UPDATE run SET result = '{}' WHERE id = ?", (run.id,))
     album.lock_test(store, project, tested)
     trained = next(key for key, part in before.items() if part == "train")
-    with pytest.raises(HeadstartError, match="1 pictures would enter or leave"):
+    with pytest.raises(HeadstartError, match="would enter or leave it: 1"):
         album.move(store, project, [trained, tested[0]], "val")
     with pytest.raises(HeadstartError, match="The test part is locked"):
         album.move(store, project, [trained], "test")

@@ -83,9 +83,9 @@ def test_a_folder_that_is_the_same_as_before_brings_nothing_new(lab: Lab) -> Non
 
 def test_a_delivery_of_which_nothing_can_be_used_names_its_own_reasons_only(lab: Lab) -> None:
     first = lab.take([("cat/1.png", b"x"), ("cat/2.png", b"x")])
-    assert str(first.error).startswith("None of the 2 files can be used: 2 not a picture.")
+    assert str(first.error).startswith("Of the 2 files that came, none can be used: 2 not a picture.")
     second = lab.take([("cat/1.png", b""), ("Thumbs.db", b"x")], first.project_id)
-    assert str(second.error).startswith("None of the 2 files can be used: 1 empty, 1 system file.")
+    assert str(second.error).startswith("Of the 2 files that came, none can be used: 1 empty, 1 system file.")
 
 
 def test_a_delivery_is_taken_in_once_and_only_when_all_of_it_is_here(lab: Lab) -> None:

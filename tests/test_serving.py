@@ -432,7 +432,7 @@ def test_several_files_without_one_usable_picture_fail_with_every_reason(server:
     job, _ = take_in(server, batch)
     assert job.state == "failed" and job.error is not None
     message = HeadstartError(job.error["code"], **job.error["values"]).message
-    assert message == "None of the 2 files can be used: 1 archive without files, 1 no class folder."
+    assert message == "Of the 2 files that came, none can be used: 1 archive without files, 1 no class folder."
 
 
 def test_a_delivery_that_is_gone_is_said_to_be(server: Server) -> None:
