@@ -35,9 +35,6 @@ def panel(found: Project, run: Run) -> None:
     if st.session_state.pop("map-acted", False):
         st.rerun()
     have = [layout for layout in atlas.LAYOUTS if atlas.exists(shell.store(), run.id, layout)]
-    job = atlas.job(shell.store(), run)
-    if len(have) < len(atlas.LAYOUTS) and (job is None or job.state == "succeeded"):
-        job = atlas.start(shell.store(), run)
     st.caption(say("map_lead") + (f" {say('map_frozen')}" if run.plan["fine_tune_blocks"] else ""))
     if have:
         left, right = st.columns([3, 2], gap="large")
@@ -45,7 +42,10 @@ def panel(found: Project, run: Run) -> None:
             points = _map(found, run, tuple(have))
         with right:
             _pictures(found, run, points)
-    if len(have) < len(atlas.LAYOUTS) and job is not None:
+    if len(have) < len(atlas.LAYOUTS):  # below what is there already, so that this is drawn before a process starts
+        job = atlas.job(shell.store(), run)
+        if job is None or job.state == "succeeded":
+            job = atlas.start(shell.store(), run)
         _making(run, job, bool(have))
 
 
