@@ -69,7 +69,7 @@ ERRORS: Mapping[str, tuple[str, str]] = {
         "Choose another version.",
     ),
     "test_is_locked": (
-        "The test part is locked, since a training has been measured on it. Pictures that would enter or leave it: {n}.",
+        "The test part is locked, since a run has been measured on it. Pictures that would enter or leave it: {n}.",
         "Move pictures between train and val, or leave them out.",
     ),
     "class_unnamed": ("The name of the class is empty.", "Give it a name."),
