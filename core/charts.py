@@ -4,6 +4,7 @@ ECharts updates in place where Plotly would be built anew at every tick. Colors 
 color wherever it is drawn.
 """
 
+import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -206,14 +207,17 @@ def overlaid(lines: Mapping[str, Line], colors: Colors, words: Mapping[str, str]
 
 
 def _lines(lines: Mapping[str, Line], colors: Colors, shape: str, hover: str) -> list[go.Scatter]:
-    """Told apart by color, and beyond those by dashes; one alone needs no name."""
+    """Told apart by color, and beyond those by dashes, by their place: an empty line is left out, and leaves the others
+    as they are. One alone needs no name."""
     inks = (colors.accent, colors.second, colors.ink)
     return [
         go.Scatter(
-            x=list(x), y=list(y), mode="lines", name=name, showlegend=len(lines) > 1, hovertemplate=hover,
+            x=list(x), y=list(y), mode="lines", name=html.escape(name, quote=False), showlegend=len(lines) > 1,
+            hovertemplate=hover,
             line={"color": inks[i % 3], "width": 2, "shape": shape, "dash": _DASHES[i // 3 % len(_DASHES)]},
         )
         for i, (name, (x, y)) in enumerate(lines.items())
+        if len(x)
     ]  # fmt: skip
 
 

@@ -79,11 +79,16 @@ class Watched:
     ended: bool
 
 
+def phases(result: Mapping[str, Any]) -> tuple[History, History]:
+    """The epochs of head and fine-tuning in the result of a run; the latter without its row 0, the frozen model."""
+    return result["head"]["history"], (result["fine_tune"] or {"history": []})["history"][1:]
+
+
 def of_result(plan: Plan, result: Mapping[str, Any]) -> tuple[Finding, ...]:
     """The findings on a finished run, from its result."""
-    tuned = (result["fine_tune"] or {"history": []})["history"][1:]  # row 0 is the frozen model
+    head, tuned = phases(result)
     split = result["split"]
-    return findings(result["head"]["history"], tuned, Watched(plan, split["train"], split["val"], ended=True))
+    return findings(head, tuned, Watched(plan, split["train"], split["val"], ended=True))
 
 
 def findings(head: History, tuned: History, watched: Watched) -> tuple[Finding, ...]:

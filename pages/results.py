@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from core import messages
+from core import curves, messages
 from core.evaluation import Evaluation
 from core.plan import Plan
 from core.store import Project, Run
@@ -44,7 +44,7 @@ def _headline(scores: Evaluation, run: Run) -> None:
 
 def _training(run: Run) -> None:
     result = run.result or {}
-    live.curves(result["head"]["history"], (result["fine_tune"] or {"history": []})["history"][1:])
+    live.curves(*curves.phases(result))
     watch.finished(run)
     for code, values in result["notes"]:
         st.markdown(plain(messages.note(code, values)))

@@ -87,3 +87,12 @@ def test_losses_of_several_runs_share_a_frame_that_begins_at_nothing() -> None:
     figure = charts.overlaid({"a": ([1, 2], [0.9, 0.2]), "b": ([1], [0.5])}, charts.DARK, {"x": "Epoch", "y": "Loss"})
     assert [line.y for line in figure.data] == [(0.9, 0.2), (0.5,)]
     assert figure.layout.yaxis.rangemode == "tozero" and figure.layout.yaxis.range is None
+
+
+def test_a_run_keeps_its_color_in_every_chart_and_its_name_as_it_was_written() -> None:
+    words = {"x": "Epoch", "y": "Loss"}
+    names = {"a": [], "b <b>& 93 %</b> (2)": [0.5], "c": [0.4]}
+    loss = charts.overlaid({name: ([1.0] * len(y), y) for name, y in names.items()}, charts.LIGHT, words)
+    trade = charts.trade({name: ([0.0], [1.0]) for name in names}, charts.LIGHT, words)
+    assert [line.line.color for line in loss.data] == [line.line.color for line in trade.data[1:]]
+    assert [line.name for line in loss.data] == ["b &lt;b&gt;&amp; 93 %&lt;/b&gt; (2)", "c"]

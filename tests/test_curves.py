@@ -121,5 +121,11 @@ def test_a_small_rise_is_said_without_advice() -> None:
     assert small["rising_head"] == {"n": 4, "best": 2} and "try_pictures" not in small
 
 
+def test_the_phases_of_a_result_are_its_epochs_without_the_frozen_model_that_fine_tuning_begins_with() -> None:
+    head, tuned = rows(FALLING), rows(RISING)
+    assert curves.phases({"head": {"history": head}, "fine_tune": None}) == (head, [])
+    assert curves.phases({"head": {"history": head}, "fine_tune": {"history": tuned}}) == (head, tuned[1:])
+
+
 def test_without_a_val_part_or_an_epoch_nothing_is_said() -> None:
     assert found([]) == {} and found([{"loss": 1.0, "accuracy": 0.5}] * 9) == {}

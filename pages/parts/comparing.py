@@ -6,14 +6,14 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core import charts, comparison, thresholds
+from core import charts, comparison, curves, thresholds
 from core.charts import Line
 from core.comparison import Paired
 from core.evaluation import Evaluation, wilson
 from core.store import Run
 from pages.parts import drawer, gallery, runs, shell
 from pages.parts.gallery import Tile
-from pages.parts.words import between, percent, plain, say
+from pages.parts.words import between, plain, say
 
 _MOST = 6  # runs side by side that a wide screen shows
 _SHOWN = 60  # pictures of one kind
@@ -36,7 +36,7 @@ def panel(all_runs: Sequence[Run], current: Run) -> None:
     labels = {key: plain(shown[key]) for key in picked}
     st.table(_table(chosen, labels))
     scores = {run.id: shell.evaluation(run) for run in chosen}
-    _curves(chosen, scores, labels)
+    _curves(chosen, scores, shown)
     first, rest = chosen[0], chosen[1:]
     fair = [run for run in rest if comparison.is_fair(scores[first.id], scores[run.id])]
     for run in rest:
@@ -47,8 +47,9 @@ def panel(all_runs: Sequence[Run], current: Run) -> None:
         _disagreements(first, fair, scores, shown)
 
 
-def _curves(chosen: Sequence[Run], scores: dict[str, Evaluation], labels: dict[str, str]) -> None:
-    """The curves of all runs in one frame: what a threshold would trade on test, and val loss while training."""
+def _curves(chosen: Sequence[Run], scores: dict[str, Evaluation], shown: dict[str, str]) -> None:
+    """The curves of all runs in one frame: what a threshold would trade on test, and val loss while training. A run
+    without a curve keeps its place, and with it the others their colors."""
     left, right = st.columns(2, gap="large")
     with left:
         classes = sorted({label for run in chosen for label in scores[run.id].classes})
@@ -56,27 +57,25 @@ def _curves(chosen: Sequence[Run], scores: dict[str, Evaluation], labels: dict[s
             say("class"), [None, *classes], format_func=lambda x: say("any_class") if x is None else x,
             key=f"compare-class-{chosen[0].id}",
         )  # fmt: skip
-        found = {}
-        for run in chosen:
-            said = scores[run.id]
-            if label is None or label in said.classes:
-                found[labels[run.id]] = thresholds.curves(said, None if label is None else said.classes.index(label))
-        lines: dict[str, Line] = {
-            f"{name} ({percent(each.average_precision)})": (each.recall.tolist(), each.precision.tolist())
-            for name, each in found.items()
-            if each is not None
-        }
+        lines = {shown[run.id]: _precision(scores[run.id], label) for run in chosen}
         st.markdown(say("compare_pr"), help=say("pr_help"))
         _draw(charts.trade(lines, shell.colors(), {"x": say("recall"), "y": say("precision")}), "pr_chart")
     with right:
         lines = {}
         for run in chosen:
-            result = run.result or {}
-            rows = [*result["head"]["history"], *(result["fine_tune"] or {"history": []})["history"][1:]]
-            loss = [row["val_loss"] for row in rows if "val_loss" in row]
-            lines[labels[run.id]] = (list(range(1, len(loss) + 1)), loss)
+            head, tuned = curves.phases(run.result or {})
+            loss = [row["val_loss"] for row in (*head, *tuned) if "val_loss" in row]
+            lines[shown[run.id]] = (list(range(1, len(loss) + 1)), loss)
         st.markdown(say("compare_loss"), help=say("compare_loss_help"))
         _draw(charts.overlaid(lines, shell.colors(), {"x": say("curve_epoch"), "y": say("val_loss")}), "loss_chart")
+
+
+def _precision(said: Evaluation, label: str | None) -> Line:
+    """Precision by recall of a class, or of all; empty where there is none."""
+    if label is not None and label not in said.classes:
+        return [], []
+    found = thresholds.curves(said, None if label is None else said.classes.index(label))
+    return ([], []) if found is None else (found.recall.tolist(), found.precision.tolist())
 
 
 def _draw(figure: Any, name: str) -> None:
