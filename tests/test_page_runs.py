@@ -246,3 +246,10 @@ def test_a_limit_travels_into_the_demo_and_the_export(home: tuple[Store, Project
     assert said["demo"]["title"] == ["Not sure enough"]
     assert any("where 101" in text for text in said["demo"]["markdown"]), said["demo"]["markdown"]
     assert any(text.startswith("**limits.json**") for text in said["export"]["markdown"])
+
+
+def test_a_demo_whose_model_is_not_whole_says_so_and_advises_no_other_picture(home: tuple[Store, Project, Run]) -> None:
+    store, project, run = home
+    (store.folder(run.id) / "model.tflite").unlink()
+    (error,) = visit(store.home, project.id, "demo", red=True)["said"]["demo"]["error"]
+    assert "Train again" in error and "another picture" not in error, error

@@ -48,12 +48,17 @@ def draw(found: Project, run: Run, wide: bool) -> None:
     data, truth = _chosen(found, run)
     if data is None:
         return
+    try:
+        asked = predictor(run)
+    except HeadstartError as error:  # of the run: another picture would not help
+        shell.show(error)
+        return
     started = time.perf_counter()
     why = st.session_state.get("trial-why", False)
     try:
-        prediction = predictor(run).predict(data, _SHOWN_PX)
+        prediction = asked.predict(data, _SHOWN_PX)
         ms = (time.perf_counter() - started) * 1000
-        explained = predictor(run).explain(data, _WHY_PX) if why else None
+        explained = asked.explain(data, _WHY_PX) if why else None
     except HeadstartError as error:
         st.error(f"{plain(error.message)} {say('try_another')}", icon=":material/error:")
         return
