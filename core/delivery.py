@@ -115,16 +115,17 @@ def _tell(ticket: Ticket, keys: Sequence[str]) -> None:
     store, project = ticket.store, ticket.job.project_id
     answers = _answers(store, project, keys)
     reasons = ", ".join(f"{count} {REASONS.get(reason, 'here already')}" for (_, reason), count in answers if reason)
+    n_all = sum(count for _, count in answers)
     if not store.dataset(project).pictures:
-        raise HeadstartError("nothing_usable", n=sum(count for _, count in answers), reasons=reasons)
+        raise HeadstartError("nothing_usable", n=n_all, reasons=reasons)
     n = sum(count for (outcome, _), count in answers if outcome != "ignored")
     n_new = sum(count for (outcome, _), count in answers if outcome == "used")
     n_here = sum(count for (_, reason), count in answers if reason == "here")
-    if n_here == n or _came_before(store, ticket.job):
+    if n and (n_here == n or _came_before(store, ticket.job)):
         ticket.note("came_again", n=n)
     elif not n_new:
-        ticket.note("came_unusable", n=n, reasons=reasons)
-    elif sum(store.outcomes(project).values()) > sum(count for _, count in answers):
+        ticket.note("came_unusable", n=n or n_all, reasons=reasons)
+    elif sum(store.outcomes(project).values()) > n_all:
         ticket.note("came_some" if n_new < n else "came_all", n=n_new, of=n, reasons=reasons)
 
 

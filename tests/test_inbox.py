@@ -70,6 +70,10 @@ def test_the_first_delivery_needs_no_words_and_each_later_one_says_what_it_broug
     assert _told(lab, bad.job_id) == [
         "What was added last brought nothing new: 0 of 2 files can be used (1 empty, 1 not a picture)."
     ]
+    system = lab.take([("cat/Thumbs.db", b"x"), ("cat/.DS_Store", b"x")], key)
+    assert _told(lab, system.job_id) == [
+        "What was added last brought nothing new: 0 of 2 files can be used (2 system file)."
+    ]
 
 
 def test_a_folder_that_is_the_same_as_before_brings_nothing_new(lab: Lab) -> None:
