@@ -55,8 +55,9 @@ def _ask(store: Store, project_id: str, kind: str, plan: Plan) -> Job:
     return jobs.start(store, project_id, kind, {"run": run.id})
 
 
-def answer(store: Store, project_id: str, kind: str, plan: Plan) -> Told | None:
-    """The newest answer for a plan's backbone, rather one about the pictures and settings as they are now."""
+def answer(store: Store, project_id: str, kind: str, plan: Plan, now: str) -> Told | None:
+    """The newest answer for a plan's backbone, rather one about the pictures, by their fingerprint `now`, and settings
+    as they are."""
     rows = store.read(
         "SELECT event.facts, run.plan FROM event JOIN job ON job.id = event.job_id "
         "JOIN run ON run.id = json_extract(job.params, '$.run') "
@@ -65,7 +66,7 @@ def answer(store: Store, project_id: str, kind: str, plan: Plan) -> Told | None:
     )  # fmt: skip
     if not rows:
         return None
-    now, settings = store.dataset(project_id).fingerprint, _CURVE if kind == "more" else ("backbone",)
+    settings = _CURVE if kind == "more" else ("backbone",)
     asked = {name: getattr(plan, name) for name in settings}
     told = []
     for row in rows:

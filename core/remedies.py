@@ -37,14 +37,15 @@ class Remedy:
     values: dict[str, Any] = field(default_factory=dict)
 
 
-def ranked(store: Store, run: Run, scores: Evaluation, n_train: dict[str, int]) -> tuple[Remedy, ...]:
-    """The causes of the mistakes in `scores`, most mistakes first; `n_train`: training pictures of each class."""
+def ranked(store: Store, run: Run, scores: Evaluation, n_train: dict[str, int], now: str) -> tuple[Remedy, ...]:
+    """The causes of the mistakes in `scores`, most mistakes first; `n_train`: training pictures of each class; `now`:
+    the fingerprint of the project's pictures."""
     found = [
         *_labels(store, run, scores),
         *_pairs(scores),
         *_short(scores, n_train),
-        *_features(store, run, scores),
-        *_pictures(store, run, scores),
+        *_features(store, run, scores, now),
+        *_pictures(store, run, scores, now),
     ]
     return tuple(sorted(found, key=lambda remedy: -remedy.mistakes))
 
@@ -82,22 +83,22 @@ def _short(scores: Evaluation, n_train: dict[str, int]) -> list[Remedy]:
     ]
 
 
-def _features(store: Store, run: Run, scores: Evaluation) -> list[Remedy]:
+def _features(store: Store, run: Run, scores: Evaluation, now: str) -> list[Remedy]:
     """What the head gets wrong on pictures it has learned: no more pictures of this kind would mend that."""
     right = _learned(run)
     lost = 0 if right is None else round((1 - right) * scores.n)
     if right is None or not lost:
         return []
     plan = Plan.from_dict(run.plan)
-    told = advice.answer(store, run.project_id, "fit", plan)
+    told = advice.answer(store, run.project_id, "fit", plan, now)
     gap = told.fit.verdict if told and told.current else ""
     tuned = bool(plan.fine_tune_blocks)
     return [Remedy("features", lost, {"right": right, "gap": gap, "tuned": tuned, "backbone": plan.backbone})]
 
 
-def _pictures(store: Store, run: Run, scores: Evaluation) -> list[Remedy]:
+def _pictures(store: Store, run: Run, scores: Evaluation, now: str) -> list[Remedy]:
     """What the learning curve expects of twice the pictures; while it is not asked, the gap to those learned from."""
-    told = advice.answer(store, run.project_id, "more", Plan.from_dict(run.plan))
+    told = advice.answer(store, run.project_id, "more", Plan.from_dict(run.plan), now)
     right = _learned(run)
     if told is not None and told.current:
         gain, measured = told.growth.gain, True

@@ -46,7 +46,8 @@ def asked(store: Store, project: str, backbone: str) -> dict[str, Any]:
     plan = Plan(backbone=backbone)
     fit_s = finish(store, advice.ask_fit(store, project, plan))
     more_s = finish(store, advice.ask_more(store, project, plan))
-    told = {kind: advice.answer(store, project, kind, plan) for kind in ("fit", "more")}
+    now = store.dataset(project).fingerprint
+    told = {kind: advice.answer(store, project, kind, plan, now) for kind in ("fit", "more")}
     fit, curve = told["fit"].fit, told["more"].growth
     return {
         "pictures": fit.n,

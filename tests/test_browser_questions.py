@@ -28,7 +28,8 @@ def test_both_questions_are_answered_on_the_sample_before_any_training(page: Pag
         timeout=browser.TRAIN_S * 1000
     )
     plan = suggest("fast", {row.label: row.n for row in album.classes(app.store, project)})
-    told = {kind: advice.answer(app.store, project, kind, plan) for kind in ("fit", "more")}
+    now = app.store.dataset(project).fingerprint
+    told = {kind: advice.answer(app.store, project, kind, plan, now) for kind in ("fit", "more")}
     assert told["fit"] is not None and told["fit"].fit.verdict == "clear"
     assert told["more"] is not None and told["more"].growth.n_train > 200
     page.reload()

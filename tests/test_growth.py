@@ -130,7 +130,7 @@ def project(store: Store, shapes: Path) -> str:
 def test_a_job_measures_the_curve_and_never_sees_a_test_picture(store: Store, project: str) -> None:
     job = wait(store, advice.ask_more(store, project, Plan(augment=2, hidden_units=64)))
     assert job.state == "succeeded", jobs.log_path(store, job.id).read_text()
-    told = advice.answer(store, project, "more", Plan())
+    told = advice.answer(store, project, "more", Plan(), store.dataset(project).fingerprint)
     assert told is not None and told.current
     data = store.dataset(project)
     assert told.growth.n_train == len(data.part("train").pictures) == told.growth.points[-1].n

@@ -35,18 +35,22 @@ def run(store: Store, accuracy: float = 1.0, **plan: Any) -> Run:
     return Run("r", project, Plan(**plan).to_dict(), "f", result, 0.0)
 
 
+def ranked(store: Store, made: Run, scores: Evaluation, n_train: dict[str, int]) -> tuple[Remedy, ...]:
+    return remedies.ranked(store, made, scores, n_train, store.dataset(made.project_id).fingerprint)
+
+
 EVEN = dict.fromkeys(CLASSES, 50)
 
 
 def test_a_model_without_mistakes_needs_nothing(store: Store) -> None:
-    assert remedies.ranked(store, run(store), evaluation((0, 0, 10), (1, 1, 10)), EVEN) == ()
+    assert ranked(store, run(store), evaluation((0, 0, 10), (1, 1, 10)), EVEN) == ()
 
 
 def test_classes_that_are_taken_for_each_other_come_in_the_order_of_their_mistakes_and_one_is_no_pattern(
     store: Store,
 ) -> None:
     scores = evaluation((0, 1, 3), (1, 0, 2), (1, 2, 2), (0, 2, 1), (2, 2, 92))
-    pairs = [each for each in remedies.ranked(store, run(store), scores, EVEN) if each.kind == "pair"]
+    pairs = [each for each in ranked(store, run(store), scores, EVEN) if each.kind == "pair"]
     assert pairs == [
         Remedy("pair", 5, {"first": "ant", "second": "bee"}),
         Remedy("pair", 2, {"first": "bee", "second": "wasp"}),
@@ -55,24 +59,24 @@ def test_classes_that_are_taken_for_each_other_come_in_the_order_of_their_mistak
 
 def test_a_class_with_under_half_of_the_usual_pictures_is_short_of_them_when_it_is_missed(store: Store) -> None:
     scores = evaluation((0, 0, 50), (1, 0, 4), (2, 2, 50))
-    found = remedies.ranked(store, run(store), scores, {"ant": 60, "bee": 20, "wasp": 50})
+    found = ranked(store, run(store), scores, {"ant": 60, "bee": 20, "wasp": 50})
     assert Remedy("short", 4, {"label": "bee", "n": 20, "usual": 50}) in found
-    found = remedies.ranked(store, run(store), scores, {"ant": 60, "bee": 25, "wasp": 50})
+    found = ranked(store, run(store), scores, {"ant": 60, "bee": 25, "wasp": 50})
     assert "short" not in {each.kind for each in found}
-    found = remedies.ranked(store, run(store), evaluation((1, 1, 4)), {"ant": 60, "bee": 20, "wasp": 50})
+    found = ranked(store, run(store), evaluation((1, 1, 4)), {"ant": 60, "bee": 20, "wasp": 50})
     assert found == ()
 
 
 def test_what_the_kept_epoch_gets_wrong_in_training_is_the_features_and_the_rest_is_pictures(store: Store) -> None:
     scores = evaluation((0, 0, 70), (0, 1, 10), (0, 2, 20))
-    found = {each.kind: each for each in remedies.ranked(store, run(store, 0.9), scores, EVEN)}
+    found = {each.kind: each for each in ranked(store, run(store, 0.9), scores, EVEN)}
     assert found["features"].mistakes == 10 and not found["features"].values["tuned"]
     assert found["pictures"].mistakes == 20 and not found["pictures"].values["measured"]
     tuned = run(store, 0.9, fine_tune_blocks=1)
     rows = [{"val_loss": 1.0}, {"accuracy": 0.95}, {"accuracy": 1.0}]
     assert tuned.result is not None
     tuned.result["fine_tune"] = {"history": rows, "best_epoch": 1}
-    found = {each.kind: each for each in remedies.ranked(store, tuned, scores, EVEN)}
+    found = {each.kind: each for each in ranked(store, tuned, scores, EVEN)}
     assert found["features"].mistakes == 5 and found["features"].values["tuned"]
 
 
@@ -82,7 +86,7 @@ def test_doubted_labels_count_the_mistakes_among_them_and_the_largest_cause_come
     scores = evaluation((0, 0, 90), (0, 1, 4), (0, 2, 6))
     doubted = [Row(key, 0.9, {}) for key in ("090", "091", "001")]  # two of the ants that are called bees
     monkeypatch.setattr(audit, "rows", lambda store, project_id, kind: doubted if kind == "wrong" else [])
-    found = remedies.ranked(store, run(store), scores, EVEN)
+    found = ranked(store, run(store), scores, EVEN)
     assert Remedy("labels", 2, {"n": 3}) in found
     assert [each.mistakes for each in found] == sorted((each.mistakes for each in found), reverse=True)
     assert (found[0].kind, found[0].mistakes) == ("pictures", 10)
@@ -105,5 +109,5 @@ def test_a_learning_curve_that_was_measured_counts_instead_of_the_gap(
             (job.id, plan.backbone, json.dumps(facts)),
         )
     scores = evaluation((0, 0, 80), (0, 1, 10), (0, 2, 10))
-    found = remedies.ranked(store, made, scores, EVEN)
+    found = ranked(store, made, scores, EVEN)
     assert Remedy("pictures", 4, {"gain": 0.04, "measured": True}) in found

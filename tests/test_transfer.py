@@ -10,6 +10,7 @@ from scipy.optimize import minimize
 from scipy.stats import multivariate_normal
 
 from core import advice, album, jobs, transfer
+from core.advice import Told
 from core.dataset import Picture
 from core.plan import Plan
 from core.progress import Cancelled, Recorder, Silent
@@ -153,10 +154,14 @@ def received(store: Store, data: Path) -> str:
     return key
 
 
+def answer(store: Store, project: str, plan: Plan) -> Told | None:
+    return advice.answer(store, project, "fit", plan, store.dataset(project).fingerprint)
+
+
 def measured(store: Store, project: str) -> Fit:
     job = wait(store, advice.ask_fit(store, project, Plan()))
     assert job.state == "succeeded", jobs.log_path(store, job.id).read_text()
-    told = advice.answer(store, project, "fit", Plan())
+    told = answer(store, project, Plan())
     assert told is not None and told.current
     return told.fit
 
@@ -174,12 +179,12 @@ def test_where_brightness_is_all_there_is_to_see_pretraining_does_not_help(store
 
 def test_an_answer_is_found_again_and_knows_that_the_pictures_have_changed(store: Store, shapes: Path) -> None:
     project = received(store, shapes)
-    assert advice.answer(store, project, "fit", Plan()) is None
+    assert answer(store, project, Plan()) is None
     measured(store, project)
-    assert advice.answer(store, project, "fit", Plan(backbone="MobileNetV2")) is None
+    assert answer(store, project, Plan(backbone="MobileNetV2")) is None
     some = store.dataset(project).pictures[0]
     album.relabel(store, project, [some.id], "square" if some.label != "square" else "circle")
-    told = advice.answer(store, project, "fit", Plan())
+    told = answer(store, project, Plan())
     assert told is not None and not told.current and told.fit.n == 30
 
 

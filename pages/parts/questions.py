@@ -47,7 +47,7 @@ def tabs(found: Project, chosen: Plan, n_pictures: int, busy: bool) -> None:
 
 def panel(found: Project, kind: str, chosen: Plan, n_pictures: int) -> None:
     """The answer to one question (`fit` or `more`) about a backbone, or what to press to get it."""
-    told = advice.answer(shell.store(), found.id, kind, chosen)
+    told = advice.answer(shell.store(), found.id, kind, chosen, shell.dataset(found).fingerprint)
     job = jobs.current(shell.store(), found.id, kind)
     with st.container(key=f"panel-{kind}"):
         if told is None:

@@ -36,7 +36,7 @@ def panel(found: Project, chosen: Plan, n_pictures: int) -> None:
 def _answer(found: Project, chosen: Plan, n_pictures: int) -> Answer:
     if n_pictures > LIMITS.refit_pictures:  # before all of them are read to see whether one has changed
         raise HeadstartError("refit_too_many", n=n_pictures)
-    dataset = shell.store().dataset(found.id).fingerprint
+    dataset = shell.dataset(found).fingerprint
     # The settings that an exact linear head on frozen features does not know must not ask for it again.
     known = (*SETTINGS, "backbone", "pooling", "precision", "augment", "augment_kinds")
     # A training may have computed what was missing.

@@ -41,7 +41,8 @@ def panel(found: Project, run: Run) -> None:
 def _ranked(project_id: str, run_id: str, part: str, state: str) -> tuple[Remedy, ...]:
     run = shell.store().run(run_id)
     n_train = {row.label: row.parts["train"] for row in album.classes(shell.store(), project_id)}
-    return remedies.ranked(shell.store(), run, shell.evaluation(run, part), n_train)
+    now = shell.dataset(shell.store().project(project_id)).fingerprint
+    return remedies.ranked(shell.store(), run, shell.evaluation(run, part), n_train, now)
 
 
 def _state(found: Project) -> str:

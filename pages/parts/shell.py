@@ -89,7 +89,11 @@ def estimate_s(chosen: Plan, n_pictures: int) -> float:
 
 def dataset(found: Project) -> Dataset:
     """The used pictures of a project; 20,000 are read anew only when one has changed."""
-    return _dataset(found.id, audit.version(store(), found.id))
+    return _current(found.id)
+
+
+def _current(project_id: str) -> Dataset:
+    return _dataset(project_id, audit.version(store(), project_id))
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)  # the value itself, which nothing changes: a copy takes as long
@@ -99,7 +103,7 @@ def _dataset(project_id: str, state: str) -> Dataset:
 
 def is_stale(run: Run) -> bool:
     """Whether the pictures, labels or parts have changed since a run was started."""
-    return store().dataset(run.project_id).fingerprint != run.fingerprint
+    return _current(run.project_id).fingerprint != run.fingerprint
 
 
 @st.cache_data(show_spinner=False, max_entries=8)
