@@ -15,7 +15,7 @@ from core.changes import Change
 from core.dataset import PARTS, Dataset, Picture, split
 from core.errors import HeadstartError
 from core.layout import class_name
-from core.store import LISTED, Store
+from core.store import FACTS, LISTED, Store
 
 # Who says that pictures belong together; what a manifest says outweighs what an audit found.
 SOURCES = ("manifest", "audit")
@@ -168,6 +168,7 @@ def undo(store: Store, project_id: str, number: int | None = None) -> Change | N
         if undone is None:
             return None
         change, ids, labels = undone
+        _respell(db, project_id, ids)
         _divide(db, project_id, {*labels, *_labels(db, project_id, ids)})
     return change
 
@@ -290,9 +291,9 @@ def _relabel(db: sqlite3.Connection, project_id: str, labels: Mapping[str, str])
 
 
 def _respell(db: sqlite3.Connection, project_id: str, ids: Sequence[str]) -> None:
-    """Give pictures that are taken back the spelling that their class has now."""
-    sql = "SELECT DISTINCT label FROM dataset WHERE project_id = ? AND excluded = 0"
-    now = {label.casefold(): label for (label,) in db.execute(sql, (project_id,))}
+    """Give pictures that come back the spelling that their class has now, if others are in it."""
+    sql = f"SELECT DISTINCT label FROM dataset WHERE project_id = ? AND excluded = 0 AND picture_id NOT IN {LISTED}"
+    now = {label.casefold(): label for (label,) in db.execute(sql, (project_id, json.dumps(list(ids))))}
     for label in _labels(db, project_id, ids):
         if now.get(label.casefold(), label) != label:
             db.execute(
@@ -319,7 +320,8 @@ def _settle(db: sqlite3.Connection, project_id: str, ids: Sequence[str]) -> None
         copy = ("excluded", "duplicate", json.dumps({"twin": kept["name"]}))
         settled = ("used", "", "{}") if kept is row else copy
         db.execute(
-            "UPDATE file SET outcome = ?, reason = ?, facts = ? WHERE project_id = ? AND batch = ? AND number = ?",
+            f"UPDATE file SET outcome = ?, reason = ?, facts = {FACTS} "
+            "WHERE project_id = ? AND batch = ? AND number = ?",
             (*settled, project_id, row["batch"], row["number"]),
         )
 

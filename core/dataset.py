@@ -155,14 +155,13 @@ def split(
     parts = {key: part for some in bound for key, part in some.items()}
     came = Counter((p.label, parts[p.id]) for p in dataset.pictures if p.id in parts and p.id not in pins)
     open_units = [unit for unit, some in zip(units, bound, strict=True) if not some]
-    known = pins.keys() | stay.keys()
-    untouched = [unit for unit in open_units if known.isdisjoint(p.id for p in unit.pictures)]
+    untouched = [unit for unit in open_units if pins.keys().isdisjoint(p.id for p in unit.pictures)]
     fractions = {"test": test, "val": val / (1 - test)}
-    for part, units_left in (("test", untouched), ("val", open_units)):
+    for part, units_left, barred in (("test", untouched, stay), ("val", open_units, {})):
         closed = {label for label in kept if part in kept[label]}
         before = {label: came[label, part] for label in kept}
         free = [unit for unit in units_left if unit.pictures[0].id not in parts]
-        for unit in _deal(free, fractions[part], closed, before):
+        for unit in _deal(free, fractions[part], closed, before, barred):
             parts |= {p.id: part for p in unit.pictures}
     parts = {p.id: parts.get(p.id, "train") for p in dataset.pictures}
     return Split(parts | _places(units, placed or {}, pins), seed)
@@ -197,8 +196,11 @@ def _follow(
     return {p.id: pins.get(p.id) or stay.get(p.id, lead) for p in unit.pictures}
 
 
-def _deal(units: list[_Unit], fraction: float, closed: set[str], before: Mapping[str, int]) -> list[_Unit]:
-    """The units that make up a fraction of each class; none of a class that is `closed`, less what came `before`.
+def _deal(
+    units: list[_Unit], fraction: float, closed: set[str], before: Mapping[str, int], barred: Mapping[str, str]
+) -> list[_Unit]:
+    """The units that make up a fraction of each class; none of a class that is `closed`, less what came `before`. Units
+    with a picture that is `barred` count, but are not taken.
 
     A unit is taken if that brings its classes nearer to their fractions and leaves some of each. A class whose groups
     are all too large for that gets its smallest one, unless that is more than half of it.
@@ -207,7 +209,11 @@ def _deal(units: list[_Unit], fraction: float, closed: set[str], before: Mapping
     for unit in units:
         n.update(unit.counts)
     wanted = {label: max(0, _share(n[label] + before[label], fraction) - before[label]) for label in n}
-    free = [unit for unit in units if closed.isdisjoint(unit.counts)]
+    free = [
+        unit
+        for unit in units
+        if closed.isdisjoint(unit.counts) and not any(picture.id in barred for picture in unit.pictures)
+    ]
     taken: list[_Unit] = []
     got: Counter[str] = Counter()
     for unit in free:

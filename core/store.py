@@ -25,6 +25,8 @@ from core.shelf import Shelf, sha256
 VERSION = len(SCRIPTS)
 # The values of a JSON list that is handed to a query.
 LISTED = "(SELECT value FROM json_each(?))"
+# Other facts of a file than before, but for the name that it had: that is true whatever becomes of it.
+FACTS = "json_patch(?, iif(facts ->> 'source' IS NULL, '{}', json_object('source', facts ->> 'source')))"
 _SWEPT = 500  # pictures whose bytes go in one transaction
 _TAKING_IN = "SELECT 1 FROM job WHERE kind = 'intake' AND ended_at IS NULL LIMIT 1"
 # Most characters of a run's name (a line of a phone) and note (a paragraph); the rest is cut.
@@ -224,7 +226,7 @@ class Store:
         )
         facts = json.dumps({"twin": file.name, "twin_label": file.label, "label": twin["label"]})
         db.execute(
-            "UPDATE file SET outcome = 'excluded', reason = 'label_conflict', facts = ? "
+            f"UPDATE file SET outcome = 'excluded', reason = 'label_conflict', facts = {FACTS} "
             "WHERE project_id = ? AND batch = ? AND number = ?",
             (facts, project_id, first["batch"], first["number"]),
         )

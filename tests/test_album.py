@@ -298,7 +298,21 @@ def test_no_picture_that_a_measured_model_was_taught_with_comes_into_the_test_pa
     store.receive(project, "later", came)
     album.divide(store, project)
     dealt = {key for key, part in parts(store, project).items() if part == "test"} - set(tested)
-    assert dealt and all(key.startswith("n") for key in dealt)  # nobody has seen those
+    assert len(dealt) == 8 and all(key.startswith("n") for key in dealt)  # nobody has seen those
+    before = parts(store, project)
+    album.divide(store, project)
+    assert parts(store, project) == before
+    album.exclude(store, project, [sorted(key for key in before if key not in tested and key.startswith("k"))[0]])
+    assert {key for key, part in parts(store, project).items() if part == "test"} == dealt | set(tested)
+
+
+def test_undoing_gives_a_class_the_spelling_that_it_has_now(store: Store, project: str) -> None:
+    cats = album.ids(store, project, Filter("cat"))
+    album.relabel(store, project, cats, "dog")
+    came = Received(File(0, "Cat/0.png", "used", "Cat", picture_id="n0"), Facts("n0", 1, 1, "n0", ()))
+    store.receive(project, "later", [came])
+    album.undo(store, project)
+    assert [(row.label, row.n) for row in album.classes(store, project)] == [("Cat", 21), ("dog", 10)]
 
 
 def test_undoing_does_not_use_a_picture_that_has_come_in_two_classes_since(store: Store, project: str) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from core import album, takeout
+from core.dataset import File
+from core.intake import Received
 from core.store import Store
 from tests.bad_files import encoded, noise, photo, png
 from tests.inputs import Lab
@@ -70,6 +72,20 @@ def test_the_names_that_files_had_outlast_any_number_of_journeys(lab: Lab) -> No
     with zipfile.ZipFile(out) as one, zipfile.ZipFile(again) as two:
         assert one.namelist() == two.namelist() and one.read("manifest.csv") == two.read("manifest.csv")
         assert b"cat/My cat.png\r\n" in two.read("manifest.csv")
+
+
+def test_the_name_that_a_file_had_outlasts_a_conflict(lab: Lab) -> None:
+    first = lab.take([("cat/IMG_12.png", png(1)), ("dog/3.png", png(40))])
+    second = lab.take(taken_out(lab, first.project_id))
+    project, key = second.project_id, second.files[0].picture_id or ""
+    data = lab.store.pictures.path(key).read_bytes()
+    facts = lab.store.facts(key)
+    assert facts is not None
+    lab.store.receive(project, "b", [Received(File(0, "dog/copy.png", "used", "dog", picture_id=key), facts)])
+    album.relabel(lab.store, project, [key], "cat")
+    with zipfile.ZipFile(taken_out(lab, project, "third.zip")) as archive:
+        assert b"cat/IMG_12.png" in archive.read("manifest.csv")
+        assert data in [archive.read(name) for name in archive.namelist()]
 
 
 def test_what_a_user_changed_is_what_comes_out(lab: Lab) -> None:
