@@ -213,6 +213,10 @@ ERRORS: Mapping[str, tuple[str, str]] = {
         "The data in {home} was written by a newer Headstart (version {found}; this one knows {known}).",
         "Use the newer Headstart. Nothing was changed.",
     ),
+    "known_missing": (
+        "The limits of this model ask for known.npz, which is not in {path}.",
+        "Put it there, or refuse no pictures by their distance.",
+    ),
     "model_missing": (
         "There is no model of Headstart at {path}.",
         "Name a model.keras that lies beside its model.tflite, head.npz and model.json, or their folder.",

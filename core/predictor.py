@@ -21,10 +21,9 @@ from core.child import Bounds, Child
 from core.errors import HeadstartError
 from core.head import Head
 from core.images import Pixels
-from core.nearest import Learned, Neighbor, nearest
 from core.settings import LIMITS
 from core.thresholds import Limits
-from core.unknowns import Known
+from core.unknowns import Known, Neighbor
 
 _FILES = ("model.tflite", "head.npz", "model.json")
 
@@ -94,17 +93,15 @@ class Predictor:
         ranked = _ranked(self.classes, answer["probabilities"])
         # Read each time: they can be changed while the process is warm.
         limits = Limits.read(self._folder)
-        return Prediction(ranked, shown, limits.of(ranked[0][0]), answer["distance"], limits.farthest)
+        if limits.farthest is not None and answer["distance"] is None:
+            raise HeadstartError("known_missing", path=str(self._folder))
+        return Prediction(ranked, shown, limits.of(ranked[0][0]), answer["distance"] or 0.0, limits.farthest)
 
-    def explain(
-        self, data: bytes, px: int, labels: Sequence[str] = (), learned: Learned | None = None, n: int = 0
-    ) -> Explanation:
+    def explain(self, data: bytes, px: int, labels: Sequence[str] = (), n: int = 0) -> Explanation:
         """Why these bytes get their answer: heat maps of the most probable class, which comes first, and of `labels`;
         and the n most alike pictures that were learned from. Raises HeadstartError as `predict` does."""
         question: dict[str, Any] = {"model": str(self._folder), "px": px, "n": n}
         question["explain"] = [self.classes.index(label) for label in labels]
-        if learned is not None:
-            question["learned"] = learned.to_dict()
         answer, body = self._child.ask(question, data)
         heat = {self.classes[i]: np.array(values, np.float32) for i, values in answer["heat"]}
         near = tuple(Neighbor(**values) for values in answer["near"])
@@ -138,7 +135,7 @@ def answer(question: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes
     maps = model.engine.run(images.square(body, model.engine.size)[None])
     features = heatmap.pool(maps, model.pooling)
     probabilities = model.head.probabilities(features)[0]
-    distance = float(model.known.distances(features)[0]) if model.known else 0.0
+    distance = float(model.known.distances(features)[0]) if model.known else None
     said: dict[str, Any] = {"probabilities": probabilities.tolist(), "distance": distance}
     if "explain" not in question:
         px = question.get("show")
@@ -146,11 +143,9 @@ def answer(question: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes
     indices = dict.fromkeys((int(probabilities.argmax()), *question["explain"]))
     heat = [(index, heatmap.grad_cam(maps[0], model.pooling, model.head, index)) for index in indices]
     said["heat"] = [(index, values.round(4).tolist()) for index, values in heat]
-    said["near"] = []
-    if "learned" in question:
-        key = hashlib.sha256(body).hexdigest()
-        found = nearest(Learned.from_dict(question["learned"]), key, features[0], question["n"])
-        said["near"] = [asdict(neighbor) for neighbor in found]
+    key = hashlib.sha256(body).hexdigest()
+    near = model.known.nearest(features, question["n"], without=key) if model.known else ()
+    said["near"] = [asdict(neighbor) for neighbor in near]
     return said, images.square(body, question["px"]).tobytes()
 
 

@@ -62,10 +62,12 @@ class Outcome:
         return self.correct / self.answered if self.answered else None
 
 
-def apply(evaluation: Evaluation, limits: Limits) -> Outcome:
-    """What a model with these limits would have said."""
+def apply(evaluation: Evaluation, limits: Limits, distances: NDArray[np.float32] | None = None) -> Outcome:
+    """What a model with these limits would have said; `distances` (n,) are those of `core.unknowns`, if there are."""
     needed = np.array([limits.of(label) for label in evaluation.classes])[evaluation.predicted]
     given = evaluation.probabilities.max(axis=1) >= needed if evaluation.n else np.empty(0, bool)
+    if distances is not None and limits.farthest is not None:
+        given &= distances <= limits.farthest
     right = evaluation.predicted == evaluation.truth
     return Outcome(evaluation.n, int(given.sum()), int((given & right).sum()))
 

@@ -9,10 +9,12 @@ import math
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core import (
     album,
@@ -185,7 +187,7 @@ class Training(Extraction):
     def _extract_tuned(self, tflite: Path) -> Cache:
         recipe = Recipe(shelf.sha256(tflite), self.plan.pooling, self.backbone.size)
         cache = Cache(self.folder / "features", recipe)
-        views = self._views("val") + self._views("test") + self._remembered()
+        views = self._views("val") + self._views("test") + self._remembered_views()
         self._fill("evaluate", cache, engine.load(tflite, n_pictures=len(views)), views)
         return cache
 
@@ -225,14 +227,20 @@ class Training(Extraction):
             return Evaluation(classes, ids, np.empty(0, np.int64), empty)
         return Evaluation(classes, ids, self._targets(part)[: len(ids)], final.probabilities(cache.read(views)))
 
-    def _remembered(self) -> list[View]:
-        """The training pictures with which new ones are compared."""
-        return [self._views("train")[row] for row in unknowns.chosen(len(self.data.part("train").pictures))]
+    @cached_property
+    def _remembered(self) -> NDArray[np.int64]:
+        """The rows of the training pictures with which new ones are compared."""
+        return unknowns.chosen(self._targets("train")[: len(self.data.part("train").pictures)])
+
+    def _remembered_views(self) -> list[View]:
+        views = self._views("train")
+        return [views[row] for row in self._remembered]
 
     def _remember(self, caches: Mapping[str, Cache]) -> None:
         """Write down what new pictures are compared with, and how far val and test are from it."""
-        targets = self._targets("train")[unknowns.chosen(len(self.data.part("train").pictures))]
-        known = Known.of(caches["train"].read(self._remembered()), targets, self.backbone.width)
+        views = self._remembered_views()
+        seen = unknowns.directions(caches["train"].read(views), self.backbone.width)
+        known = Known(tuple(view.picture_id for view in views), seen, self._targets("train")[self._remembered])
         found = {}
         for part in ("val", "test"):
             views = self._views(part)

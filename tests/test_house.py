@@ -24,7 +24,7 @@ LAYERS = (
     (
         "archive", "backbones", "boundary", "calibration", "comparison", "confusions", "curves", "dataset", "doubts",
         "effects", "embedding", "engine", "evaluation", "features", "fetch", "forecast", "growth", "head", "heatmap",
-        "images", "intake", "layout", "manifest", "matrix", "measures", "mending", "nearest", "places", "plan",
+        "images", "intake", "layout", "manifest", "matrix", "measures", "mending", "places", "plan",
         "sample", "search", "tables", "thresholds", "transfer", "twins", "unknowns",
         "weights",
     ),

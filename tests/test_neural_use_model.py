@@ -58,13 +58,16 @@ def test_the_exported_script_refuses_what_the_demo_refuses(pooling: str, tmp_pat
     features = keras.Model(network.input, networks.pool(network.output, pooling)).predict(pixels, verbose=0)
     assembled = model.assemble(network, Head(((rng.normal(size=(features.shape[1], 2)).astype(np.float32),
                                                np.zeros(2, np.float32)),)), pooling)  # fmt: skip
-    known = Known.of(features[:12], np.zeros(12, np.int64), backbones.STARTER.width)
+    seen = unknowns.directions(features[:12], backbones.STARTER.width)
+    known = Known(tuple(map(str, range(12))), seen, np.zeros(12, np.int64))
     (tmp_path / "known.npz").write_bytes(unknowns.to_bytes(known, {}))
     distances = known.distances(features)
     middle = float(np.sort(distances)[11:13].mean())
     found = use_model.far(assembled, pixels, tmp_path / "known.npz", middle)
     assert found.tolist() == (distances > middle).tolist() and 0 < found.sum() < 24
     assert not use_model.far(assembled, pixels, tmp_path / "not there", None).any()
+    with pytest.raises(SystemExit, match="download that too"):
+        use_model.far(assembled, pixels, tmp_path / "not there", middle)
 
 
 def turned() -> bytes:

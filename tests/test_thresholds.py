@@ -57,6 +57,9 @@ def test_limits_say_how_many_pictures_get_an_answer_and_how_many_of_those_are_ri
     assert at == Outcome(4, 3, 2) and (at.coverage, at.precision) == (0.75, 2 / 3)
     assert thresholds.apply(evaluation, Limits(0.65, {"b": 0.75})) == Outcome(4, 2, 1)
     assert thresholds.apply(evaluation, Limits(0.95)).precision is None
+    far = np.array([0.1, 0.2, 0.3, 0.4], np.float32)
+    assert thresholds.apply(evaluation, Limits(farthest=0.25), far) == Outcome(4, 2, 1)
+    assert thresholds.apply(evaluation, Limits(), far) == thresholds.apply(evaluation, Limits(farthest=0.25))
     assert thresholds.apply(EMPTY, Limits(0.5)) == Outcome(0, 0, 0)
 
 

@@ -1,12 +1,14 @@
 """Pictures of none of the classes: distances, what is kept of them, and that a model refuses by them."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from core import unknowns
+from core.errors import HeadstartError
 from core.predictor import Predictor
 from core.store import Store
 from core.thresholds import Limits
@@ -23,18 +25,39 @@ def clouds(n: int, centers: int, seed: int, channels: int = 32) -> tuple[np.ndar
     return points.astype(np.float32), targets
 
 
+def learned(points: np.ndarray, targets: np.ndarray) -> Known:
+    ids = tuple(f"p{i}" for i in range(len(points)))
+    return Known(ids, unknowns.directions(points, points.shape[1]), targets)
+
+
 def test_the_distance_is_one_less_the_cosine_to_the_fifth_nearest() -> None:
-    known = Known.of(np.eye(8, dtype=np.float32)[[0] * 4 + [1] * 3 + [2]], np.zeros(8, np.int64), 8)
+    known = learned(np.eye(8, dtype=np.float32)[[0] * 4 + [1] * 3 + [2]], np.zeros(8, np.int64))
     row = np.array([[4.0, 3.0, 0, 0, 0, 0, 0, 0]], np.float32)  # cosines 0.8 (four), 0.6 (three), 0
     assert known.distances(row)[0] == pytest.approx(0.4)
-    few = Known(known.directions[:2], known.targets[:2])
+    few = learned(known.directions[:2], known.targets[:2])
     assert few.distances(row)[0] == pytest.approx(0.2)  # the second of two
-    assert Known(known.directions[:0], known.targets[:0]).distances(row).tolist() == [2.0]
+    assert few.unseen(row, few.targets[:1]).tolist() == [2.0]  # nothing is left
+
+
+def test_a_class_of_fewer_pictures_than_neighbors_is_not_far_from_itself() -> None:
+    points, targets = clouds(300, 3, 0)
+    rare, _ = clouds(3 * 4, 4, 5)
+    known = learned(np.concatenate([points, rare[3::4]]), np.append(targets, [3] * 3))
+    assert known.neighbor == 3
+    own, _ = clouds(40, 4, 6)
+    assert known.distances(own[3::4]).max() < 0.2
+
+
+def test_the_nearest_pictures_are_named_without_the_one_that_is_asked_about() -> None:
+    known = learned(np.array([[1, 0], [0.8, 0.6], [0, 1]], np.float32), np.array([0, 1, 1]))
+    near = known.nearest(np.array([[2.0, 0]], np.float32), 2, without="p0")
+    assert [(each.id, each.target) for each in near] == [("p1", 1), ("p2", 1)]
+    assert [each.alike for each in near] == pytest.approx([0.8, 0.0], abs=1e-6)
 
 
 def test_a_cloud_that_was_not_learned_is_told_from_those_that_were() -> None:
     points, targets = clouds(300, 3, 0)
-    known = Known.of(points, targets, 32)
+    known = learned(points, targets)
     val, which = clouds(90, 3, 1)
     strangers, _ = clouds(120, 4, 2)
     limit = unknowns.limit(known.distances(val), 0.05)
@@ -62,22 +85,25 @@ def test_a_map_that_is_not_pooled_is_known_by_the_mean_of_its_positions() -> Non
 
 def test_what_is_known_comes_back_from_its_file_within_half_precision(tmp_path: Path) -> None:
     points, targets = clouds(50, 3, 0)
-    known = Known.of(points, targets, 32)
+    known = learned(points, targets)
     own = known.distances(points)
     found = {part: Distances(own, known.unseen(points, targets)) for part in ("val", "test")}
     (tmp_path / unknowns.FILE).write_bytes(unknowns.to_bytes(known, found))
     again = unknowns.read(tmp_path)
-    assert again is not None and np.abs(again.distances(points) - own).max() < 2e-3
+    assert again is not None and again.ids == known.ids and np.abs(again.distances(points) - own).max() < 2e-3
     val = unknowns.measured(tmp_path, "val")
     assert val is not None and np.array_equal(val.known, own)
     assert unknowns.read(tmp_path / "elsewhere") is None and unknowns.measured(tmp_path / "elsewhere", "val") is None
 
 
-def test_no_more_than_a_thousand_are_remembered_and_always_the_same() -> None:
-    assert unknowns.chosen(7).tolist() == list(range(7))
-    rows = unknowns.chosen(5_000)
-    assert len(rows) == len(set(rows.tolist())) == 1_000 and np.array_equal(rows, unknowns.chosen(5_000))
-    assert 2_300 < rows.mean() < 2_700
+def test_a_thousand_are_remembered_evenly_and_more_only_where_classes_would_be_short() -> None:
+    assert unknowns.chosen(np.zeros(7, np.int64)).tolist() == list(range(7))
+    targets = np.append(np.zeros(4_990, np.int64), np.ones(10, np.int64))
+    rows = unknowns.chosen(targets)
+    assert len(rows) == len(set(rows.tolist())) == 1_000 and np.array_equal(rows, unknowns.chosen(targets))
+    assert 2_300 < rows.mean() < 2_700 and int(targets[rows].sum()) == 10
+    many = np.repeat(np.arange(300), 20)
+    assert np.bincount(many[unknowns.chosen(many)]).tolist() == [10] * 300
 
 
 def test_pictures_that_were_tried_are_kept_until_they_are_forgotten(tmp_path: Path) -> None:
@@ -88,7 +114,7 @@ def test_pictures_that_were_tried_are_kept_until_they_are_forgotten(tmp_path: Pa
     assert unknowns.others(tmp_path) == ()
 
 
-def test_a_trained_model_refuses_what_is_like_nothing_it_has_learned_from(trained: Path) -> None:
+def test_a_trained_model_refuses_what_is_like_nothing_it_has_learned_from(trained: Path, tmp_path: Path) -> None:
     store = Store(trained)
     folder = store.folder(store.runs(store.projects()[0].id)[0].id)
     val, test = (unknowns.measured(folder, part) for part in ("val", "test"))
@@ -106,6 +132,11 @@ def test_a_trained_model_refuses_what_is_like_nothing_it_has_learned_from(traine
             known, unknown = predictor.predict(circle), predictor.predict(stranger)
         assert known.is_known and known.is_answer
         assert unknown.distance > 2 * val.known.max() and not unknown.is_known and not unknown.is_answer
+        alone = tmp_path / "model"
+        shutil.copytree(folder, alone)
+        (alone / unknowns.FILE).unlink()
+        with Predictor(alone) as predictor, pytest.raises(HeadstartError, match="ask for known"):
+            predictor.predict(circle)
     finally:
         (folder / "limits.json").unlink()
         if before is not None:

@@ -76,15 +76,19 @@ def eight_bits(image: Image.Image) -> Image.Image:
 
 
 def far(model: keras.Model, pixels: np.ndarray, known_path: pathlib.Path, farthest: float | None) -> np.ndarray:
-    """Which pictures are farther than that from what was learned from: by the cosine to the fifth nearest."""
+    """Which pictures are farther than that from what was learned from: by the cosine to the fifth nearest, or as
+    many as the smallest class has."""
     if farthest is None:
         return np.zeros(len(pixels), bool)
-    known = np.load(known_path)["directions"].astype(np.float32)
+    if not known_path.is_file():
+        sys.exit(f"limits.json asks for {known_path.name} beside it: download that too.")
+    kept = np.load(known_path)
+    known = kept["directions"].astype(np.float32)
     first = next(layer for layer in model.layers if layer.name in ("hidden_1", "classes"))
     features = np.asarray(keras.Model(model.input, first.input).predict(pixels, verbose=0))
     own = features.reshape(len(features), -1, known.shape[1]).mean(axis=1)
     own /= np.linalg.norm(own, axis=1, keepdims=True)
-    nearest = min(5, len(known))
+    nearest = min(5, *np.unique(kept["targets"], return_counts=True)[1])
     return 1 - np.partition(own @ known.T, -nearest, axis=1)[:, -nearest] > farthest
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core import thresholds
+from core import thresholds, unknowns
 from core.evaluation import wilson
 from core.store import Run
 from core.thresholds import Limits, Outcome
@@ -37,7 +37,10 @@ def panel(run: Run) -> None:
     if chosen != limits:
         chosen.write(folder)
     with right:
-        outcomes = {part: thresholds.apply(shell.evaluation(run, part), chosen) for part in ("val", "test")}
+        outcomes = {}
+        for part in ("val", "test"):
+            far = unknowns.measured(folder, part)
+            outcomes[part] = thresholds.apply(shell.evaluation(run, part), chosen, far.known if far else None)
         st.dataframe(_table(outcomes), width="stretch", hide_index=True)
         st.caption(say("threshold_how"))
     unknown.panel(run, chosen)

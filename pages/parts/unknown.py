@@ -91,6 +91,8 @@ def _try(run: Run, folder: Path) -> None:
     files = st.file_uploader(say("unknown_try"), PICTURES, accept_multiple_files=True, key=f"others-{run.id}-{turn}")
     if files:
         found, failed = [], []
+        if len(files) > _OTHERS:
+            failed.append(say("unknown_many", n=_OTHERS, more=len(files) - _OTHERS))
         predictor = trial.predictor(run)
         for file in files[:_OTHERS]:
             try:
@@ -102,7 +104,7 @@ def _try(run: Run, folder: Path) -> None:
         unknowns.keep_others(folder, [*unknowns.others(folder), *found])
         st.session_state["others-turn"] = turn + 1
         st.session_state["others-failed"] = failed
-        st.rerun(scope="fragment")
+        st.rerun()
     for line in st.session_state.pop("others-failed", []):
         st.warning(line, icon=":material/error:")
     if unknowns.others(folder):

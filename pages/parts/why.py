@@ -11,10 +11,9 @@ import streamlit as st
 from core import album
 from core.dataset import PARTS, Picture
 from core.errors import HeadstartError
-from core.nearest import Learned, Neighbor
-from core.plan import Plan
 from core.predictor import Explanation
 from core.store import Project, Run
+from core.unknowns import Neighbor
 from pages.parts import gallery, shell, trial
 from pages.parts.gallery import Tile
 from pages.parts.words import percent, plain, say
@@ -58,10 +57,9 @@ def _explain(run: Run, picture: Picture) -> Explanation:
     kept = st.session_state.get("why-explained")
     if kept is None or kept[0] != key:
         store, predictor = shell.store(), trial.predictor(run)
-        learned = Learned.of(store.home, store.folder(run.id), Plan.from_dict(run.plan), run.result or {})
         labels = [picture.label] if picture.label in predictor.classes else []
         data = store.pictures.path(picture.id).read_bytes()
-        kept = (key, predictor.explain(data, _PX, labels, learned, _NEAR))
+        kept = (key, predictor.explain(data, _PX, labels, _NEAR))
         st.session_state["why-explained"] = kept
     explained: Explanation = kept[1]
     return explained
@@ -74,7 +72,9 @@ def _which(explained: Explanation, picture: Picture) -> str:
         return labels[0]
     # Keys are of one picture: the next one must not begin with what was chosen for this.
     key = f"why-for-{picture.id}"
-    label: str = st.segmented_control(say("why_for"), labels, default=labels[0], required=True, key=key)
+    label: str = st.segmented_control(
+        say("why_for"), labels, default=labels[0], required=True, key=key, format_func=plain
+    )
     return label
 
 
@@ -85,16 +85,16 @@ def _near(run: Run, explained: Explanation) -> None:
     if not near:
         st.caption(say("why_near_missing"))
         return
-    same = sum(each.label == label for each in near)
-    tuned = ((run.result or {}).get("fine_tune") or {}).get("best_epoch")
+    tiles = [_tile(each, trial.predictor(run).classes[each.target], label) for each in near]
+    same = sum(tile.alt == label for tile in tiles)
     text = say("why_near_same", n=same, of=len(near), label=plain(label))
-    st.caption(" ".join([text, say("why_near_help"), *([say("why_near_tuned")] if tuned else [])]))
-    gallery.show([_tile(each, label) for each in near], "why-near", 92)
+    st.caption(f"{text} {say('why_near_help')}")
+    gallery.show(tiles, "why-near", 92)
 
 
-def _tile(neighbor: Neighbor, label: str) -> Tile:
-    mark = "\u2713" if neighbor.label == label else "\u2717"
-    return Tile(neighbor.id, neighbor.label, f"{mark} {neighbor.label} {neighbor.alike:.2f}")
+def _tile(neighbor: Neighbor, learned: str, label: str) -> Tile:
+    mark = "\u2713" if learned == label else "\u2717"
+    return Tile(neighbor.id, learned, f"{mark} {learned} {neighbor.alike:.2f}")
 
 
 def _acts(found: Project, picture: Picture) -> None:

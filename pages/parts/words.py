@@ -654,7 +654,7 @@ WORDS = {
     "unknown_n": "Pictures",
     "unknown_share": "Share",
     "unknown_own": "Test pictures of the classes that are refused",
-    "unknown_new": "Pictures of a class it does not know that still get a name",
+    "unknown_new": "Pictures of a class it does not know that are near enough for a name",
     "unknown_others": "Your pictures of none of the classes that still get a name",
     "unknown_tells": (
         "The second line is measured by leaving out each class in turn. A picture of a class that was left out is "
@@ -663,13 +663,18 @@ WORDS = {
     "unknown_weak": (
         "Your classes are much alike to this network: it tells other things from them better than a new class."
     ),
+    "unknown_many": "{n} pictures were tried; the other {more} were left away.",
     "unknown_try": "Try pictures that are none of the classes",
     "unknown_forget": "Forget these pictures",
     "demo_unknown": "None of these",
-    "demo_unknown_more": "It is like nothing that the model has learned from. Nearest: {label}.",
+    "demo_unknown_more": (
+        "It is less like what the model has learned from than nearly all pictures of its classes. Nearest: {label}."
+    ),
     "demo_none": "Not sure enough",
     "demo_none_more": "Maybe none of the classes. Most like {label}: {p}, where {least} is asked.",
-    "limits_for": "How probable an answer must be to count; use_model.py reads it when it lies beside model.keras.",
+    "limits_for": (
+        "How probable an answer must be to count, and how near; use_model.py reads it beside model.keras and known.npz."
+    ),
     "known_for": "What a picture is compared with to tell that it is none of the classes, for use_model.py.",
     "confidence": "Confidence",
     "score": "Score",
@@ -870,9 +875,11 @@ WORDS = {
     ),
     "why_near": "It looks most like these, which it learned from",
     "why_near_same": "{n} of {of} are {label}, as the model says.",
-    "why_near_help": "The number is how alike they are to the model (cosine of features; 1 is the same).",
-    "why_near_tuned": "Compared before fine-tuning.",
-    "why_near_missing": "What it learned from is no longer kept here. Train again to see it.",
+    "why_near_help": (
+        "Of 1,000 or all that it learned from. The number is how alike they are to the model (cosine of features; 1 is "
+        "the same)."
+    ),
+    "why_near_missing": "This model was trained before that was kept.",
     "why_mend": "What to do with this picture",
     "why_part": "Move to part",
     "mended": "Since this model was trained: {what}.",
