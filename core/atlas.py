@@ -84,6 +84,12 @@ def write(store: Store, run_id: str, layout: str, places: Array) -> None:
     shelf.write(store.folder(run_id) / _name(layout), out.getvalue())
 
 
+def remove(store: Store, run_id: str) -> None:
+    """Forget all layouts of a run: they are those of a model that is replaced."""
+    for layout in LAYOUTS:
+        (store.folder(run_id) / _name(layout)).unlink(missing_ok=True)
+
+
 def _name(layout: str) -> str:
     return f"map-{layout}.npy"
 

@@ -6,6 +6,7 @@ found is kept beside the run, class by class, so that a look that was broken off
 """
 
 import io
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,9 @@ _PX = 96
 # Measured: 2.4 to 8.2 times an even spread, and always near the middle, for photographs of ants and bees, sign digits
 # and drawn traffic signs; 10 times, in the corner, for bees that all had a date in theirs, with Starter.
 _STRONG = 5.0
-_FILE = "attention.npz"
+FILE = "attention.npz"
+# Writing what was found of 1,000 classes takes 0.2 s: not after each of them.
+_KEEP_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ def choose(scores: Evaluation, backbone: str) -> dict[str, list[str]]:
 
 def read(folder: Path) -> tuple[Gaze, ...]:
     """What was found in a run's folder so far."""
-    path = folder / _FILE
+    path = folder / FILE
     if not path.is_file():
         return ()
     with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
@@ -91,18 +94,24 @@ def look(
     """Look at the chosen pictures of all classes that are not in the run's folder yet, and keep what is found there.
     `tick` is told how many are done, and may raise to break off."""
     found = {gaze.label: gaze for gaze in read(folder)}
-    done = 0
-    for label, ids in chosen.items():
-        done += len(ids)
-        if label in found:
-            continue
-        seen = []
-        for number, key in enumerate(ids):
-            tick(done - len(ids) + number)
-            why = predictor.explain(pictures.path(key).read_bytes(), _PX, [label])
-            seen.append((why.heat[label], why.seen))
-        found[label] = _mean(label, seen)
-        _keep(folder / _FILE, list(found.values()))
+    done, kept, kept_at = 0, len(found), time.monotonic()
+    try:
+        for label, ids in chosen.items():
+            done += len(ids)
+            if label in found:
+                continue
+            seen = []
+            for number, key in enumerate(ids):
+                tick(done - len(ids) + number)
+                why = predictor.explain(pictures.path(key).read_bytes(), _PX, [label])
+                seen.append((why.heat[label], why.seen))
+            found[label] = _mean(label, seen)
+            if time.monotonic() - kept_at > _KEEP_S:
+                _keep(folder / FILE, list(found.values()))
+                kept, kept_at = len(found), time.monotonic()
+    finally:
+        if len(found) > kept:
+            _keep(folder / FILE, list(found.values()))
     tick(done)
     return tuple(found[label] for label in chosen)
 

@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 
 from core import (
     album,
+    atlas,
+    attention,
     boundary,
     calibration,
     curves,
@@ -46,6 +48,7 @@ from core.forecast import Work
 from core.head import Fitted, Head, Labelled
 from core.images import Pixels
 from core.plan import rarest
+from core.thresholds import Limits
 from core.ticket import Ticket
 from core.unknowns import Distances, Known
 
@@ -94,6 +97,7 @@ class Training(Extraction):
                 self.say(code, **values)
             temperature = calibration.temperature(after["val"])
             after = {part: scores.tempered(temperature) for part, scores in after.items()}
+            self._forget()
             artifacts = self._save(final.tempered(temperature), tflite, after, checked.tempered(temperature))
             survey.overview(self.store, self.run_id, self.data, frozen["val"])
         album.lock_test(self.store, self.ticket.job.project_id, after["test"].ids)
@@ -312,6 +316,15 @@ class Training(Extraction):
         }
 
     # -- the folder of the run
+
+    def _forget(self) -> None:
+        """Remove what was found out with the model that this run had before, of other weights."""
+        atlas.remove(self.store, self.run_id)
+        for name in (attention.FILE, unknowns.OTHERS):
+            (self.folder / name).unlink(missing_ok=True)
+        limits = Limits.read(self.folder)
+        if limits.farthest is not None:
+            replace(limits, farthest=None).write(self.folder)
 
     def _clean(self) -> None:
         """Remove what only the training itself needed."""

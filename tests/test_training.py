@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core import album, boundary, jobs, shelf, turn
+from core import album, atlas, boundary, jobs, shelf, turn
 from core.__main__ import main
 from core.evaluation import Evaluation
 from core.forecast import Step
@@ -18,6 +18,7 @@ from core.head import Head
 from core.plan import Plan
 from core.predictor import Predictor
 from core.store import Run, Store
+from core.thresholds import Limits
 from core.ticket import Ticket
 from core.training import TOLERANCE, Training
 from tests.conftest import wait
@@ -55,6 +56,25 @@ def test_changing_labels_or_settings_extracts_nothing_again(store: Store, shapes
     job = wait(store, job)
     stages = [event.key for event in jobs.events(store, job.id) if event.kind == "stage"]
     assert job.state == "succeeded" and stages == ["head", "save"]
+
+
+def test_a_run_that_is_trained_again_forgets_what_was_found_out_with_the_model_before(
+    store: Store, shapes: Path
+) -> None:
+    run = prepare(store, shapes, Plan(epochs=3))
+    wait(store, jobs.start(store, run.project_id, "train", {}, run.id))
+    folder = store.folder(run.id)
+    old = ("attention.npz", "map-tsne.npy", "others.json", "map-pca.npy")
+    for name in old:
+        (folder / name).write_bytes(b"said by the model before")
+    Limits(0.5, {"circle": 0.7}, 0.3).write(folder)
+    (folder / "model.keras").unlink()
+    again, job = jobs.train(store, run.project_id, Plan(epochs=3))
+    assert job is not None and again.id == run.id and wait(store, job).state == "succeeded"
+    assert [name for name in old if (folder / name).is_file()] == ["map-pca.npy"]
+    places = atlas.read(store, run.id, "pca")  # the new one
+    assert places is not None and places.shape == (36, 2)
+    assert Limits.read(folder) == Limits(0.5, {"circle": 0.7}, None)
 
 
 @pytest.mark.slow

@@ -78,12 +78,12 @@ def _running(run: Run, job_id: str, some: bool) -> None:
 
 def _map(found: Project, run: Run, have: tuple[str, ...]) -> Points:
     state = audit.version(shell.store(), found.id)
-    key = f"map-{run.id}"
-    points = _points(found.id, run.id, state)
+    key, model = f"map-{run.id}", shell.model(run)
+    points = _points(found.id, run.id, model, state)
     data = {
         "run": run.id,
-        "packed": _packed(found.id, run.id, state),
-        "layouts": {layout: _places(run.id, layout) for layout in have},
+        "packed": _packed(found.id, run.id, model, state),
+        "layouts": {layout: _places(run.id, model, layout) for layout in have},
         "classes": points.classes,
         "parts": PARTS,
         "dark": shell.dark(),
@@ -93,9 +93,11 @@ def _map(found: Project, run: Run, have: tuple[str, ...]) -> Points:
     return points
 
 
-@st.cache_data(show_spinner=False, max_entries=4)
-def _points(project_id: str, run_id: str, state: str) -> Points:
-    """What is known of the pictures; `state` changes with their labels and parts."""
+# The values themselves, which nothing changes: a copy of 20,000 pictures takes long.
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _points(project_id: str, run_id: str, model: str, state: str) -> Points:
+    """What is known of the pictures; `state` changes with their labels and parts, `model` when the run is trained
+    again."""
     store = shell.store()
     run = store.run(run_id)
     then = Dataset.from_bytes((store.folder(run_id) / "dataset.json").read_bytes())
@@ -103,9 +105,9 @@ def _points(project_id: str, run_id: str, state: str) -> Points:
     return atlas.points(then, shell.dataset(store.project(project_id)), scores)
 
 
-@st.cache_data(show_spinner=False, max_entries=4)
-def _packed(project_id: str, run_id: str, state: str) -> dict[str, str]:
-    points = _points(project_id, run_id, state)
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _packed(project_id: str, run_id: str, model: str, state: str) -> dict[str, str]:
+    points = _points(project_id, run_id, model, state)
     return {
         "ids": _text(np.frombuffer(bytes.fromhex("".join(points.ids)), np.uint8)),
         "label": _text(np.where(points.label == NONE, _NONE, points.label).astype("<u2")),
@@ -115,8 +117,8 @@ def _packed(project_id: str, run_id: str, state: str) -> dict[str, str]:
     }
 
 
-@st.cache_data(show_spinner=False, max_entries=8)
-def _places(run_id: str, layout: str) -> str:
+@st.cache_resource(show_spinner=False, max_entries=8)
+def _places(run_id: str, model: str, layout: str) -> str:
     """The places within a square of 0 to 65535, up being less."""
     places = atlas.read(shell.store(), run_id, layout)
     assert places is not None  # noqa: S101 - its file is there, and stays as long as the run does
@@ -131,10 +133,10 @@ def _text(values: NDArray[np.generic]) -> str:
 
 
 def _choose(run: Run, points: Points, key: str) -> None:
-    """Keep the pictures that were chosen: positions among the points, in the order to be shown."""
+    """Keep the positions among the points that were chosen, in the order to be shown."""
     chosen = st.session_state[key].chosen
     if chosen is not None:
-        st.session_state[_chosen(run)] = [points.ids[int(i)] for i in chosen if 0 <= int(i) < len(points.ids)]
+        st.session_state[_chosen(run)] = [int(i) for i in chosen if 0 <= int(i) < len(points.ids)]
 
 
 def _chosen(run: Run) -> str:
@@ -145,8 +147,7 @@ def _chosen(run: Run) -> str:
 
 
 def _pictures(found: Project, run: Run, points: Points) -> None:
-    place = {key: i for i, key in enumerate(points.ids)}
-    chosen = [key for key in st.session_state.get(_chosen(run), []) if points.label[place[key]] != NONE]
+    chosen = [i for i in st.session_state.get(_chosen(run), []) if points.label[i] != NONE]
     st.markdown(say("map_chosen", n=len(chosen)) if chosen else f"**{say('map_hint')}**")
     if not chosen:
         st.caption(say("map_how"))
@@ -154,10 +155,13 @@ def _pictures(found: Project, run: Run, points: Points) -> None:
     listing = f"map {run.id} {hash(tuple(chosen))}"
     current = st.pagination(pages, key=f"page-{listing}") if pages > 1 else 1
     first = (min(current, pages) - 1) * sorting.PAGE
-    pictures = album.pictures(shell.store(), found.id, chosen[first : first + sorting.PAGE])
+    place = {points.ids[i]: i for i in chosen[first : first + sorting.PAGE]}
+    pictures = album.pictures(shell.store(), found.id, list(place))
     items = [_item(picture, points, place[picture.id]) for picture in pictures]
     names = [row.label for row in album.classes(shell.store(), found.id)]
-    choice = sorting.Choice(f"{listing} {current}", len(chosen), lambda: chosen, noted="map-acted", asked=why.ASKED)
+    choice = sorting.Choice(
+        f"{listing} {current}", len(chosen), lambda: [points.ids[i] for i in chosen], noted="map-acted", asked=why.ASKED
+    )
     sorting.sorter(found, items, names, choice, f"sorter-map-{run.id}")
 
 

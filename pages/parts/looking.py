@@ -1,5 +1,7 @@
 """Where a model looks, class by class: the mean picture and over it, on average, what speaks for the class."""
 
+from pathlib import Path
+
 import numpy as np
 import streamlit as st
 from PIL import Image
@@ -23,7 +25,7 @@ def panel(run: Run) -> None:
         return
     chosen = attention.choose(scores, run.plan["backbone"])
     folder = shell.store().folder(run.id)
-    found = {gaze.label: gaze for gaze in attention.read(folder)}
+    found = {gaze.label: gaze for gaze in _read(folder)}
     st.markdown(say("look_help"))
     if not set(chosen) <= set(found):
         n = sum(len(ids) for label, ids in chosen.items() if label not in found)
@@ -36,6 +38,16 @@ def panel(run: Run) -> None:
             return
         st.rerun()
     _show([found[label] for label in chosen])
+
+
+def _read(folder: Path) -> tuple[Gaze, ...]:
+    path = folder / attention.FILE
+    return _kept(folder, path.stat().st_mtime_ns) if path.is_file() else ()
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)  # the values themselves: 1,000 classes are 30 MB
+def _kept(folder: Path, written_at: int) -> tuple[Gaze, ...]:
+    return attention.read(folder)
 
 
 def _look(run: Run, chosen: dict[str, list[str]]) -> None:

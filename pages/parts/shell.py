@@ -82,6 +82,11 @@ def evaluation(run: Run, part: str = "test") -> Evaluation:
     return _evaluation(str(store().folder(run.id) / name), store().artifacts(run.id)[name])
 
 
+def model(run: Run) -> str:
+    """The sha256 of a run's model: what is kept of a model is kept under it, as a run may be trained again."""
+    return store().artifacts(run.id)["model.tflite"]
+
+
 def estimate_s(chosen: Plan, n_pictures: int) -> float:
     """About how many seconds a training takes on this machine."""
     return forecast.estimate_s(chosen, n_pictures, Speeds(store().home / "speeds.json"))

@@ -31,7 +31,7 @@ def predictor(run: Run) -> Predictor:
     store = shell.store()
     folder = str(store.folder(run.id))
     try:
-        return _predictor(folder, store.artifacts(run.id)["model.tflite"])
+        return _predictor(folder, shell.model(run))
     except HeadstartError:
         raise HeadstartError("run_incomplete", path=folder) from None
 

@@ -53,7 +53,7 @@ def _dialog(found: Project, run: Run, picture: Picture) -> None:
 
 def _explain(run: Run, picture: Picture) -> Explanation:
     """Asked for once while the dialog is open."""
-    key = (run.id, picture.id, picture.label)
+    key = (run.id, shell.model(run), picture.id, picture.label)
     kept = st.session_state.get("why-explained")
     if kept is None or kept[0] != key:
         store, predictor = shell.store(), trial.predictor(run)
