@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import os
 import re
 import socket
 import threading
@@ -264,6 +265,28 @@ def test_an_upload_that_a_reload_stopped_is_told_and_goes_on_with_what_is_missin
     expect(told).to_have_count(0)
     assert sorted(map(int, begins)) == sorted([len(png(0)), len(png(1)), len(png(2)), 0, 0])
     assert len(app.store.dataset(key).pictures) == 5
+
+
+def test_a_file_that_was_corrected_since_an_upload_stopped_is_sent_anew(
+    page: Page, app: Server, tmp_path: Path
+) -> None:
+    key = new_project(page, app.url)
+    gate = Gate(page, "/api/upload/.*/1[?]")
+    files = loose(tmp_path, range(2))
+    page.locator("input.pick-files").set_input_files(files)
+    gate.await_one()
+    page.reload()
+    page.unroute_all()
+    expect(page.get_by_text("stopped at 1 of 2 files")).to_be_visible()
+    os.utime(files[0], (0, 0))  # of the same size
+    button(page, "More ways").click()
+    name_class(page, "cat")
+    page.keyboard.press("Escape")
+    begins: list[str] = []
+    page.on("request", lambda request: begins.extend(re.findall(r"[?]offset=(\d+)", request.url)))
+    page.locator("input.pick-files").set_input_files(files)
+    expect(page.get_by_text("cat \u00b7 2")).to_be_visible(timeout=30_000)
+    assert begins == ["0", "0"] and len(app.store.dataset(key).pictures) == 2
 
 
 def test_an_upload_that_stopped_can_be_dismissed(page: Page, app: Server, tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ function add(zone, list) {
   const { label, words } = zone.settings
   if (!list.length) return say(zone, words.drop_nothing)
   zone.said = []
-  const these = digest(JSON.stringify(list.map(({ file, name }) => [name, file.size])))
+  const these = digest(JSON.stringify(list.map(({ file, name }) => [name, file.size, file.lastModified])))
   const before = remembered(zone.project).filter((one) => !ours.live.has(one.batch))
   for (const one of before) if (one.why) forget(zone.project, one.batch)  // it was told, and this is the answer to it
   // The same files go on where they stopped; others are another delivery, as the server knows files by number.
