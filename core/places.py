@@ -1,9 +1,19 @@
 """Folders of the server that its owner lets pages read: those that `HEADSTART_FOLDERS` names, and what is in them."""
 
 import os
+import re
 from pathlib import Path
 
 from core.errors import HeadstartError
+
+# What a server is called by a browser on its own machine.
+LOCAL = ("localhost", "127.0.0.1", "[::1]")
+
+
+def sits_here(address: str | None, host: str) -> bool:
+    """Whether a browser is on this machine, by its address (none then) and by the host that it asked for: a proxy here
+    has no address either, but may pass on the name that it was asked by."""
+    return address is None and re.sub(r":\d+$", "", host.lower()) in LOCAL
 
 
 def roots() -> tuple[Path, ...]:

@@ -29,7 +29,7 @@ from starlette.responses import FileResponse, JSONResponse, Response, StreamingR
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from core import backbones, images, inbox, jobs, shelf, takeout, thresholds
+from core import backbones, images, inbox, jobs, places, shelf, takeout, thresholds
 from core.child import Children
 from core.errors import HeadstartError
 from core.store import Store
@@ -229,7 +229,6 @@ def _refusal(error: HeadstartError) -> JSONResponse:
     return JSONResponse({"error": error.message, "hint": error.hint}, _STATUS.get(error.code, 422))
 
 
-_LOCAL = ("localhost", "127.0.0.1", "[::1]")
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _HOST = re.compile(r"([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
 # Tried in Chromium with Streamlit 1.67: blob: loads its components, wasm-unsafe-eval its maps and tables, data: its
@@ -256,7 +255,7 @@ class Guard:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         named = os.environ.get("HEADSTART_HOSTS", "").lower().split(",")
-        self._hosts = {*_LOCAL, *(name.strip() for name in named)} - {""}
+        self._hosts = {*places.LOCAL, *(name.strip() for name in named)} - {""}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):

@@ -16,6 +16,13 @@ def test_no_folder_is_open_unless_it_is_named(tmp_path: Path, monkeypatch: pytes
         places.inside(tmp_path, "")
 
 
+def test_a_browser_sits_here_by_its_address_and_by_the_name_it_asks_for() -> None:
+    for host in ("localhost", "LOCALHOST:8501", "127.0.0.1:80", "[::1]", "[::1]:8501"):
+        assert places.sits_here(None, host) and not places.sits_here("10.0.0.7", host)
+    for host in ("", "models.example.org", "localhost.example.org:8501", "192.168.0.2:8501"):
+        assert not places.sits_here(None, host)
+
+
 def test_named_folders_are_open_and_nothing_else_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one, secret = tmp_path / "one", tmp_path / "one-secret"
     for folder in (one / "cats", secret):

@@ -24,8 +24,9 @@ def take_in(found: Project, slim: bool) -> None:
         )  # fmt: skip
         ways: dict[str, Callable[[Project, str], None]] = {"camera": _camera}
         ways |= {"addresses": _addresses} if fetch.allowed() else {}
-        # Folders of this machine are for whoever sits at it: an address is told of everybody else.
-        ways |= {"folder": _folder} if st.context.ip_address is None and places.roots() else {}
+        # Folders of this machine are for whoever sits at it.
+        here = places.sits_here(st.context.ip_address, st.context.headers.get("Host") or "")
+        ways |= {"folder": _folder} if here and places.roots() else {}
         way = st.segmented_control(
             say("way"), list(ways), format_func=lambda name: say(f"way_{name}"), key=f"way-{found.id}",
             label_visibility="collapsed",
