@@ -25,7 +25,7 @@ def panel(found: Project, run: Run) -> None:
     """The causes, the largest first."""
     val = shell.evaluation(run, "val")
     scores, part = (val, "val") if val.n else (shell.evaluation(run), "test")
-    ranked = _ranked(found.id, run.id, part, _state(found))
+    ranked = _ranked(found.id, run.id, part, _state(found, run))
     if not ranked:
         return
     st.markdown(f"**{say('remedies')}**", help=say("remedies_help", part=part, n=scores.n))
@@ -45,11 +45,11 @@ def _ranked(project_id: str, run_id: str, part: str, state: str) -> tuple[Remedy
     return remedies.ranked(shell.store(), run, shell.evaluation(run, part), n_train, now)
 
 
-def _state(found: Project) -> str:
-    """Changes with the pictures, with what an audit found, and with each question that is answered."""
+def _state(found: Project, run: Run) -> str:
+    """Changes with the model, with the pictures, with what an audit found, and with each question that is answered."""
     asked = [jobs.latest(shell.store(), found.id, kind) for kind in ("fit", "more")]
     answered = [f"{job.id} {job.state}" for job in asked if job is not None]
-    return f"{audit.version(shell.store(), found.id)} {answered}"
+    return f"{shell.model(run)} {audit.version(shell.store(), found.id)} {answered}"
 
 
 def _line(found: Project, run: Run, remedy: Remedy, scores: Evaluation) -> None:

@@ -13,13 +13,13 @@ _TOP = (3, 5)
 
 
 @st.cache_data(show_spinner=False, max_entries=8)
-def _intervals(run_id: str, n: int) -> Intervals | None:
+def _intervals(run_id: str, model: str) -> Intervals | None:
     return intervals(shell.evaluation(shell.store().run(run_id)))
 
 
 def panel(run: Run, scores: Evaluation) -> None:
     """All scores of the test part, then those of each class."""
-    around = _intervals(run.id, scores.n)
+    around = _intervals(run.id, shell.model(run))
     if around is None:
         st.caption(say("headline_none"))
         return
