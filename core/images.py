@@ -44,6 +44,8 @@ def _heif() -> tuple[str, ...]:
 
 # Never EPS (starts Ghostscript), PDF or the other forty plugins: https://pillow.readthedocs.io/en/latest/handbook/security.html
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", *_heif())
+# The endings of files that are offered for choosing; what is in them counts. Not HEIC: phones then send JPEG instead.
+ENDINGS = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif")
 THUMBNAIL_PX = 256
 # What an altered copy of a picture may differ in; names are part of cache keys, so their order stays.
 KINDS = ("crop", "flip", "light", "turn")

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any
 
+from core import images
 from core.errors import HeadstartError
 from core.settings import LIMITS
 
@@ -24,7 +25,7 @@ _PART_NAMES = {
     "testing": "test",
 }
 # Names without one of these (a license, a table of labels) are received, but say nothing about the layout.
-_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif")
+_SUFFIXES = tuple(f".{ending}" for ending in (*images.ENDINGS, "heic", "heif"))
 _SYSTEM_NAMES = {"thumbs.db", "desktop.ini", "__macosx"}
 
 

@@ -11,13 +11,13 @@ from pathlib import Path
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from core import heatmap
+from core import heatmap, images
 from core.errors import HeadstartError
 from core.predictor import Explanation, Prediction, Predictor
 from core.store import Project, Run
 from pages.parts import gallery, shell
 from pages.parts.gallery import Tile
-from pages.parts.words import PICTURES, percent, plain, say
+from pages.parts.words import percent, plain, say
 
 _EXAMPLES = 12
 _SHOWN = 5  # classes with a bar
@@ -112,7 +112,7 @@ def _chosen(found: Project, run: Run) -> tuple[bytes | None, str]:
     with source:
         upload, camera = st.columns([3, 1], vertical_alignment="bottom")
         turn = st.session_state.get("trial-turn", 0)
-        file = upload.file_uploader(say("demo_upload"), PICTURES, key=f"try-{turn}")
+        file = upload.file_uploader(say("demo_upload"), images.ENDINGS, key=f"try-{turn}")
         if camera.toggle(say("demo_camera"), key="camera"):
             file = st.camera_input(say("demo_camera"), key=f"camera-{turn}", label_visibility="collapsed") or file
         st.caption(say("demo_examples"))

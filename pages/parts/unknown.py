@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from core import unknowns
+from core import images, unknowns
 from core.errors import HeadstartError
 from core.evaluation import wilson
 from core.store import Run
 from core.thresholds import Limits
 from core.unknowns import Array, Distances, Other
 from pages.parts import shell, trial
-from pages.parts.words import PICTURES, between, percent, plain, say
+from pages.parts.words import between, percent, plain, say
 
 _MOST = 20  # percent of the own pictures that one may refuse
 _OTHERS = 200  # pictures that are tried at once: some seconds
@@ -88,7 +88,9 @@ def _how_well(val: Distances, test: Distances) -> None:
 def _try(run: Run, folder: Path) -> None:
     """Pictures that the user knows to be of none of the classes."""
     turn = st.session_state.get("others-turn", 0)
-    files = st.file_uploader(say("unknown_try"), PICTURES, accept_multiple_files=True, key=f"others-{run.id}-{turn}")
+    files = st.file_uploader(
+        say("unknown_try"), images.ENDINGS, accept_multiple_files=True, key=f"others-{run.id}-{turn}"
+    )
     if files:
         found, failed = [], []
         if len(files) > _OTHERS:

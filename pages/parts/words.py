@@ -1028,10 +1028,6 @@ def percent(share: float | None) -> str:
     return "-" if share is None else f"{share * 100:.0f}\u00a0%"
 
 
-# The endings of files that are offered for choosing; what is in them counts.
-PICTURES = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif"]
-
-
 def between(share: float, low: float, high: float) -> str:
     """A share with its interval."""
     return say("between", score=percent(share), low=round(low * 100), high=round(high * 100))
