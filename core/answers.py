@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from core import engine, growth, head, images, jobs, shelf, transfer, weights
 from core.child import Children
-from core.extraction import Extraction
+from core.extraction import Extraction, of_run
 from core.features import Recipe, decode, views
 from core.ticket import Ticket
 
@@ -21,7 +21,7 @@ def fit(ticket: Ticket) -> None:
     """Params: run, whose plan names the backbone and which keeps the pictures. Tells how the backbone does beside its
     rivals, on pictures of train and val."""
     if not _told(ticket, "fit"):
-        base = _Sets(ticket, ticket.job.params["run"])
+        base = _Sets(ticket, *of_run(ticket.store, ticket.job.params["run"]))
         learned = [picture for picture in base.data.pictures if picture.part != "test"]
         chosen = transfer.choose(learned, base.backbone.cpu_ms)
         ids, labels = [picture.id for picture in chosen], sorted({picture.label for picture in chosen})
@@ -35,7 +35,7 @@ def fit(ticket: Ticket) -> None:
 def more(ticket: Ticket) -> None:
     """Params: run, whose plan is the head that is solved on more and more of its pictures. Tells the curve."""
     if not _told(ticket, "more"):
-        base = Extraction(ticket, ticket.job.params["run"])
+        base = Extraction(ticket, *of_run(ticket.store, ticket.job.params["run"]))
         train, val = base.features()
         curve = growth.measure(train, val, len(base.data.classes), base.plan, ticket)
         ticket.found("more", base.backbone.name, {"fingerprint": base.data.fingerprint, **curve.to_dict()})

@@ -1,4 +1,4 @@
-"""What the backbone of a run says of the run's pictures: extracted where it is missing, once for all runs.
+"""What the backbone of a plan says of pictures, mostly of a run: extracted where it is missing, once for all runs.
 
 The network is converted once and kept beside the features. Part of the worker: `core.neural` is opened here, inside
 functions, when there is something to convert or a GPU to compute on.
@@ -22,6 +22,7 @@ from core.engine import Engine
 from core.features import Cache, Recipe, View, extract, views
 from core.head import Labelled
 from core.plan import Plan
+from core.store import Store
 from core.ticket import Ticket
 
 # Fewer pictures take so little time that starting up counts.
@@ -31,18 +32,24 @@ _GPU = Path("/dev/nvidia0")
 _PHASES = ("features", "head", "fine_tune", "evaluate")
 
 
-class Extraction:
-    """A run whose pictures are looked at; `Training` goes on from here."""
+def of_run(store: Store, run_id: str) -> tuple[Plan, Dataset, Path]:
+    """The plan of a run, its pictures and its folder."""
+    folder = store.folder(run_id)
+    return Plan.from_dict(store.run(run_id).plan), Dataset.from_bytes((folder / "dataset.json").read_bytes()), folder
 
-    def __init__(self, ticket: Ticket, run_id: str) -> None:
+
+class Extraction:
+    """Pictures that are looked at by the backbone of a plan; `Training` goes on from here. What it took is added up in
+    the folder of a run, if there is one to keep it."""
+
+    def __init__(self, ticket: Ticket, plan: Plan, data: Dataset, keeper: Path | None = None) -> None:
         self.ticket = ticket
         self.store = ticket.store
-        self.run_id = run_id
-        self.plan = Plan.from_dict(self.store.run(run_id).plan)
-        self.backbone = backbones.find(self.plan.backbone)
-        self.folder = self.store.folder(run_id)
-        self.data = Dataset.from_bytes((self.folder / "dataset.json").read_bytes())
+        self.plan = plan
+        self.backbone = backbones.find(plan.backbone)
+        self.data = data
         self.weights = ""
+        self._keeper = keeper
         self.seconds: dict[str, float] = dict.fromkeys(_PHASES, 0.0) | self._json("seconds.json", {})
         self._caches: dict[Recipe, Cache] = {}
         self.extracted: dict[str, float] = {"n": 0, "seconds": 0.0} | self._json("extracted.json", {})
@@ -173,8 +180,9 @@ class Extraction:
         self._keep("seconds.json", self.seconds)
 
     def _json(self, name: str, default: Any) -> Any:
-        path = self.folder / name
-        return json.loads(path.read_bytes()) if path.is_file() else default
+        path = self._keeper and self._keeper / name
+        return json.loads(path.read_bytes()) if path and path.is_file() else default
 
     def _keep(self, name: str, value: Any) -> None:
-        shelf.write(self.folder / name, json.dumps(value).encode())
+        if self._keeper:
+            shelf.write(self._keeper / name, json.dumps(value).encode())

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core import album, audit, backbones, doubts, head, images, jobs, measures, transfer, twins, weights
+from core import album, audit, doubts, head, images, jobs, measures, transfer, twins, weights
 from core.audit import BY_KIND, Row
 from core.child import Children
 from core.dataset import Dataset, Picture
 from core.errors import HeadstartError
 from core.extraction import Extraction
-from core.features import Cache, Recipe, views
+from core.features import views
 from core.matrix import Matrix
 from core.plan import Plan, suggest
 from core.progress import Progress
@@ -217,7 +217,8 @@ def _doubts(ticket: Ticket, pictures: Sequence[Picture], facts: Mapping[str, dic
     if len(data.classes) >= 2 and len(data.pictures) >= _LEAST:
         groups = audit.groups(store, project)
         together = [groups.get(picture.id, picture.id) for picture in data.pictures]
-        features = _Look(ticket, data).all()
+        plan = Plan(backbone=suggest("balanced", data.counts).backbone)  # what a training is told to take first
+        features = _Look(ticket, plan, data).all()
         rows = doubtful(data, features, together, Polite(ticket))
         rows["shortcut"] = shortcuts(data, facts, together, Polite(ticket))
     audit.write(store, project, ("wrong", "stranger", "shortcut"), rows)
@@ -265,15 +266,7 @@ def _targets(data: Dataset) -> NDArray[np.int64]:
 
 
 class _Look(Extraction):
-    """The features of pictures without a run: by the backbone that a training is told to take first."""
-
-    def __init__(self, ticket: Ticket, data: Dataset) -> None:  # that of a run reads the run
-        self.ticket, self.store, self.data = ticket, ticket.store, data
-        self.plan = Plan(backbone=suggest("balanced", data.counts).backbone)
-        self.backbone = backbones.find(self.plan.backbone)
-        self.weights = ""
-        self._caches: dict[Recipe, Cache] = {}
-        self.extracted: dict[str, float] = {"n": 0, "seconds": 0.0}
+    """The features of pictures without a run."""
 
     def all(self) -> Matrix:
         """(n, width), extracted where they are missing, a part at a time, between which others come first."""
@@ -283,6 +276,3 @@ class _Look(Extraction):
             give_way(self.ticket)
             self._extract("features", recipe, seen[:end])
         return self._cache(recipe).read(seen)
-
-    def _keep(self, name: str, value: Any) -> None:
-        """There is no folder of a run."""

@@ -3,11 +3,9 @@
 Part of the worker. The job extracts features that are missing; it gives way to whatever computes.
 """
 
-from typing import Any
-
 from core import atlas, embedding, weights
 from core.dataset import Dataset
-from core.extraction import Extraction
+from core.extraction import Extraction, of_run
 from core.features import Cache, views
 from core.inspection import Polite, give_way
 from core.matrix import Matrix
@@ -27,7 +25,8 @@ def survey(ticket: Ticket) -> None:
     """Params: run. What was found before is not found again."""
     store, run_id = ticket.store, ticket.job.params["run"]
     if not all(atlas.exists(store, run_id, layout) for layout in atlas.LAYOUTS):
-        features = _Survey(ticket, run_id).all()
+        plan, data, _ = of_run(store, run_id)  # what the training of the run took stays as it is
+        features = _Survey(ticket, plan, data).all()
         ticket.stage("map_pca", 0)
         wide = embedding.components(features)
         if not atlas.exists(store, run_id, "pca"):
@@ -48,6 +47,3 @@ class _Survey(Extraction):
         if self._cache(recipe).missing(seen):
             give_way(self.ticket)
         return self._extract("features", recipe, seen).read(seen)
-
-    def _keep(self, name: str, value: Any) -> None:
-        """What the training of the run took stays as it is."""

@@ -42,7 +42,7 @@ from core.child import Children
 from core.dataset import PARTS
 from core.errors import HeadstartError
 from core.evaluation import Evaluation
-from core.extraction import Extraction
+from core.extraction import Extraction, of_run
 from core.features import Cache, Recipe, View, decode
 from core.forecast import Work
 from core.head import Fitted, Head, Labelled
@@ -62,7 +62,8 @@ class Training(Extraction):
     """A run being worked on. `run` does everything and publishes the result; it ends the job when it is the job's."""
 
     def __init__(self, ticket: Ticket, run_id: str) -> None:
-        super().__init__(ticket, run_id)
+        super().__init__(ticket, *of_run(ticket.store, run_id))
+        self.run_id, self.folder = run_id, ticket.store.folder(run_id)
         self.mirror: dict[str, Any] | None = None
         self.notes: list[tuple[str, dict[str, Any]]] = []
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from core import answers, backbones, delivery, forecast, inspection, jobs, search, survey, weights
 from core.errors import HeadstartError
-from core.extraction import Extraction
+from core.extraction import Extraction, of_run
 from core.plan import Plan
 from core.progress import Cancelled
 from core.store import Store
@@ -117,7 +117,8 @@ def _run_s(ticket: Ticket, run_id: str) -> float:
 def _search(ticket: Ticket) -> None:
     """Params: run, the one whose plan is to be bettered. Tells what was tried and the run of the best as an event,
     then trains that run."""
-    store, base = ticket.store, Extraction(ticket, ticket.job.params["run"])
+    store = ticket.store
+    base = Extraction(ticket, *of_run(store, ticket.job.params["run"]))
     known = [event for event in jobs.events(store, ticket.job.id) if event.kind == "search"]
     if not known:
         train, val = base.features()

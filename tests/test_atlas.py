@@ -65,10 +65,12 @@ def test_labels_that_change_leave_the_map_as_it_is(store: Store, run: Run) -> No
 
 def test_features_that_are_gone_are_extracted_again(store: Store, run: Run) -> None:
     trim(store.home / "features", 0)
+    took = (store.folder(run.id) / "extracted.json").read_bytes()
     job = wait(store, atlas.start(store, run))
     assert job.state == "succeeded"
     assert "features" in [e.key for e in jobs.events(store, job.id) if e.kind == "stage"]
-    assert store.run(run.id).result == run.result  # what the training took is not said anew
+    # What the training took is not said anew.
+    assert store.run(run.id).result == run.result and (store.folder(run.id) / "extracted.json").read_bytes() == took
 
 
 def test_a_run_whose_map_is_being_made_stays_and_takes_the_map_with_it_afterwards(store: Store, run: Run) -> None:

@@ -37,7 +37,7 @@ def test_a_training_takes_it_only_where_there_is_a_gpu(
     job = jobs.start(store, run.project_id, "train", {}, run.id)
     monkeypatch.setattr(extraction, "_GPU", tmp_path)
     monkeypatch.setattr(inference, "has_gpu", lambda: gpu)
-    one = extraction.Extraction(Ticket(store, job, "token"), run.id)
+    one = extraction.Extraction(Ticket(store, job, "token"), *extraction.of_run(store, run.id))
     monkeypatch.setattr(one.ticket, "stage", lambda name, total: None)
     one.weights = weights.fetch(one.backbone, one.ticket)
     assert one._engine(one._recipe("val"), None, 10).name == name
