@@ -69,6 +69,12 @@ def as_now(scores: Evaluation, now: Dataset, part: str) -> Evaluation:
     return Evaluation(classes, ids, truth, probabilities)
 
 
+def is_as_measured(now: Evaluation, then: Evaluation) -> bool:
+    """Whether `as_now` has changed nothing: the same pictures with the same labels."""
+    labels = [[scores.classes[i] for i in scores.truth] for scores in (now, then)]
+    return now.ids == then.ids and labels[0] == labels[1]
+
+
 def step(before: Evaluation, after: Evaluation, now: Dataset, part: str) -> Step:
     """Both models on the pictures of a part that both were measured on. None of them was learned from: it stood in
     that part when either was trained."""

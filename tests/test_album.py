@@ -307,6 +307,15 @@ def test_no_picture_that_a_measured_model_was_taught_with_comes_into_the_test_pa
     assert left <= dealt and len(left) == 7  # 0.4 of 18
 
 
+def test_test_pictures_that_are_left_out_after_a_measurement_are_known(store: Store, project: str) -> None:
+    tested = [key for key, part in parts(store, project).items() if part == "test"]
+    album.exclude(store, project, tested[:1])
+    assert album.left_out_of_test(store, project) == []  # nothing was measured on it
+    album.lock_test(store, project, tested[1:])
+    album.exclude(store, project, tested[1:3])
+    assert sorted(album.left_out_of_test(store, project)) == sorted(tested[1:3])
+
+
 def test_undoing_gives_a_class_the_spelling_that_it_has_now(store: Store, project: str) -> None:
     cats = album.ids(store, project, Filter("cat"))
     album.relabel(store, project, cats, "dog")

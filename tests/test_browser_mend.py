@@ -45,7 +45,7 @@ def test_a_wrong_label_is_found_mended_retrained_and_brought_back(
         expect(headline).to_be_visible()
         right, n = map(int, re.findall(r"\d+", headline.inner_text())[:2])
         assert right < n
-        page.get_by_role("button", name=re.compile("1 of . square were taken for circle")).click()
+        page.get_by_role("button", name=re.compile("1 of the . pictures of square were taken for circle")).click()
         expect(page.get_by_text("square taken for circle: 1")).to_be_visible()
         idle(page)
         sorter = page.locator("[class*='st-key-sorter-']")
@@ -64,7 +64,7 @@ def test_a_wrong_label_is_found_mended_retrained_and_brought_back(
         expect(outcome).to_be_visible()
         before = f"{100 * right / n:.0f}"
         after = int(re.findall(r"→ (\d+)", outcome.inner_text())[0])
-        assert f"Measured when it was trained: {before}" in outcome.inner_text().replace("\u00a0", " ")
+        assert f"Measured when the first was trained: {before}" in outcome.inner_text().replace("\u00a0", " ")
         assert after > int(before)
         expect(page.get_by_text("The new model is saved.")).to_be_visible(timeout=browser.TRAIN_S * 1000)
         new = store.runs(project)[0]

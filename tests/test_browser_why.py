@@ -48,7 +48,7 @@ def test_a_mistake_is_explained_mended_in_the_explanation_and_taken_back(
     project, picture = planted
     with browser.server(store.home, browser.free_port()) as app, browser.tab(chromium, app.url) as page:
         page.goto(f"{app.url}/results?project={project}")
-        page.get_by_role("button", name=re.compile("1 of . square were taken for circle")).click()
+        page.get_by_role("button", name=re.compile("1 of the . pictures of square were taken for circle")).click()
         expect(page.get_by_text("square taken for circle: 1")).to_be_visible()
         ask(page, "It looks most like these", enlarged=True)
         dialog = page.get_by_role("dialog")

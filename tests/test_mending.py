@@ -90,3 +90,11 @@ def test_without_val_pictures_it_still_answers_for_test(store: Store, shapes: Pa
     quick = child.train(project, Plan(epochs=3))
     child.close()
     assert quick.val.n == 0 and quick.test.n == len(store.dataset(project).part("test").pictures) > 0
+
+
+def test_scores_are_as_measured_until_a_picture_or_its_label_is_another() -> None:
+    then = scored("ab", [0, 0], [0.1, 0.2])
+    same = Dataset((picture("a", "cat", "test"), picture("b", "cat", "test"), picture("c", "emu", "train")))
+    assert mending.is_as_measured(mending.as_now(then, same, "test"), then)
+    assert not mending.is_as_measured(mending.as_now(then, NOW, "test"), then)
+    assert not mending.is_as_measured(mending.as_now(then, same.without(["b"]), "test"), then)

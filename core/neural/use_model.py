@@ -96,11 +96,19 @@ def main(model_path: str, *picture_paths: str) -> None:
     with zipfile.ZipFile(model_path) as archive:
         facts = json.loads(archive.read("classes.json"))
     model = keras.models.load_model(model_path, compile=False)
-    pixels = np.stack([prepare(path, facts["size"]) for path in picture_paths])
+    seen = {}
+    for path in picture_paths:
+        try:
+            seen[path] = prepare(path, facts["size"])
+        except (OSError, ValueError, Image.DecompressionBombError) as error:
+            print(f"{path}: no answer, {error}")
+    if not seen:
+        return
+    pixels = np.stack(list(seen.values()))
     beside = pathlib.Path(model_path).with_name("limits.json")
     limits = json.loads(beside.read_bytes() if beside.is_file() else '{"least": 0.0, "classes": {}}')
     strange = far(model, pixels, beside.with_name("known.npz"), limits.get("farthest"))
-    for path, probabilities, unknown in zip(picture_paths, model.predict(pixels, verbose=0), strange, strict=True):
+    for path, probabilities, unknown in zip(seen, model.predict(pixels, verbose=0), strange, strict=True):
         best = int(probabilities.argmax())
         label = facts["classes"][best]
         least = limits["classes"].get(label, limits["least"])

@@ -44,6 +44,8 @@ def panel(found: Project, run: Run) -> None:
     which = (found.id, run.id, part, f"{audit.version(shell.store(), found.id)} {shell.model(run)}")
     scores = _now(*which)
     key = f"cell-{run.id}-{part}"
+    if not mending.is_as_measured(scores, shell.evaluation(run, part)):
+        st.caption(say("matrix_now"))
     left, right = st.columns([1, 1], gap="large")
     with left:
         _matrix(scores, key, which)

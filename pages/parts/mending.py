@@ -1,6 +1,6 @@
 """What changed in the pictures since a model was trained, *Retrain*, and the new score beside the old one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import streamlit as st
 
@@ -12,6 +12,7 @@ from core.mending import Step
 from core.plan import Plan
 from core.refit import Trained
 from core.store import Project, Run
+from core.thresholds import Limits
 from pages.parts import gallery, live, refit, runs, shell
 from pages.parts.gallery import Tile
 from pages.parts.words import percent, plain, say
@@ -74,6 +75,9 @@ def _retrain(found: Project, run: Run) -> None:
     except HeadstartError as error:
         quick = error
     new, _ = jobs.train(store, found.id, plan)
+    limits = Limits.read(store.folder(run.id))
+    if limits != Limits():  # distances are of each model's own
+        replace(limits, farthest=None).write(store.folder(new.id))
     st.session_state[_key(found)] = Retrained(run.id, new.id, store.dataset(found.id).fingerprint, quick)
 
 
@@ -93,6 +97,8 @@ def _outcome(found: Project, kept: Retrained, now: Dataset) -> None:
             st.caption(say("retrain_quick"))
         if main is not None:
             _what_changed(steps[main])
+    if Limits.read(store.folder(before.id)) != Limits():
+        st.caption(say("retrained_limits"))
     _saving(found, new, saved)
 
 
@@ -110,7 +116,7 @@ def _say_step(part: str, step: Step, before: Run) -> None:
     st.markdown(
         say(
             f"retrained_{part}", before=percent(step.before.accuracy), after=percent(step.after.accuracy),
-            right=step.after.correct, n=step.after.n, measured=percent(measured),
+            was=step.before.correct, right=step.after.correct, n=step.after.n, measured=percent(measured),
         )
     )  # fmt: skip
 

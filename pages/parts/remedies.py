@@ -28,7 +28,8 @@ def panel(found: Project, run: Run) -> None:
     ranked = _ranked(found.id, run.id, part, _state(found, run))
     if not ranked:
         return
-    st.markdown(f"**{say('remedies')}**", help=say("remedies_help", part=part, n=scores.n))
+    counted = say("remedies_part", wrong=len(scores.mistakes), part=part, n=scores.n)
+    st.markdown(f"**{say('remedies')}** {counted}", help=say("remedies_help"))
     for remedy in ranked[:_SHOWN]:
         _line(found, run, remedy, scores)
     if ranked[_SHOWN:]:

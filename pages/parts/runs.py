@@ -51,9 +51,15 @@ def choose(found: Project, runs: Sequence[Run]) -> Run:
     if len(runs) == 1:
         return runs[0]
     key, shown, stars = _key(found, runs), names(runs), {run.id for run in runs if run.starred}
-    current(found, runs)
+    # Streamlit keeps what a box shows by its words: other names, another box.
+    box = f"{key}-{hash(tuple(shown.items()))}"
+    st.session_state[box] = current(found, runs).id
+
+    def keep() -> None:
+        st.session_state[key] = st.session_state[box]
+
     chosen = st.selectbox(
-        say("run"), [run.id for run in runs], key=key, width=480, persist_state="session",
+        say("run"), [run.id for run in runs], key=box, width=480, on_change=keep,
         format_func=lambda run_id: f"\u2605 {shown[run_id]}" if run_id in stars else shown[run_id],
     )  # fmt: skip
     return next(run for run in runs if run.id == chosen)

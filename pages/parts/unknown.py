@@ -19,6 +19,7 @@ from pages.parts.words import between, percent, plain, say
 
 _MOST = 20  # percent of the own pictures that one may refuse
 _OTHERS = 200  # pictures that are tried at once: some seconds
+_NAMED = 10  # pictures that are named
 _TELLS = 0.8  # below, one of five pictures of a new class is nearer than one of the own
 
 
@@ -39,7 +40,10 @@ def panel(run: Run, limits: Limits) -> None:
         _choose(run, limits, val.known)
         _try(run, folder)
     with right:
-        st.dataframe(_table(limits, val, test, unknowns.others(folder)), width="stretch", hide_index=True)
+        others = unknowns.others(folder)
+        st.dataframe(_table(limits, val, test, others), width="stretch", hide_index=True)
+        if some := [f"{plain(each.name)} ({plain(each.label)})" for each in _named(limits, others)[:_NAMED]]:
+            st.caption(say("unknown_named", names=", ".join(some)))
         _how_well(val, test)
 
 
@@ -67,9 +71,14 @@ def _table(limits: Limits, val: Distances, test: Distances, others: tuple[Other,
         _row("unknown_new", int((unseen <= farthest).sum()), len(unseen)),
     ]
     if others:
-        named = sum(each.distance <= farthest and each.probability >= limits.of(each.label) for each in others)
-        rows.append(_row("unknown_others", named, len(others)))
+        rows.append(_row("unknown_others", len(_named(limits, others)), len(others)))
     return pd.DataFrame(rows)
+
+
+def _named(limits: Limits, others: tuple[Other, ...]) -> list[Other]:
+    """Those that still get the name of a class."""
+    farthest = np.inf if limits.farthest is None else limits.farthest
+    return [each for each in others if each.distance <= farthest and each.probability >= limits.of(each.label)]
 
 
 def _row(what: str, n: int, of: int) -> dict[str, Any]:
@@ -107,7 +116,7 @@ def _try(run: Run, folder: Path) -> None:
         st.session_state["others-turn"] = turn + 1
         st.session_state["others-failed"] = failed
         st.rerun()
-    for line in st.session_state.pop("others-failed", []):
+    for line in st.session_state.get("others-failed", []):
         st.warning(line, icon=":material/error:")
     if unknowns.others(folder):
         forget = shell.attempt(lambda: unknowns.keep_others(folder, ()))

@@ -649,7 +649,8 @@ WORDS = {
     ),
     "unknown_old": "Train once more to choose this: this model was trained before distances were kept.",
     "unknown_no_val": "It needs pictures in val to be chosen by.",
-    "unknown_refuse": "Refuse at most so many pictures of the classes",
+    "unknown_refuse": "Refuse about so many pictures of the classes",
+    "unknown_named": "With a name: {names}.",
     "unknown_error": "What goes wrong",
     "unknown_n": "Pictures",
     "unknown_share": "Share",
@@ -738,9 +739,10 @@ WORDS = {
     "false_alarms": "Others taken for it",
     "remedies": "What would help most?",
     "remedies_help": (
-        "Each line says how many of the mistakes on the {n} {part} pictures it stands behind, which is the most that "
-        "it can mend. One mistake can count for several."
+        "Each line says behind how many of these mistakes it stands, which is the most that it can mend. One mistake "
+        "can count for several."
     ),
+    "remedies_part": "Counted on the {wrong} mistakes of the {n} {part} pictures.",
     "remedies_more": "{n} more that would help",
     "remedy_labels": "**{n} pictures** may be in the wrong class. Of {wrong} mistakes {mistakes} are among them.",
     "remedy_pair": "**{first}** and **{second}** are taken for each other: {mistakes} of {wrong} mistakes.",
@@ -749,7 +751,7 @@ WORDS = {
     ),
     "remedy_features": (
         "Even of the pictures it learned from the model has only {right} right: about {mistakes} of {wrong} mistakes "
-        "are what {backbone} does not see, and more pictures of the same kind would not mend them."
+        "may be of that kind, which more pictures do not mend, but perhaps more than {backbone} sees as it is."
     ),
     "remedy_far": "It was also measured that these pictures are unlike those it was pretrained on.",
     "remedy_pictures": "Twice the pictures are expected to bring {gain} points, about {mistakes} of {wrong} mistakes.",
@@ -824,7 +826,15 @@ WORDS = {
     "matrix_row": "% of row",
     "matrix_column": "% of column",
     "matrix_all": "All {n} classes, not only those that are confused",
-    "pair": "{n} of {of} **{truth}** were taken for **{predicted}**.",
+    "pair": "{n} of the {of} pictures of **{truth}** were taken for **{predicted}**.",
+    "matrix_now": (
+        "Against the labels as they are now. The sentence on top and the tabs below are as measured when it was "
+        "trained."
+    ),
+    "test_left_out": (
+        "{n} test pictures that were measured before are left out of this. If they went because a model had them "
+        "wrong, this score is too good."
+    ),
     "mistakes_filter": "Filter",
     "least_sure": "The model was at least this sure",
     "model_says": "model: {what}",
@@ -893,10 +903,13 @@ WORDS = {
         "backbone already saw; the model is saved as a run of its own."
     ),
     "retrained_test": (
-        "**{before} \u2192 {after}** on the {n} test pictures ({right} right), both models against the labels as they "
-        "are now. Measured when it was trained: {measured}."
+        "**{before} \u2192 {after}** on the {n} test pictures ({was} \u2192 {right} right), both models against the "
+        "labels as they are now. Measured when the first was trained: {measured}."
     ),
-    "retrained_val": "Val: {before} \u2192 {after} of {n} ({right} right); {measured} when it was trained.",
+    "retrained_val": (
+        "Val: {before} \u2192 {after} of {n} ({was} \u2192 {right} right); {measured} when it was trained."
+    ),
+    "retrained_limits": "The threshold goes with it; what is *none of these* is to be chosen anew.",
     "retrained_gained": "From wrong to right: **{n}**",
     "retrained_lost": "From right to wrong: **{n}**",
     "retrained_same": "Both models are right on the same pictures.",
