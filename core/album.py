@@ -224,15 +224,15 @@ def test_is_locked(store: Store, project_id: str) -> bool:
     return store.row(sql, project_id) is not None
 
 
-def left_out_of_test(store: Store, project_id: str) -> list[str]:
-    """The ids of pictures that a run was measured on, and that were left out since."""
-    sql = "SELECT picture_id FROM dataset WHERE project_id = ? AND pinned = 'test' AND excluded = 1 AND part = 'test'"
-    return [row[0] for row in store.read(sql, project_id)]
-
-
 def lock_test(store: Store, project_id: str, ids: Sequence[str]) -> None:
     """Keep these pictures in the test part for good: from the first finished run on, scores of runs compare."""
     with store.write() as db:
+        # Without a test part val was it (see `split`), less what was moved out of it.
+        db.execute(
+            "UPDATE dataset SET pinned = CASE WHEN placed IS NULL THEN 'test' END WHERE project_id = ?1 "
+            "AND pinned = 'val' AND NOT EXISTS (SELECT 1 FROM dataset WHERE project_id = ?1 AND pinned = 'test')",
+            (project_id,),
+        )
         _set(db, project_id, ids, "placed = NULL, pinned = ?", "test")
         _divide(db, project_id)
 

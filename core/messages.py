@@ -13,7 +13,8 @@ ERRORS: Mapping[str, tuple[str, str]] = {
     "data_empty": ("{name} holds no files.", "Put pictures into class folders, then try again."),
     "nothing_usable": (
         "Of the {n} files that came, none can be used: {reasons}.",
-        "Put each class into a folder of its own: animals/cat/1.jpg, animals/dog/1.jpg.",
+        "Put each class into a folder of its own: animals/cat/1.jpg, animals/dog/1.jpg. Or say under 'More ways' of "
+        "which class pictures in no folder are, and add them again.",
     ),
     "not_a_zip": ("{name} is {kind}, not a ZIP.", "Pack the class folders as a ZIP and try again."),
     "zip_truncated": ("{name} ends too early: a part of it is missing.", "Copy or upload it again."),
@@ -266,9 +267,13 @@ ERRORS: Mapping[str, tuple[str, str]] = {
     "picture_too_thin": ("The picture is {width}x{height} px: over {limit} times longer than wide.", "Crop it."),
     "duplicate": ("The same picture as {twin}.", "Nothing to do: it is used once."),
     "left_out": ("The same picture as {twin}, which was left out.", "Take that one back in to use it."),
+    "label_other": (
+        "The picture is here already, in '{twin_label}' ({twin}).",
+        "If '{label}' is right, move it there in the gallery.",
+    ),
     "label_conflict": (
         "The same picture is in '{label}' and in '{twin_label}' ({twin}).",
-        "Decide which class it belongs to; until then neither is used.",
+        "Decide on top of this page to which class it belongs; until then neither is used.",
     ),
 }
 
@@ -317,6 +322,7 @@ REASONS: Mapping[str, str] = {
     "duplicate": "duplicate",
     "left_out": "left out before",
     "label_conflict": "in two classes",
+    "label_other": "here in another class",
 }
 
 NOTES: Mapping[str, str] = {

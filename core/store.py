@@ -162,13 +162,14 @@ class Store:
 
     def receive(self, project_id: str, batch: str, answers: Iterable[Received]) -> None:
         """Record what became of some files. A picture that is there already is not added again: same class, it is a
-        duplicate; another class, both are left out until someone decides. The group that a table gave (`values`) is
-        that of the picture, whatever becomes of the file, unless another table gave it one before."""
+        duplicate; another class, both are left out until someone decides, or, if it came with an earlier delivery, it
+        stays as it is: nobody loses what was there. The group that a table gave (`values`) is that of the picture,
+        whatever becomes of the file, unless another table gave it one before."""
         with self.write() as db:
             for answer in answers:
                 file = answer.file
                 if answer.facts is not None and file.outcome == "used":
-                    file = self._add_picture(db, project_id, file, answer.facts)
+                    file = self._add_picture(db, project_id, batch, file, answer.facts)
                 db.execute(
                     "INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     (
@@ -177,7 +178,7 @@ class Store:
                     ),
                 )  # fmt: skip
 
-    def _add_picture(self, db: sqlite3.Connection, project_id: str, file: File, facts: Facts) -> File:
+    def _add_picture(self, db: sqlite3.Connection, project_id: str, batch: str, file: File, facts: Facts) -> File:
         twin = db.execute(
             "SELECT picture_id, label, excluded FROM dataset WHERE project_id = ? AND pixels = ?",
             (project_id, facts.pixels),
@@ -208,11 +209,15 @@ class Store:
         first = came[0]
         # A set that is delivered again says nothing new, whatever class the user has given the picture meanwhile.
         said = {label.casefold() for label in (twin["label"], *(row["label"] for row in came))}
-        reason = "duplicate" if file.label.casefold() in said else "label_conflict"
-        if reason == "label_conflict":
+        is_new = file.label.casefold() not in said
+        together = first["batch"].partition("/")[0] == batch.partition("/")[0]  # archives of one delivery
+        if is_new and (together or first["reason"] == "label_conflict"):
+            reason = "label_conflict"
             self._leave_out_both(db, project_id, file, twin, first)
         elif twin["excluded"]:
             reason = first["reason"] or "left_out"
+        else:
+            reason = "label_other" if is_new else "duplicate"
         values = {"twin": first["name"], "twin_label": twin["label"], "label": file.label}
         # All files of one picture carry its id, so that a decision about it reaches all of them.
         return File(file.index, file.name, "excluded", file.label, file.part, twin["picture_id"], reason, values)
@@ -246,6 +251,24 @@ class Store:
             )
             for row in self.read(sql, project_id)
         ]  # fmt: skip
+
+    def undecided(self, project_id: str) -> dict[str, tuple[str, ...]]:
+        """The pictures that came in several classes, by id, with these classes; none is used until someone decides."""
+        found: dict[str, tuple[str, ...]] = {}
+        sql = (
+            "SELECT picture_id, label FROM file WHERE project_id = ? AND reason = 'label_conflict' ORDER BY at, number"
+        )
+        for row in self.read(sql, project_id):
+            labels = found.get(row["picture_id"], ())
+            found[row["picture_id"]] = labels if row["label"] in labels else (*labels, row["label"])
+        return found
+
+    def left_out_of_test(self, project_id: str) -> set[str]:
+        """The ids of pictures that a run was measured on, and that were left out since."""
+        sql = (
+            "SELECT picture_id FROM dataset WHERE project_id = ? AND pinned = 'test' AND excluded = 1 AND part = 'test'"
+        )
+        return {row["picture_id"] for row in self.read(sql, project_id)}
 
     def dataset(self, project_id: str) -> Dataset:
         """The used pictures, all of them: pages ask `core.album` for counts and one page of rows."""

@@ -7,7 +7,7 @@ from core import album, jobs, messages
 from core.album import ClassRow, Filter
 from core.plan import rarest
 from core.store import Project
-from pages.parts import division, findings, gallery, live, reading, shell, sorting, versions, ways
+from pages.parts import division, findings, gallery, live, reading, shell, sorting, undecided, versions, ways
 from pages.parts.gallery import Tile
 from pages.parts.words import plain, say
 
@@ -20,6 +20,7 @@ _NAMED = 6  # classes named in one finding
 def _findings(found: Project) -> None:
     """What the user should know before training, in sentences."""
     outcomes = shell.store().outcomes(found.id)
+    again = outcomes.pop(("excluded", "duplicate"), 0)  # used once: nothing is lost
     total = sum(n for (outcome, _), n in outcomes.items() if outcome != "ignored")
     unused = sum(n for (outcome, _), n in outcomes.items() if outcome == "excluded")
     if len(rows) == 1:
@@ -28,13 +29,17 @@ def _findings(found: Project) -> None:
     if few:
         more = [f"+{len(few) - _NAMED}"] if len(few) > _NAMED else []
         st.warning(say("few", least=_FEW, classes=", ".join(few[:_NAMED] + more)), icon=":material/warning:")
+    untaught = [f"**{plain(row.label)}**" for row in rows if not row.parts["train"]]
+    if untaught and len(rows) > 1:
+        st.warning(say("untaught", classes=", ".join(untaught[:_NAMED])), icon=":material/warning:")
     if (rare := rarest({row.label: row.n for row in rows})) is not None:
         most = max(rows, key=lambda row: row.n)
         text = say("uneven", most=plain(most.label), least=plain(rare[0]), times=round(rare[1]))
         st.warning(text, icon=":material/balance:")
     left_out = album.count(shell.store(), found.id, Filter(excluded=True))
     if not unused:
-        more = f" \u00b7 {say('left_out_n', n=left_out)}" if left_out else ""
+        more = f" \u00b7 {say('again_n', n=again)}" if again else ""
+        more += f" \u00b7 {say('left_out_n', n=left_out)}" if left_out else ""
         st.caption(f":material/check: {say('all_used', n=total)}{more}")
         return
     reasons = [f"{messages.REASONS[reason]} {n}" for (outcome, reason), n in outcomes.items() if outcome == "excluded"]
@@ -65,6 +70,7 @@ if job is not None:
     live.panel(found, job)
 if rows:
     reading.show(found)
+    undecided.panel(found, [row.label for row in rows])
     _findings(found)
     findings.panel(found)
     left, right = st.columns([3, 2], gap="large")

@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from core import album, curves, messages
+from core import curves, messages
 from core.evaluation import Evaluation
 from core.plan import Plan
 from core.store import Project, Run
@@ -37,7 +37,7 @@ def _headline(scores: Evaluation, run: Run) -> None:
         high=percent(high),
     )  # fmt: skip
     st.subheader(text, anchor=False, help=say("headline_help"))
-    gone = set(album.left_out_of_test(shell.store(), run.project_id)) - set(scores.ids)
+    gone = shell.store().left_out_of_test(run.project_id) - set(scores.ids)
     if gone:
         st.warning(say("test_left_out", n=len(gone)), icon=":material/warning:")
     before = (run.result or {}).get("before_fine_tune")

@@ -133,8 +133,8 @@ def test_a_change_is_undone_once_however_often_its_button_is_pressed(store: Stor
 
 
 def test_undoing_a_decision_about_two_classes_brings_the_question_back(store: Store, project: str) -> None:
-    twin = Received(File(0, "dog/0.png", "used", "dog", picture_id="k99"), Facts("k99", 1, 1, "p0", ()))
-    store.receive(project, "0 sorts before", [twin])
+    twin = Received(File(90, "dog/0.png", "used", "dog", picture_id="k99"), Facts("k99", 1, 1, "p0", ()))
+    store.receive(project, "a", [twin])
     album.divide(store, project)
     before = state(store, project)
     assert store.outcomes(project)[("excluded", "label_conflict")] == 2
@@ -256,8 +256,8 @@ def test_a_version_is_restored_with_its_pictures_labels_and_parts(store: Store, 
 
 def test_restoring_pictures_that_were_in_two_classes_decides_about_their_files(store: Store, project: str) -> None:
     then = store.dataset(project)
-    twin = Received(File(0, "dog/0.png", "used", "dog", picture_id="k99"), Facts("k99", 1, 1, "p0", ()))
-    store.receive(project, "0 sorts before", [twin])
+    twin = Received(File(90, "dog/0.png", "used", "dog", picture_id="k99"), Facts("k99", 1, 1, "p0", ()))
+    store.receive(project, "a", [twin])
     album.divide(store, project)
     before = state(store, project)
     assert store.outcomes(project) == {("used", ""): 29, ("excluded", "label_conflict"): 2}
@@ -310,10 +310,31 @@ def test_no_picture_that_a_measured_model_was_taught_with_comes_into_the_test_pa
 def test_test_pictures_that_are_left_out_after_a_measurement_are_known(store: Store, project: str) -> None:
     tested = [key for key, part in parts(store, project).items() if part == "test"]
     album.exclude(store, project, tested[:1])
-    assert album.left_out_of_test(store, project) == []  # nothing was measured on it
+    assert store.left_out_of_test(project) == set()  # nothing was measured on it
     album.lock_test(store, project, tested[1:])
     album.exclude(store, project, tested[1:3])
-    assert sorted(album.left_out_of_test(store, project)) == sorted(tested[1:3])
+    assert store.left_out_of_test(project) == set(tested[1:3])
+
+
+def test_a_val_folder_that_is_the_test_part_stays_that_for_all_but_what_was_moved(store: Store) -> None:
+    key = store.add_project("folders").id
+    files = [
+        Received(
+            File(i, f"{label}/{i}.png", "used", label, part=part, picture_id=f"k{i:02}"),
+            Facts(f"k{i:02}", 1, 1, f"p{i}", ()),
+        )
+        for i, (label, part) in enumerate([(k, "train") for k in "ab" * 20] + [(k, "val") for k in "ab" * 8])
+    ]
+    store.receive(key, "a", files)
+    album.divide(store, key)
+    album.move(store, key, ["k40"], "train")
+    album.exclude(store, key, ["k41"])
+    before = parts(store, key)
+    assert sum(part == "val" for part in before.values()) == 8  # of what was in train
+    album.lock_test(store, key, [name for name, part in before.items() if part == "test"])
+    assert parts(store, key) == before
+    album.exclude(store, key, ["k41"], excluded=False)
+    assert parts(store, key) == before | {"k41": "test"}
 
 
 def test_undoing_gives_a_class_the_spelling_that_it_has_now(store: Store, project: str) -> None:
@@ -327,8 +348,8 @@ def test_undoing_gives_a_class_the_spelling_that_it_has_now(store: Store, projec
 
 def test_undoing_does_not_use_a_picture_that_has_come_in_two_classes_since(store: Store, project: str) -> None:
     album.exclude(store, project, ["k00"])
-    twin = Received(File(0, "dog/0.png", "used", "dog", picture_id="k99"), Facts("k99", 1, 1, "p0", ()))
-    store.receive(project, "0 sorts before", [twin])
+    twin = Received(File(90, "dog/0.png", "used", "dog", picture_id="k99"), Facts("k99", 1, 1, "p0", ()))
+    store.receive(project, "a", [twin])
     album.undo(store, project)
     assert "k00" not in parts(store, project)
     assert store.outcomes(project)[("excluded", "label_conflict")] == 2

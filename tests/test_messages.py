@@ -50,7 +50,7 @@ def test_every_reason_that_core_gives_for_a_file_has_sentences_and_a_short_form(
 def test_every_error_of_one_file_or_one_zip_has_a_short_form_and_no_other_has() -> None:
     of_files = {code for code in messages.ERRORS if code.startswith(("file_", "picture_"))}
     of_zips = found(r"""HeadstartError\(\s*["'](zip_\w+|not_a_zip|data_empty|too_many_files|too_many_classes)["']""")
-    assert set(messages.REASONS) == of_files | {"duplicate", "label_conflict", "left_out"} | set(of_zips)
+    assert set(messages.REASONS) == of_files | {"duplicate", "label_conflict", "label_other", "left_out"} | set(of_zips)
 
 
 def test_every_note_that_core_makes_has_a_sentence() -> None:

@@ -51,7 +51,8 @@ def test_of_copies_the_file_that_came_first_is_used_whatever_its_delivery_is_cal
     project = store.add_project("p").id
     store.receive(project, "z", [received(7, "cat", "k1")])
     store.receive(project, "m", [received(0, "cat", "k1")])
-    store.receive(project, "a", [received(3, "dog", "k1")])
+    store.receive(project, "z/0", [received(3, "dog", "k1")])  # of the first delivery
+    assert store.undecided(project) == {"k1": ("cat", "dog")}
     assert [(f.name, f.reason, f.values["twin"]) for f in store.unused(project)] == [
         ("cat/7.png", "label_conflict", "dog/3.png"),
         ("cat/0.png", "duplicate", "cat/7.png"),
@@ -71,8 +72,9 @@ def test_a_set_that_is_delivered_again_leaves_what_was_corrected_as_it_is(store:
     store.receive(project, "a", [received(0, "Cat", "k1"), received(1, "dog", "k2")])
     assert store.outcomes(project) == {("used", ""): 2, ("excluded", "duplicate"): 2}
     assert [p.label for p in store.dataset(project).pictures] == ["dog", "dog"]
-    store.receive(project, "b", [received(0, "horse", "k1")])  # this is new
-    assert store.outcomes(project)[("excluded", "label_conflict")] == 2
+    store.receive(project, "b", [received(0, "horse", "k1")])  # this is new, and takes nothing away
+    assert store.outcomes(project)[("excluded", "label_other")] == 1
+    assert [p.label for p in store.dataset(project).pictures] == ["dog", "dog"] and not store.undecided(project)
 
 
 def test_files_of_a_batch_are_remembered_so_that_they_are_not_received_again(store: Store) -> None:

@@ -145,6 +145,13 @@ WORDS = {
     "group_of": "group {name}",
     "finding": "Finding",
     "any_finding": "Any or none",
+    "undecided": (
+        "**{n} pictures came in more than one class.** None of them is used until you move it to the class that is "
+        "right; *Take back in* keeps the class that came first."
+    ),
+    "undecided_or": " or ",
+    "again_n": "{n} came more than once",
+    "untaught": "**Nothing to learn from:** {classes}. All pictures are in val or test; move some to train.",
     "finding_score": "From this score on",
     "finding_score_help": "It is reported from {least} on. Less shows more pictures, about which less is certain.",
     "finding_help": "Pictures that something was found about, those that give most reason to look first.",
