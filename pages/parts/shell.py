@@ -155,6 +155,7 @@ def show_pending_error() -> None:
     error = st.session_state.pop("error", None)
     if error is not None:
         show(error)
+        st.toast(plain(error.message), icon=":material/error:")  # the top may be far from where one pressed
 
 
 def empty(title: str, more: str, step: str | None = None, found: Project | None = None, label: str = "") -> None:
