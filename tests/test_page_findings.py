@@ -4,6 +4,8 @@ from typing import Any
 
 from core import album, audit, jobs
 from core.audit import Row
+from core.dataset import File
+from core.intake import Received
 from core.store import Project, Store
 from tests.test_page_choosing import idle, worker
 from tests.test_pages import visit
@@ -84,3 +86,25 @@ def test_accepted_classes_are_taken_back_in_one_step(idle: tuple[Store, Project]
     assert album.undo(store, project.id) is not None
     assert {p.id: p.label for p in store.dataset(project.id).pictures} == before
     assert jobs.latest(store, project.id, "audit") is None
+
+
+def test_pictures_that_came_in_two_classes_are_asked_about_first_and_a_class_without_training_pictures_is_told(
+    idle: tuple[Store, Project],
+) -> None:
+    store, project = idle
+    first = store.dataset(project.id).pictures[0]
+    other = next(label for label in store.dataset(project.id).classes if label != first.label)
+    batch = store.read("SELECT batch FROM file WHERE project_id = ?", project.id)[0]["batch"]
+    facts = store.facts(first.id)
+    assert facts is not None
+    twin = Received(File(900, f"{other}/again.png", "used", other, picture_id=first.id), facts)
+    store.receive(project.id, batch, [twin])
+    train = store.dataset(project.id).part("train").pictures
+    some = [picture.id for picture in train if picture.label == other]
+    album.move(store, project.id, some, "val")
+    said = data_page(store, project)
+    assert any("**1 pictures came in more than one class.**" in text for text in said["markdown"])
+    text = f"**Nothing to learn from:** **{other}**. All pictures are in val or test; move some to train."
+    assert text in said["warning"]
+    album.relabel(store, project.id, [first.id], first.label)
+    assert not any("more than one class" in text for text in data_page(store, project)["markdown"])
