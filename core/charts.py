@@ -225,10 +225,11 @@ def _square(figure: go.Figure, colors: Colors, x: str, y: str) -> go.Figure:
     """Shares on both axes."""
     axis = {"color": colors.ink, "zeroline": False, "fixedrange": True, "gridcolor": colors.line, "automargin": True}
     axis |= {"range": [-3, 106], "tickvals": [0, 25, 50, 75, 100], "ticksuffix": _PERCENT}
-    # It grows upward: long names need a row each.
-    legend = {"showlegend": True, "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}}
+    # Below, a line for each: long names would lie over the curves.
+    legend = {"showlegend": True, "legend": {"orientation": "v", "y": -0.22, "yanchor": "top", "x": 0}}
     titles = {"xaxis": axis | {"title": {"text": x, "standoff": 8}}, "yaxis": axis | {"title": {"text": y}}}
-    figure.update_layout(**(_plain(colors) | legend | titles), height=320)
+    named = sum(line.showlegend is not False for line in figure.data)
+    figure.update_layout(**(_plain(colors) | legend | titles), height=320 + 20 * named)
     return figure
 
 
