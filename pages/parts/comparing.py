@@ -50,13 +50,13 @@ def panel(all_runs: Sequence[Run], current: Run) -> None:
 def _curves(chosen: Sequence[Run], scores: dict[str, Evaluation], shown: dict[str, str]) -> None:
     """The curves of all runs in one frame: what a threshold would trade on test, and val loss while training. A run
     without a curve keeps its place, and with it the others their colors."""
+    classes = sorted({label for run in chosen for label in scores[run.id].classes})
+    label = st.selectbox(
+        say("class"), [None, *classes], format_func=lambda x: say("any_class") if x is None else x,
+        key=f"compare-class-{chosen[0].id}", width=480,
+    )  # fmt: skip
     left, right = st.columns(2, gap="large")
     with left:
-        classes = sorted({label for run in chosen for label in scores[run.id].classes})
-        label = st.selectbox(
-            say("class"), [None, *classes], format_func=lambda x: say("any_class") if x is None else x,
-            key=f"compare-class-{chosen[0].id}",
-        )  # fmt: skip
         lines = {shown[run.id]: _precision(scores[run.id], label) for run in chosen}
         st.markdown(say("compare_pr"), help=say("pr_help"))
         _draw(charts.trade(lines, shell.colors(), {"x": say("recall"), "y": say("precision")}), "pr_chart")
