@@ -20,7 +20,6 @@ _NAMED = 6  # classes named in one finding
 def _findings(found: Project) -> None:
     """What the user should know before training, in sentences."""
     outcomes = shell.store().outcomes(found.id)
-    again = outcomes.pop(("excluded", "duplicate"), 0)  # used once: nothing is lost
     total = sum(n for (outcome, _), n in outcomes.items() if outcome != "ignored")
     unused = sum(n for (outcome, _), n in outcomes.items() if outcome == "excluded")
     if len(rows) == 1:
@@ -38,8 +37,7 @@ def _findings(found: Project) -> None:
         st.warning(text, icon=":material/balance:")
     left_out = album.count(shell.store(), found.id, Filter(excluded=True))
     if not unused:
-        more = f" \u00b7 {say('again_n', n=again)}" if again else ""
-        more += f" \u00b7 {say('left_out_n', n=left_out)}" if left_out else ""
+        more = f" \u00b7 {say('left_out_n', n=left_out)}" if left_out else ""
         st.caption(f":material/check: {say('all_used', n=total)}{more}")
         return
     reasons = [f"{messages.REASONS[reason]} {n}" for (outcome, reason), n in outcomes.items() if outcome == "excluded"]

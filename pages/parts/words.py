@@ -150,7 +150,6 @@ WORDS = {
         "right; *Take back in* keeps the class that came first."
     ),
     "undecided_or": " or ",
-    "again_n": "{n} came more than once",
     "untaught": "**Nothing to learn from:** {classes}. All pictures are in val or test; move some to train.",
     "finding_score": "From this score on",
     "finding_score_help": "It is reported from {least} on. Less shows more pictures, about which less is certain.",

@@ -1,4 +1,4 @@
-const KEPT = 3000  // ms for which a camera stays on when the page is drawn anew around it
+const KEPT = 8000  // ms for which a camera stays on when the page is drawn anew around it
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".camera")
