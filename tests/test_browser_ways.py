@@ -113,6 +113,13 @@ class Gate:
             self._page.wait_for_timeout(20)
 
 
+def await_sent(page: Page, project: str, n: int) -> None:
+    """Wait until the tab knows that so many files of an upload have arrived: several are on their way at once."""
+    sent = "key => Math.max(0, ...JSON.parse(sessionStorage.getItem('uploads-' + key) ?? '[]').map(one => one.sent))"
+    while page.evaluate(sent, project) < n:
+        page.wait_for_timeout(20)
+
+
 def take_pictures(page: Page, label: str) -> None:
     button(page, "More ways").click()
     name_class(page, label)
@@ -253,6 +260,7 @@ def test_an_upload_that_a_reload_stopped_is_told_and_goes_on_with_what_is_missin
     files = loose(tmp_path, range(5))
     page.locator("input.pick-files").set_input_files(files)
     gate.await_one()
+    await_sent(page, key, 3)
     expect(page.get_by_text("Uploading")).to_be_visible()
     page.reload()
     page.unroute_all()
@@ -275,6 +283,7 @@ def test_a_file_that_was_corrected_since_an_upload_stopped_is_sent_anew(
     files = loose(tmp_path, range(2))
     page.locator("input.pick-files").set_input_files(files)
     gate.await_one()
+    await_sent(page, key, 1)
     page.reload()
     page.unroute_all()
     expect(page.get_by_text("stopped at 1 of 2 files")).to_be_visible()
@@ -290,10 +299,11 @@ def test_a_file_that_was_corrected_since_an_upload_stopped_is_sent_anew(
 
 
 def test_an_upload_that_stopped_can_be_dismissed(page: Page, app: Server, tmp_path: Path) -> None:
-    new_project(page, app.url)
+    key = new_project(page, app.url)
     gate = Gate(page, "/api/upload/.*/1[?]")
     page.locator("input.pick-files").set_input_files(loose(tmp_path, range(2)))
     gate.await_one()
+    await_sent(page, key, 1)
     for _ in range(2):
         page.reload()
         expect(page.get_by_text("The upload stopped at 1 of 2 files.")).to_be_visible()
