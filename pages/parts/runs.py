@@ -115,6 +115,7 @@ def _form(run: Run) -> None:
 
 
 def _describe(run: Run, **changes: object) -> None:
+    run = shell.store().run(run.id)  # as it is: two fields can be left faster than the page is drawn anew
     values = {"name": run.name, "note": run.note, "starred": run.starred} | changes
     shell.store().describe_run(run.id, str(values["name"]), str(values["note"]), bool(values["starred"]))
 
