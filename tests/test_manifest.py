@@ -296,7 +296,7 @@ def test_the_group_of_a_table_outlasts_a_conflict_and_reaches_a_copy_that_came_b
     lab.take([*more, ("images/t.csv", text.encode())], taken.project_id)
     rows = lab.store.read("SELECT group_key, group_source, excluded FROM dataset ORDER BY group_key, excluded")
     assert [tuple(row) for row in rows] == [
-        (None, None, 0), ("anna", "manifest", 0), ("anna", "manifest", 1), ("bert", "manifest", 1)
+        (None, None, 0), ("anna", "manifest", 0), ("anna", "manifest", 0), ("bert", "manifest", 1)
     ]  # fmt: skip
     conflicted = [file.picture_id or "" for file in taken.files if file.name == "cat/0.png"]
     album.relabel(lab.store, taken.project_id, conflicted, "dog")
