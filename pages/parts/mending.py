@@ -76,7 +76,7 @@ def _retrain(found: Project, run: Run) -> None:
         quick = error
     new, _ = jobs.train(store, found.id, plan)
     limits = Limits.read(store.folder(run.id))
-    if limits != Limits():  # distances are of each model's own
+    if new.result is None and limits != Limits():  # one that is there has its own; distances are of each model's own
         replace(limits, farthest=None).write(store.folder(new.id))
     st.session_state[_key(found)] = Retrained(run.id, new.id, store.dataset(found.id).fingerprint, quick)
 
