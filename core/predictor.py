@@ -8,7 +8,7 @@ caller never touches either.
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -31,14 +31,13 @@ _FILES = ("model.tflite", "head.npz", "model.json")
 @dataclass(frozen=True)
 class Prediction:
     """Probabilities of all classes for one picture, the most probable first; `shown` is a JPEG of it, made from
-    pixels, so that nobody has to decode the original again to show it; `least` is what the answer had to reach. The
-    picture is at a `distance` from what was learned from (0 if that is not kept), where `farthest` counts as known."""
+    pixels, so that nobody has to decode the original again to show it. The picture is at a `distance` from what was
+    learned from (0 if that is not kept); `limits` are what the answer had to reach."""
 
     scores: tuple[tuple[str, float], ...]
     shown: bytes = b""
-    least: float = 0.0
     distance: float = 0.0
-    farthest: float | None = None
+    limits: Limits = field(default_factory=Limits)
 
     @property
     def label(self) -> str:
@@ -49,9 +48,14 @@ class Prediction:
         return self.scores[0][1]
 
     @property
+    def least(self) -> float:
+        """The probability that the answer had to reach."""
+        return self.limits.of(self.label)
+
+    @property
     def is_known(self) -> bool:
         """Whether the picture is like those that were learned from, as far as its user asks for that."""
-        return self.farthest is None or self.distance <= self.farthest
+        return bool(self.limits.knows(self.distance))
 
     @property
     def is_answer(self) -> bool:
@@ -95,7 +99,7 @@ class Predictor:
         limits = Limits.read(self._folder)
         if limits.farthest is not None and answer["distance"] is None:
             raise HeadstartError("known_missing", path=str(self._folder))
-        return Prediction(ranked, shown, limits.of(ranked[0][0]), answer["distance"] or 0.0, limits.farthest)
+        return Prediction(ranked, shown, answer["distance"] or 0.0, limits)
 
     def explain(self, data: bytes, px: int, labels: Sequence[str] = (), n: int = 0) -> Explanation:
         """Why these bytes get their answer: heat maps of the most probable class, which comes first, and of `labels`;

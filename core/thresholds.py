@@ -8,9 +8,11 @@ nothing else beside it, has no curve.
 """
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +35,10 @@ class Limits:
 
     def of(self, label: str) -> float:
         return self.classes.get(label, self.least)
+
+    def knows(self, distance: Any) -> Any:
+        """Whether a picture at a distance counts as known: a bool, or of an array one for each."""
+        return distance <= (math.inf if self.farthest is None else self.farthest)
 
     @staticmethod
     def read(folder: Path) -> "Limits":
@@ -66,8 +72,8 @@ def apply(evaluation: Evaluation, limits: Limits, distances: NDArray[np.float32]
     """What a model with these limits would have said; `distances` (n,) are those of `core.unknowns`, if there are."""
     needed = np.array([limits.of(label) for label in evaluation.classes])[evaluation.predicted]
     given = evaluation.probabilities.max(axis=1) >= needed if evaluation.n else np.empty(0, bool)
-    if distances is not None and limits.farthest is not None:
-        given &= distances <= limits.farthest
+    if distances is not None:
+        given &= limits.knows(distances)
     right = evaluation.predicted == evaluation.truth
     return Outcome(evaluation.n, int(given.sum()), int((given & right).sum()))
 

@@ -64,11 +64,10 @@ def _choose(run: Run, limits: Limits, val: Array) -> None:
 
 
 def _table(limits: Limits, val: Distances, test: Distances, others: tuple[Other, ...]) -> pd.DataFrame:
-    farthest = np.inf if limits.farthest is None else limits.farthest
     unseen = np.concatenate([val.unseen, test.unseen])
     rows: list[dict[str, Any]] = [
-        _row("unknown_own", int((test.known > farthest).sum()), len(test.known)),
-        _row("unknown_new", int((unseen <= farthest).sum()), len(unseen)),
+        _row("unknown_own", int((~limits.knows(test.known)).sum()), len(test.known)),
+        _row("unknown_new", int(limits.knows(unseen).sum()), len(unseen)),
     ]
     if others:
         rows.append(_row("unknown_others", len(_named(limits, others)), len(others)))
@@ -77,8 +76,7 @@ def _table(limits: Limits, val: Distances, test: Distances, others: tuple[Other,
 
 def _named(limits: Limits, others: tuple[Other, ...]) -> list[Other]:
     """Those that still get the name of a class."""
-    farthest = np.inf if limits.farthest is None else limits.farthest
-    return [each for each in others if each.distance <= farthest and each.probability >= limits.of(each.label)]
+    return [each for each in others if limits.knows(each.distance) and each.probability >= limits.of(each.label)]
 
 
 def _row(what: str, n: int, of: int) -> dict[str, Any]:
