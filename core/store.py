@@ -26,7 +26,8 @@ VERSION = len(SCRIPTS)
 # The values of a JSON list that is handed to a query.
 LISTED = "(SELECT value FROM json_each(?))"
 # Other facts of a file than before, but for the name that it had: that is true whatever becomes of it.
-FACTS = "json_patch(?, iif(facts ->> 'source' IS NULL, '{}', json_object('source', facts ->> 'source')))"
+# (json_patch leaves a key out that is null; `->>` would ask for SQLite 3.38.)
+FACTS = "json_patch(?, json_object('source', json_extract(facts, '$.source')))"
 _SWEPT = 500  # pictures whose bytes go in one transaction
 _TAKING_IN = "SELECT 1 FROM job WHERE kind = 'intake' AND ended_at IS NULL LIMIT 1"
 # Most characters of a run's name (a line of a phone) and note (a paragraph); the rest is cut.
