@@ -218,7 +218,7 @@ def _doubts(ticket: Ticket, pictures: Sequence[Picture], facts: Mapping[str, dic
         groups = audit.groups(store, project)
         together = [groups.get(picture.id, picture.id) for picture in data.pictures]
         plan = Plan(backbone=suggest("balanced", data.counts).backbone)  # what a training is told to take first
-        features = _Look(ticket, plan, data).all()
+        features = Look(ticket, plan, data).all()
         rows = doubtful(data, features, together, Polite(ticket))
         rows["shortcut"] = shortcuts(data, facts, together, Polite(ticket))
     audit.write(store, project, ("wrong", "stranger", "shortcut"), rows)
@@ -265,14 +265,16 @@ def _targets(data: Dataset) -> NDArray[np.int64]:
     return head.class_indices((picture.label for picture in data.pictures), data.classes)
 
 
-class _Look(Extraction):
-    """The features of pictures without a run."""
+class Look(Extraction):
+    """The features of pictures as they are, without altered copies."""
 
     def all(self) -> Matrix:
-        """(n, width), extracted where they are missing, a part at a time, between which others come first."""
+        """(n, width), in the order of the pictures; extracted where they are missing, a part at a time, between which
+        others come first. In float32, as those of val and test are."""
         self.weights = weights.fetch(self.backbone, self.ticket)
         recipe, seen = self._recipe("val"), views([picture.id for picture in self.data.pictures])
         for end in range(_LOOKED_AT, len(seen) + _LOOKED_AT, _LOOKED_AT):
-            give_way(self.ticket)
+            if self._cache(recipe).missing(seen[end - _LOOKED_AT : end]):
+                give_way(self.ticket)
             self._extract("features", recipe, seen[:end])
         return self._cache(recipe).read(seen)

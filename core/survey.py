@@ -3,12 +3,11 @@
 Part of the worker. The job extracts features that are missing; it gives way to whatever computes.
 """
 
-from core import atlas, embedding, weights
+from core import atlas, embedding
 from core.dataset import Dataset
-from core.extraction import Extraction, of_run
+from core.extraction import of_run
 from core.features import Cache, views
-from core.inspection import Polite, give_way
-from core.matrix import Matrix
+from core.inspection import Look, Polite, give_way
 from core.store import Store
 from core.ticket import Ticket
 
@@ -26,7 +25,7 @@ def survey(ticket: Ticket) -> None:
     store, run_id = ticket.store, ticket.job.params["run"]
     if not all(atlas.exists(store, run_id, layout) for layout in atlas.LAYOUTS):
         plan, data, _ = of_run(store, run_id)  # what the training of the run took stays as it is
-        features = _Survey(ticket, plan, data).all()
+        features = Look(ticket, plan, data).all()
         ticket.stage("map_pca", 0)
         wide = embedding.components(features)
         if not atlas.exists(store, run_id, "pca"):
@@ -35,15 +34,3 @@ def survey(ticket: Ticket) -> None:
         give_way(ticket)
         atlas.write(store, run_id, "tsne", embedding.neighborhoods(wide, Polite(ticket)))
     ticket.succeed({}, {})
-
-
-class _Survey(Extraction):
-    """What the backbone of a run says of the run's pictures as they are, without altered copies."""
-
-    def all(self) -> Matrix:
-        """(n, width), in the order of the run's pictures; in float32, as those of val and test are."""
-        self.weights = weights.fetch(self.backbone, self.ticket)
-        recipe, seen = self._recipe("val"), views([picture.id for picture in self.data.pictures])
-        if self._cache(recipe).missing(seen):
-            give_way(self.ticket)
-        return self._extract("features", recipe, seen).read(seen)
