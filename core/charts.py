@@ -65,9 +65,9 @@ def confusion(
     # Plotly heat maps report no clicks (https://github.com/streamlit/streamlit/issues/8760): points over them do.
     rows, columns = zip(*[(r, c) for r in range(k) for c in range(k)], strict=True)
     places = [[chosen[r], chosen[c]] for r, c in zip(rows, columns, strict=True)]
+    names = [_text(evaluation.classes[i]) for i in chosen]
     hover = [
-        f"{evaluation.classes[chosen[r]]} \u2192 {evaluation.classes[chosen[c]]}: {counts[r, c]} ({shares[r, c]:.0%})"
-        for r, c in zip(rows, columns, strict=True)
+        f"{names[r]} \u2192 {names[c]}: {counts[r, c]} ({shares[r, c]:.0%})" for r, c in zip(rows, columns, strict=True)
     ]
     scale = [[i / (len(colors.scale) - 1), color] for i, color in enumerate(colors.scale)]
     figure = go.Figure(
@@ -212,7 +212,7 @@ def _lines(lines: Mapping[str, Line], colors: Colors, shape: str, hover: str) ->
     inks = (colors.accent, colors.second, colors.ink)
     return [
         go.Scatter(
-            x=list(x), y=list(y), mode="lines", name=html.escape(name, quote=False), showlegend=len(lines) > 1,
+            x=list(x), y=list(y), mode="lines", name=_text(name), showlegend=len(lines) > 1,
             hovertemplate=hover,
             line={"color": inks[i % 3], "width": 2, "shape": shape, "dash": _DASHES[i // 3 % len(_DASHES)]},
         )
@@ -325,4 +325,9 @@ def _merit(row: Mapping[str, float]) -> tuple[float, float]:
 
 
 def _short(label: str) -> str:
-    return label if len(label) <= _LONGEST_LABEL else label[: _LONGEST_LABEL - 1] + "\u2026"
+    return _text(label if len(label) <= _LONGEST_LABEL else label[: _LONGEST_LABEL - 1] + "\u2026")
+
+
+def _text(name: str) -> str:
+    """A user's name as it is: Plotly reads tags in texts."""
+    return html.escape(name, quote=False)

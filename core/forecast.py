@@ -174,12 +174,13 @@ def picture_cost_s(backbone: Backbone) -> float:
     return (_DECODE_S + backbone.cpu_ms / 1000) / cores()
 
 
-def estimate_s(plan: Plan, n_pictures: int, speeds: Speeds) -> float:
-    """About how many seconds a training takes that finds nothing done but knows what its steps cost here. A training
-    that stops early takes less."""
+def estimate_s(plan: Plan, n_pictures: int, speeds: Speeds, looked_at: int = 0) -> float:
+    """About how many seconds a training takes that knows what its steps cost here and finds the features of so many
+    pictures, and nothing else, done. A training that stops early takes less."""
     train = round(0.7 * n_pictures)
     views = n_pictures + train * plan.augment
-    work = Work(train, n_pictures - train, views, converted=False, boundary=views)
+    missing = round(views * max(0, n_pictures - looked_at) / max(1, n_pictures))
+    work = Work(train, n_pictures - train, missing, converted=looked_at > 0, boundary=views)
     return sum(step.seconds for step in steps(plan, work, speeds))
 
 

@@ -66,9 +66,9 @@ job = jobs.current(shell.store(), found.id, "intake")
 
 if job is not None:
     live.panel(found, job)
+undecided.panel(found, [row.label for row in rows])
 if rows:
     reading.show(found)
-    undecided.panel(found, [row.label for row in rows])
     _findings(found)
     findings.panel(found)
     left, right = st.columns([3, 2], gap="large")

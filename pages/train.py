@@ -36,7 +36,7 @@ def _use(values: Mapping[str, Any]) -> None:
 
 def _consequences(chosen: Plan, n: int) -> None:
     head = runs.head_words(chosen.hidden_units, chosen.hidden_layers)
-    words = {"backbone": chosen.backbone, "head": head, "time": duration(shell.estimate_s(chosen, n))}
+    words = {"backbone": chosen.backbone, "head": head, "time": duration(shell.estimate_s(found, chosen, n))}
     if chosen.fine_tune_blocks:
         every = [block.name for block in backbones.find(chosen.backbone).blocks]
         top, *below = every[: chosen.fine_tune_blocks]

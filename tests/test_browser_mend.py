@@ -70,6 +70,9 @@ def test_a_wrong_label_is_found_mended_retrained_and_brought_back(
         new = store.runs(project)[0]
         assert new.fingerprint == store.dataset(project).fingerprint
         assert round(100 * new.result["test_accuracy"]) == after  # what came at once is what the training found
+        with browser.tab(chromium, app.url) as other:
+            other.goto(page.url)
+            expect(by_key(other, "mending")).to_contain_text(f"Measured when the first was trained: {before}\u00a0%")
 
         idle(page)
         sorter.get_by_role("button", name="Undo: 1 to class circle").click()

@@ -89,6 +89,17 @@ def test_losses_of_several_runs_share_a_frame_that_begins_at_nothing() -> None:
     assert figure.layout.yaxis.rangemode == "tozero" and figure.layout.yaxis.range is None
 
 
+def test_a_class_is_named_as_it_was_written() -> None:
+    scores = Evaluation(
+        ("a<br>b", "c & d"), ("1", "2"), np.array([0, 1]), np.array([[0.9, 0.1], [0.2, 0.8]], np.float32)
+    )
+    figure = charts.confusion(scores, charts.LIGHT, {"actual": "Actual", "predicted": "Predicted"})
+    assert figure.layout.xaxis.ticktext == ("a&lt;br&gt;b", "c &amp; d")
+    assert figure.data[1].text[1] == "a&lt;br&gt;b \u2192 c &amp; d: 0 (0%)"
+    bar = charts.bars([("<i>x", 0.5, 0.4, 0.6)], charts.LIGHT, "Share")
+    assert bar.data[0].y == ("&lt;i&gt;x",) and bar.layout.annotations[0].y == "&lt;i&gt;x"
+
+
 def test_a_run_keeps_its_color_in_every_chart_and_its_name_as_it_was_written() -> None:
     words = {"x": "Epoch", "y": "Loss"}
     names = {"a": [], "b <b>& 93 %</b> (2)": [0.5], "c": [0.4]}

@@ -179,6 +179,18 @@ def test_a_hundred_thousand_pictures_cost_no_more_head_training_than_minutes(tmp
     assert estimate_s(many, 100_000, speeds) - extraction < 60
 
 
+def test_an_estimate_leaves_out_the_pictures_that_were_looked_at_before(tmp_path: Path) -> None:
+    speeds, plan = Speeds(tmp_path / "speeds.json"), Plan()
+    whole, half, again = (estimate_s(plan, 1_000, speeds, looked_at) for looked_at in (0, 500, 1_000))
+    of_all = steps(plan, Work(700, 300, 1_000, False), speeds)
+    looking, converting = (
+        sum(step.seconds for step in of_all if step.stage == name) for name in ("features", "convert")
+    )
+    saving = sum(step.seconds for step in of_all if step.stage == "save")
+    assert whole - half > looking / 2 and half - again == pytest.approx(looking / 2)
+    assert looking + converting + saving > whole - again > looking
+
+
 def test_an_estimate_is_what_the_steps_cost_here_once_they_were_measured(tmp_path: Path) -> None:
     speeds, plan = Speeds(tmp_path / "speeds.json"), Plan()
     rough = estimate_s(plan, 1_000, speeds)

@@ -106,5 +106,9 @@ def test_pictures_that_came_in_two_classes_are_asked_about_first_and_a_class_wit
     assert any("**1 pictures came in more than one class.**" in text for text in said["markdown"])
     text = f"**Nothing to learn from:** **{other}**. All pictures are in val or test; move some to train."
     assert text in said["warning"]
+    rest = [picture.id for picture in store.dataset(project.id).pictures]
+    album.exclude(store, project.id, rest, True)
+    assert any("more than one class" in text for text in data_page(store, project)["markdown"])  # alone, too
+    album.exclude(store, project.id, rest, False)
     album.relabel(store, project.id, [first.id], first.label)
     assert not any("more than one class" in text for text in data_page(store, project)["markdown"])

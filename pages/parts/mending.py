@@ -22,23 +22,25 @@ _SHOWN = 24  # pictures that went from wrong to right, or back
 
 @dataclass(frozen=True)
 class Retrained:
-    """A retraining: from which run to which one, on which pictures, and what was found at once (or why not)."""
+    """A retraining: from which run to which one, on which pictures, and what was found at once (or why not; None: it
+    was trained before this visit)."""
 
     before: str
     run_id: str
     fingerprint: str
-    quick: Trained | HeadstartError
+    quick: Trained | HeadstartError | None
 
 
 def panel(found: Project, run: Run) -> None:
     """Nothing while the model knows the pictures as they are and none was retrained."""
     now = shell.dataset(found)
     kept: Retrained | None = st.session_state.get(_key(found))
-    told = kept is not None and kept.fingerprint == now.fingerprint and run.id in (kept.before, kept.run_id)
-    if not told and run.fingerprint == now.fingerprint:
-        return
+    if kept is None or kept.fingerprint != now.fingerprint or run.id not in (kept.before, kept.run_id):
+        kept = _repeated(found, run) if run.fingerprint == now.fingerprint else None
+        if kept is None and run.fingerprint == now.fingerprint:
+            return
     with st.container(border=True, key="mending"):
-        if kept is not None and told:
+        if kept is not None:
             _outcome(found, kept, now)
             return
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -52,6 +54,19 @@ def panel(found: Project, run: Run) -> None:
 
 def _key(found: Project) -> str:
     return f"retrained-{found.id}"
+
+
+def _repeated(found: Project, run: Run) -> Retrained | None:
+    """A run beside the one that the same plan made before it, of other pictures."""
+    earlier = [
+        each
+        for each in shell.finished(found)
+        if each.plan == run.plan and each.fingerprint != run.fingerprint and each.created_at < run.created_at
+    ]
+    if not earlier:
+        return None
+    before = max(earlier, key=lambda each: each.created_at)
+    return Retrained(before.id, run.id, run.fingerprint, None)
 
 
 def _changes(run: Run, now: Dataset) -> str:
@@ -97,6 +112,8 @@ def _outcome(found: Project, kept: Retrained, now: Dataset) -> None:
             st.caption(say("retrain_quick"))
         if main is not None:
             _what_changed(steps[main])
+    if kept.quick is None:
+        return
     if Limits.read(store.folder(before.id)) != Limits():
         st.caption(say("retrained_limits"))
     _saving(found, new, saved)

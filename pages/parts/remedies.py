@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from core import advice, album, audit, jobs, remedies
+from core import album, audit, jobs, remedies
 from core.evaluation import Evaluation
 from core.plan import Plan
 from core.remedies import Remedy
 from core.store import Project, Run
-from pages.parts import gallery, shell
+from pages.parts import gallery, questions, shell
 from pages.parts.gallery import Tile
 from pages.parts.words import percent, plain, points, say
 
@@ -113,7 +113,7 @@ def _remedy(found: Project, plan: Plan, remedy: Remedy) -> tuple[str, Callable[[
         )
     if values["measured"]:
         return "add_pictures", lambda: _add(found, "")
-    return "remedy_measure", lambda: _begin(found, lambda: advice.ask_more(shell.store(), found.id, plan))
+    return "remedy_measure", lambda: _begin(found, lambda: questions.ask_more(found, plan))
 
 
 def _look_through(found: Project) -> None:

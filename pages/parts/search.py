@@ -40,7 +40,7 @@ def choices(found: Project, chosen: Plan, n_pictures: int) -> None:
         )  # fmt: skip
     frozen = chosen.with_(fine_tune_blocks=0)
     plans = [frozen.with_(backbone=name) for name in here if name in picked]
-    compare_s = sum(shell.estimate_s(each, n_pictures) for each in plans)
+    compare_s = sum(shell.estimate_s(found, each, n_pictures) for each in plans)
     search_s = _search_s(found, frozen, n_pictures)
     with st.container(horizontal=True, key="choose", gap="small"):
         st.button(
@@ -66,11 +66,9 @@ def _search(found: Project, frozen: Plan) -> None:
 
 
 def _search_s(found: Project, frozen: Plan, n_pictures: int) -> float:
-    """With the time to look at the pictures, unless a run has done that before, and to train the best."""
+    """With the time to look at the pictures and to train the best."""
     seconds = search.estimate_s(frozen, n_pictures * (1 + frozen.augment), backbones.find(frozen.backbone).width)
-    cost = ("backbone", "augment", "augment_kinds", "pooling")
-    looked = any(all(run.plan.get(name) == getattr(frozen, name) for name in cost) for run in shell.finished(found))
-    return seconds + shell.estimate_s(frozen, 0 if looked else n_pictures)
+    return seconds + shell.estimate_s(found, frozen, n_pictures)
 
 
 def progress(job: Job) -> None:

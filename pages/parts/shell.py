@@ -27,6 +27,8 @@ from pages.parts.words import plain, say
 ART = Path(__file__).parent / "art"
 FRONT = Path(__file__).parent / "front"
 STEPS = ("data", "train", "results", "demo", "export")
+# The settings that decide which features a training computes.
+_LOOKED = ("backbone", "pooling", "precision", "augment", "augment_kinds")
 PAGES: dict[str, "st.Page"] = {}  # filled by studio.py on every run
 
 
@@ -87,9 +89,11 @@ def model(run: Run) -> str:
     return store().artifacts(run.id)["model.tflite"]
 
 
-def estimate_s(chosen: Plan, n_pictures: int) -> float:
-    """About how many seconds a training takes on this machine."""
-    return forecast.estimate_s(chosen, n_pictures, Speeds(store().home / "speeds.json"))
+def estimate_s(found: Project, chosen: Plan, n_pictures: int) -> float:
+    """About how many seconds a training takes on this machine, with what earlier ones of the project have looked at."""
+    alike = [run for run in finished(found) if all(run.plan.get(name) == getattr(chosen, name) for name in _LOOKED)]
+    looked_at = max((run.result["pictures"] for run in alike if run.result), default=0)
+    return forecast.estimate_s(chosen, n_pictures, Speeds(store().home / "speeds.json"), looked_at)
 
 
 def dataset(found: Project) -> Dataset:

@@ -14,6 +14,7 @@ def panel(found: Project, names: list[str]) -> None:
     if not classes:
         return
     ids = list(classes)
+    names = sorted({*names, *(name for several in classes.values() for name in several)})
     with st.container(border=True, key="undecided"):
         st.markdown(f":material/call_split: {say('undecided', n=len(ids))}")
         items = []
