@@ -14,5 +14,5 @@ else:
     run = names.choose(found, runs)
     if shell.is_stale(run):
         st.info(say("stale"), icon=":material/update:")
-    trial.draw(found, run, wide=False)
+    trial.draw(run, wide=False)
     shell.link("present", found, say("present_open"), icon=":material/present_to_all:", help=say("present_help"))

@@ -20,4 +20,4 @@ with st.container(horizontal=True, horizontal_alignment="distribute", vertical_a
 if not runs:
     shell.empty(say("demo_empty"), say("demo_empty_more"))
 else:
-    trial.draw(found, names.current(found, runs), wide=True)
+    trial.draw(names.current(found, runs), wide=True)

@@ -11,7 +11,7 @@ from core.store import Store
 from core.thresholds import Limits
 from tests import browser, pictures
 from tests.bad_files import encoded, noise
-from tests.browser import by_key, idle, slide, step
+from tests.browser import button, by_key, idle, slide, step
 
 pytestmark = pytest.mark.browser
 
@@ -21,6 +21,29 @@ def ask(page: Page, name: str, data: bytes) -> None:
     file = {"name": name, "mimeType": "image/png", "buffer": data}
     by_key(page, "source").locator("input[type=file]").first.set_input_files(file)  # type: ignore[arg-type]
     idle(page)
+
+
+def test_the_answer_to_a_picture_of_the_camera_stands_beside_it(
+    chromium: Browser, trained: Path, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(trained, home)
+    project = Store(home).projects()[0].id
+    with browser.server(home, browser.free_port()) as app, browser.tab(chromium, app.url) as page:
+        page.goto(f"{app.url}/demo?project={project}")
+        browser.await_answer(page)
+        page.get_by_text("Use the camera").click()
+        expect(page.locator("video")).to_have_js_property("readyState", 4)  # before that there is nothing to take
+        button(page, "Take Photo").click()
+        idle(page)
+        answer, shot = page.get_by_role("heading", level=1), page.get_by_test_id("stCameraInput")
+        expect(answer).to_be_visible()
+        heading, camera = answer.bounding_box(), shot.bounding_box()
+        assert heading is not None and camera is not None
+        assert heading["y"] < camera["y"] + camera["height"] and camera["x"] + camera["width"] <= heading["x"]
+        by_key(page, "examples").locator("button.cell").first.click()  # puts the camera away
+        expect(shot).to_have_count(0)
+        browser.await_answer(page)
 
 
 def test_what_an_answer_needs_travels_into_the_demo(chromium: Browser, trained: Path, tmp_path: Path) -> None:

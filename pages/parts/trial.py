@@ -14,7 +14,7 @@ from streamlit.delta_generator import DeltaGenerator
 from core import heatmap, images
 from core.errors import HeadstartError
 from core.predictor import Explanation, Prediction, Predictor
-from core.store import Project, Run
+from core.store import Run
 from pages.parts import gallery, shell
 from pages.parts.gallery import Tile
 from pages.parts.words import percent, plain, say
@@ -42,10 +42,10 @@ def _predictor(folder: str, model: str) -> Predictor:
     return Predictor(Path(folder))
 
 
-def draw(found: Project, run: Run, wide: bool) -> None:
+def draw(run: Run, wide: bool) -> None:
     """Everything: where the picture comes from, the picture, the answer."""
     picture, answer = st.columns([5, 4] if wide else [1, 1], gap="medium", vertical_alignment="center")
-    data, truth = _chosen(found, run)
+    data, truth, is_shown = _chosen(run, picture)
     if data is None:
         return
     try:
@@ -63,11 +63,11 @@ def draw(found: Project, run: Run, wide: bool) -> None:
         st.error(f"{plain(error.message)} {say('try_another')}", icon=":material/error:")
         return
     with picture:
-        if explained is None:
+        if explained is not None:
+            heat_map(explained, prediction.label, *st.columns(2, gap="small"))
+        elif not is_shown:
             # Never the bytes themselves: Streamlit would decode them in this process, without limits.
             st.image(prediction.shown, width="stretch")
-        else:
-            heat_map(explained, prediction.label, *st.columns(2, gap="small"))
         if truth:
             st.caption(say("demo_from", label=plain(truth)))
         st.toggle(say("demo_why"), key="trial-why")
@@ -106,15 +106,15 @@ def bars(scores: Sequence[tuple[str, float]]) -> None:
         st.progress(min(1.0, probability), text=f"{plain(label)} \u00b7 {percent(probability)}")
 
 
-def _chosen(found: Project, run: Run) -> tuple[bytes | None, str]:
-    """The picture to answer, and what it is known to show; the newest choice wins."""
+def _chosen(run: Run, place: DeltaGenerator) -> tuple[bytes | None, str, bool]:
+    """The picture to answer, what it is known to show, and whether the camera shows it already at `place`, beside the
+    answer; the newest choice wins."""
     source = st.container(key="source")
     with source:
         upload, camera = st.columns([3, 1], vertical_alignment="bottom")
         turn = st.session_state.get("trial-turn", 0)
         file = upload.file_uploader(say("demo_upload"), images.ENDINGS, key=f"try-{turn}")
-        if camera.toggle(say("demo_camera"), key="camera"):
-            file = st.camera_input(say("demo_camera"), key=f"camera-{turn}", label_visibility="collapsed") or file
+        is_on = camera.toggle(say("demo_camera"), key=f"camera-{turn}")
         st.caption(say("demo_examples"))
         examples = _examples(run)
         current = st.session_state.get("example")
@@ -123,11 +123,15 @@ def _chosen(found: Project, run: Run) -> tuple[bytes | None, str]:
         st.session_state["example"] = clicked
         st.session_state["trial-turn"] = turn + 1  # an upload from before no longer counts
         st.rerun()
+    if is_on:
+        taken = place.camera_input(say("demo_camera"), key=f"taken-{turn}", label_visibility="collapsed")
+        if taken is not None or file is None:
+            return (taken.getvalue() if taken else None), "", True
     if file is not None:
-        return file.getvalue(), ""
+        return file.getvalue(), "", False
     known = dict(examples)
     key = current if current in known else next(iter(known), None)
-    return (shell.store().pictures.path(key).read_bytes(), known[key]) if key else (None, "")
+    return (shell.store().pictures.path(key).read_bytes(), known[key], False) if key else (None, "", False)
 
 
 def _examples(run: Run) -> list[tuple[str, str]]:
