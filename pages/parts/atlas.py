@@ -65,10 +65,9 @@ def _running(run: Run, job_id: str, some: bool) -> None:
     job = live.active(job_id)
     if not some and atlas.exists(shell.store(), run.id, atlas.LAYOUTS[0]):
         st.rerun(scope="app")
-    share = min(1.0, job.done / job.total) if job.total else 0.0
     stage = messages.STAGES.get(job.stage, job.stage)
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="map-making"):
-        st.progress(share, text=f"{stage}. {say('map_meanwhile')}" if some else stage)
+        live.bar(job, f"{stage}. {say('map_meanwhile')}" if some else stage)
         cancel = shell.attempt(lambda: jobs.cancel(shell.store(), job.id))
         st.button(say("cancel"), key="map-cancel", type="tertiary", on_click=cancel)
 

@@ -112,9 +112,8 @@ def _failed(found: Project, job: Job) -> None:
 
 def _running(job_id: str) -> None:
     job = live.active(job_id)
-    share = min(1.0, job.done / job.total) if job.total else 0.0
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.progress(share, text=f"{say('audit_running')} \u00b7 {messages.STAGES.get(job.stage, job.stage)}")
+        live.bar(job, f"{say('audit_running')} \u00b7 {messages.STAGES.get(job.stage, job.stage)}")
         cancel = shell.attempt(lambda: jobs.cancel(shell.store(), job.id))
         st.button(say("cancel"), key="audit-cancel", type="tertiary", on_click=cancel)
 

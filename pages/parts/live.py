@@ -27,7 +27,7 @@ def chip(found: Project, job: Job) -> None:
 def _chip(found: Project, job_id: str) -> None:
     job = active(job_id)
     with st.container(key="chip"):
-        st.progress(_share(job), text=line.place(job) if job.state == "queued" else _step_text(job))
+        bar(job, line.place(job) if job.state == "queued" else _step_text(job))
 
 
 def panel(found: Project, job: Job) -> None:
@@ -87,7 +87,7 @@ def _draw(job: Job) -> None:
     if job.active:
         if job.kind == "compare":
             search.progress(job)
-        st.progress(_share(job), text=_step_text(job))
+        bar(job, _step_text(job))
         begun = max((event.number for event in events if event.kind == "run"), default=0)  # the run it is at
         stages = [event.key for event in events if event.kind == "stage" and event.number > begun]
         past = [name for name in stages if name != job.stage]
@@ -138,8 +138,12 @@ def curves(head: History, tuned: History) -> None:
     st.caption(say("curve_help"))
 
 
-def _share(job: Job) -> float:
-    return min(1.0, job.done / job.total) if job.total else 0.0
+def bar(job: Job, text: str) -> None:
+    """How far the step of a job is, as a bar where its work is counted."""
+    if job.total:
+        st.progress(min(1.0, job.done / job.total), text=text)
+    else:
+        st.markdown(f":material/hourglass_top: {text}")
 
 
 def _step_text(job: Job) -> str:
