@@ -9,6 +9,7 @@ there; reruns of the page with the map open. The numbers of the page need Chromi
 import argparse
 import json
 import os
+import shutil
 import statistics
 import sys
 import tempfile
@@ -157,6 +158,7 @@ def large_run(store: Store, like: Run) -> Run:
     data = album.divide(store, project.id)
     run = store.add_run(project.id, like.plan, data)
     folder = store.folder(run.id)
+    shutil.copytree(store.folder(like.id), folder, dirs_exist_ok=True)
     shelf.write(folder / "dataset.json", data.to_bytes())
     survey.overview(store, run.id, data, filled_cache(store, Plan.from_dict(like.plan), data))
     drawn = next((store.home / "thumbnails").glob("*/*.jpg")).read_bytes()
@@ -164,7 +166,7 @@ def large_run(store: Store, like: Run) -> Run:
         path = store.thumbnail(picture.id)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(drawn)
-    artifacts = {}
+    artifacts = store.artifacts(like.id)
     for part in ("val", "test"):
         name = f"evaluation-{part}.json"
         shelf.write(folder / name, json.dumps(scores(data, part).to_dict()).encode())
