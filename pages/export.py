@@ -14,11 +14,14 @@ from pages.parts import runs as names
 from pages.parts.words import say, size
 
 SCRIPT = Path(settings.__file__).parent / "neural" / "use_model.py"
+# The last two only where something was chosen, and where it was kept.
 _FILES = (
     ("model.keras", "keras_for"),
     ("model.tflite", "tflite_for"),
     ("head.npz", "head_for"),
     ("model.json", "json_for"),
+    (thresholds.FILE, "limits_for"),
+    (unknowns.FILE, "known_for"),
 )
 
 
@@ -58,21 +61,15 @@ artifacts = shell.store().artifacts(run.id)
 difference = json.loads((folder / "model.json").read_bytes())["agreement"]
 st.markdown(say("export_lead"))
 for name, purpose in _FILES:
-    checked = name.startswith("model.") and name != "model.json"
+    if not (folder / name).is_file():
+        continue
+    checked = name in ("model.keras", "model.tflite")
     with _row(name, purpose, (folder / name).stat().st_size) as (agrees, button):
         agrees.markdown(
             f":material/check: {say('agrees')}" if checked else say("exact"),
             help=say("agrees_help", difference=f"{difference:.6f}") if checked else None,
         )
         _link(button, name)
-if (folder / thresholds.FILE).is_file():
-    with _row(thresholds.FILE, "limits_for", (folder / thresholds.FILE).stat().st_size) as (agrees, button):
-        agrees.markdown(say("exact"))
-        _link(button, thresholds.FILE)
-if (folder / unknowns.FILE).is_file():
-    with _row(unknowns.FILE, "known_for", (folder / unknowns.FILE).stat().st_size) as (agrees, button):
-        agrees.markdown(say("exact"))
-        _link(button, unknowns.FILE)
 with _row("use_model.py", "script_for", SCRIPT.stat().st_size) as (_, button):
     _offer(button, "use_model.py", SCRIPT.read_bytes)
 

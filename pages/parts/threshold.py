@@ -11,7 +11,7 @@ from core.evaluation import wilson
 from core.store import Run
 from core.thresholds import Limits, Outcome
 from pages.parts import shell, unknown
-from pages.parts.words import between, percent, say
+from pages.parts.words import between, percent, plain, say
 
 
 @st.fragment
@@ -53,7 +53,8 @@ def _own(run: Run, limits: Limits) -> dict[str, float]:
         say("threshold_own"), classes, [each for each in limits.classes if each in classes], key=f"own-{run.id}"
     )
     return {
-        label: st.slider(label, 0, 99, round(100 * limits.of(label)), 1, "%d %%", key=f"limit-{run.id}-{label}") / 100
+        label: st.slider(plain(label), 0, 99, round(100 * limits.of(label)), 1, "%d %%", key=f"limit-{run.id}-{label}")
+        / 100
         for label in picked
     }
 
