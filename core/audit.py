@@ -6,14 +6,14 @@ rows hold more than is shown: everything that any useful threshold would want.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from core import jobs, twins
+from core import changes, jobs, twins
 from core.dataset import Picture
 from core.jobs import Job
-from core.store import Store
+from core.store import LISTED, Store
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def version(store: Store, project_id: str) -> str:
     with the division, and stop to change with a finished run."""
     told = _last(store, project_id)
     parts = store.row(
-        "SELECT split_seed, val, test, "
+        "SELECT split_seed, val, test, (SELECT MAX(number) FROM change WHERE project_id = project.id), "
         "(SELECT COUNT(*) FROM run WHERE project_id = project.id AND result IS NOT NULL) FROM project WHERE id = ?",
         project_id,
     )
@@ -122,13 +122,24 @@ def _last(store: Store, project_id: str) -> Any:
 
 
 def stamp(store: Store, project_id: str) -> str:
-    """Changes whenever pictures come, are left out or get another class; cheap for 100,000 of them."""
+    """Changes whenever pictures come, are left out or get another class, but not when a class is confirmed; cheap for
+    100,000 of them."""
     row = store.row(
         "SELECT (SELECT COALESCE(MAX(ended_at), 0) FROM job WHERE project_id = ?1 AND kind = 'intake') came, "
-        "(SELECT COALESCE(MAX(number), 0) FROM change WHERE project_id = ?1) change",
+        "(SELECT COALESCE(MAX(number), 0) FROM change WHERE project_id = ?1 "
+        "AND json_extract(what, '$.code') <> 'confirm') change",
         project_id,
     )
     return f"{row['came']} {row['change']}" if row else ""
+
+
+def confirm(store: Store, project_id: str, ids: Sequence[str]) -> None:
+    """The classes of these pictures were looked at and are right: nothing doubts them until they are others."""
+    with store.write() as db, changes.record(db, project_id, "confirm", ids):
+        db.execute(
+            f"UPDATE dataset SET confirmed = label WHERE project_id = ? AND picture_id IN {LISTED}",
+            (project_id, json.dumps(list(ids))),
+        )
 
 
 def write(store: Store, project_id: str, kinds: Iterable[str], rows: Mapping[str, Iterable[Row]]) -> None:
@@ -183,12 +194,14 @@ def _told(store: Store, project_id: str, kind: str, pairs: "Pairs") -> tuple[tup
 
 
 def rows(store: Store, project_id: str, kind: str, least: float | None = None) -> list[Row]:
-    """The pictures with one kind of fault that are used, the worst first. A doubt about a label ends with the label; of
-    a shortcut, which is of no picture, the properties that are one."""
+    """The pictures with one kind of fault that are used, the worst first. A doubt about a label ends with the label, or
+    when it is confirmed; of a shortcut, which is of no picture, the properties that are one."""
     used = (
         "JOIN dataset d ON d.project_id = f.project_id AND d.picture_id = f.picture_id AND NOT d.excluded "
         "AND COALESCE(json_extract(f.facts, '$.label'), d.label) = d.label "
     )
+    if kind == "wrong":
+        used += "AND d.confirmed IS NOT d.label "
     found = store.read(
         f"SELECT f.picture_id, f.score, f.facts FROM finding f {'' if kind == 'shortcut' else used}"
         "WHERE f.project_id = ? AND f.kind = ? AND f.score >= ? ORDER BY f.score DESC, f.picture_id",

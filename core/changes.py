@@ -17,15 +17,15 @@ from core.store import LISTED, Store
 # Changes of a project that can be undone: as many as anybody steps back by hand, and no more text than a few changes
 # of 100,000 pictures need (160 characters each). The last one is always kept.
 _KEPT, _KEPT_CHARACTERS = 20, 64_000_000
-_FIELDS = ("label", "excluded", "placed")
+_FIELDS = ("label", "excluded", "placed", "confirmed")
 _FILE_FIELDS = ("outcome", "reason", "facts")
 _LAST = "SELECT number, what, at FROM change WHERE project_id = ? ORDER BY number DESC LIMIT 1"
 
 
 @dataclass(frozen=True)
 class Change:
-    """What was done: a code (relabel, relabel_each, exclude, take_back, move, restore) with its values, of which `n` is
-    how many pictures it changed."""
+    """What was done: a code (relabel, relabel_each, confirm, exclude, take_back, move, restore) with its values, of
+    which `n` is how many pictures it changed."""
 
     number: int
     code: str
@@ -81,7 +81,7 @@ def undo(
         (project_id, project_id, json.dumps([key for key, *_ in rows["pictures"]])),
     )
     db.execute("DELETE FROM change WHERE number = ?", (row["number"],))
-    given = {label for key, *fields in rows["pictures"] for label in [fields[len(_FIELDS)]]}
+    given = {row[(len(row) + 1) // 2] for row in rows["pictures"]}
     return _change(row), [key for key, *_ in rows["pictures"]], given
 
 
@@ -89,6 +89,8 @@ def _give_back(  # type: ignore[no-untyped-def]
     db: sqlite3.Connection, project_id: str, table: str, key: tuple[str, ...], fields: tuple[str, ...], rows
 ) -> None:
     """Rows of a change are the key, the old values and the new ones; only what still has the new ones goes back."""
+    if rows:
+        fields = fields[: (len(rows[0]) - len(key)) // 2]  # an older Headstart kept fewer
     old = ", ".join(f"{name} = ?" for name in fields)
     where = "".join(f" AND {name} = ?" for name in key) + "".join(f" AND {name} IS ?" for name in fields)
     i, j = len(key), len(key) + len(fields)

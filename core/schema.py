@@ -90,4 +90,8 @@ CREATE TABLE promotion (
 -- When a file was answered for: the names of deliveries say nothing about which came first.
 ALTER TABLE file ADD COLUMN at REAL NOT NULL DEFAULT 0;
 """,
+    """
+-- The class that a user has looked at and called right: nothing doubts it until it is another one.
+ALTER TABLE dataset ADD COLUMN confirmed TEXT;
+""",
 )

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -142,6 +143,16 @@ def test_undoing_a_decision_about_two_classes_brings_the_question_back(store: St
     assert store.outcomes(project)[("excluded", "duplicate")] == 1
     album.undo(store, project)
     assert state(store, project) == before
+
+
+def test_a_change_that_an_older_headstart_kept_can_be_undone(store: Store, project: str) -> None:
+    picture = store.dataset(project).pictures[0]
+    before = json.dumps({"pictures": [[picture.id, "old", 0, None, picture.label, 0, None]], "files": []})
+    with store.write() as db:
+        what = json.dumps({"code": "relabel", "n": 1, "label": picture.label})
+        db.execute("INSERT INTO change(project_id, what, before, at) VALUES (?, ?, ?, 1)", (project, what, before))
+    assert album.undo(store, project) is not None
+    assert {p.id: p.label for p in store.dataset(project).pictures}[picture.id] == "old"
 
 
 def test_what_came_after_a_change_is_not_overwritten_by_undoing_it(store: Store, project: str) -> None:

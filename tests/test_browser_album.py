@@ -12,7 +12,7 @@ from core.album import Filter
 from core.audit import Row
 from core.dataset import File
 from core.intake import Facts, Received
-from tests.browser import Server, by_key, idle
+from tests.browser import Server, button, by_key, idle
 
 pytestmark = pytest.mark.browser
 
@@ -139,4 +139,11 @@ def test_a_suggested_class_is_accepted_in_the_opened_finding_and_undone(page: Pa
     assert counts(app, project) == {"cat": 119, "dog": 81}
     by_key(page, f"gallery-{project}").get_by_role("button", name=re.compile("Undo")).click()
     expect(finding).to_contain_text("2 pictures may be in the wrong class")
+    assert counts(app, project) == {"cat": 120, "dog": 80}
+    idle(page)
+    finding.locator(".cell").first.click()
+    right = button(page, "They are right as they are")
+    expect(right).to_be_enabled()
+    right.click()
+    expect(finding).to_contain_text("1 picture may be in the wrong class")
     assert counts(app, project) == {"cat": 120, "dog": 80}

@@ -75,6 +75,25 @@ def test_each_finding_is_a_sentence_with_a_number_and_a_remedy(idle: tuple[Store
     assert "Look again" in said["button"]
 
 
+def test_a_class_that_is_called_right_is_doubted_no_more_until_it_is_another_one(idle: tuple[Store, Project]) -> None:
+    store, project = idle
+    first, second, third = store.dataset(project.id).pictures[:3]
+    rows = [Row(p.id, 0.97, {"label": p.label, "suggested": "x"}) for p in (first, second, third)]
+    told(store, project, {"wrong": rows})
+    audit.confirm(store, project.id, [first.id, second.id])
+    said = data_page(store, project)
+    assert any("**1 picture** may be in the wrong class" in text for text in said["markdown"])
+    assert "Look again" not in said["button"]  # nothing has changed that another look would find
+    told(store, project, {"wrong": rows})  # which doubts the same
+    assert audit.ids(store, project.id, "wrong") == (third.id,)
+    album.relabel(store, project.id, [first.id], "new")
+    told(store, project, {"wrong": [Row(first.id, 0.97, {"label": "new", "suggested": first.label})]})
+    assert audit.ids(store, project.id, "wrong") == (first.id,)
+    assert album.undo(store, project.id) is not None and album.undo(store, project.id) is not None
+    told(store, project, {"wrong": rows})
+    assert audit.ids(store, project.id, "wrong") == tuple(sorted((first.id, second.id, third.id)))
+
+
 def test_accepted_classes_are_taken_back_in_one_step(idle: tuple[Store, Project]) -> None:
     store, project = idle
     before = {p.id: p.label for p in store.dataset(project.id).pictures}

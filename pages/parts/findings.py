@@ -183,6 +183,8 @@ def _open(found: Project, finding: Finding) -> None:
                 say("accept", n=len(chosen)), key="accept", type="primary", disabled=not chosen, on_click=accept,
                 help=say("accept_help"),
             )  # fmt: skip
+            right = shell.attempt(lambda: audit.confirm(shell.store(), found.id, chosen))
+            st.button(say("confirm"), key="confirm", disabled=not chosen, on_click=right, help=say("confirm_help"))
         _leave_out(found, finding, chosen, "chosen")
         if finding.n > _OPEN:
             st.caption(say("finding_first", shown=_OPEN, n=finding.n), width="content")

@@ -269,6 +269,9 @@ WORDS = {
     "accept": "Accept the suggested class for {n} selected",
     "accept_help": "Each goes to the class on the right of its arrow.",
     "change_relabel_each": "{n} to their suggested class",
+    "confirm": "They are right as they are",
+    "confirm_help": "They are not doubted again until their class changes.",
+    "change_confirm": "{n} called right",
     # train
     "train_locked": "Add pictures of at least two classes first",
     "train_locked_more": "Then a model can learn to tell them apart.",
