@@ -5,6 +5,7 @@ the tests. Scores of no pictures are None: there is nothing to say.
 """
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -73,9 +74,15 @@ class Evaluation:
         return float(self.losses.mean()) if self.n else None
 
     def top(self, k: int) -> int:
-        """How many pictures have their true class among the k most probable ones."""
-        chosen = self.probabilities[np.arange(self.n), self.truth][:, None]
-        return int(((self.probabilities > chosen).sum(axis=1) < k).sum())
+        """How many pictures have their true class among the k most probable ones; of equal ones the first count."""
+        chosen, truth = self.probabilities[np.arange(self.n), self.truth][:, None], self.truth[:, None]
+        before = (self.probabilities == chosen) & (np.arange(len(self.classes)) < truth)
+        return int((((self.probabilities > chosen) | before).sum(axis=1) < k).sum())
+
+    def take(self, rows: NDArray[np.int64]) -> "Evaluation":
+        """Some of the pictures, by position; one may come several times."""
+        ids = tuple(self.ids[row] for row in rows)
+        return Evaluation(self.classes, ids, self.truth[rows], self.probabilities[rows])
 
     def tempered(self, temperature: float) -> "Evaluation":
         """The same with all logits divided by a temperature: the order of the classes stays."""
@@ -135,7 +142,7 @@ class Evaluation:
             "ids": list(self.ids),
             "truth": self.truth.tolist(),
             # Nine digits tell float32 values apart, so a close call stays decided as it was.
-            "probabilities": np.round(self.probabilities.astype(np.float64), 9).tolist(),
+            "probabilities": [[float(f"{value:.9g}") for value in row] for row in self.probabilities.tolist()],
         }
 
     @staticmethod
@@ -195,9 +202,20 @@ def intervals(evaluation: Evaluation, seed: int = 0) -> Intervals | None:
     for i, values in enumerate(own):
         if len(values):
             low, high = _pair(np.percentile(values, (2.5, 97.5)))
-            shown = (evaluation.confusion[i].sum() + evaluation.confusion[:, i].sum()) // 2
-            each[i] = (low, high) if low < high else wilson(int(evaluation.confusion[i, i]), int(shown))
+            shown = max(1, int(evaluation.confusion[i].sum() + evaluation.confusion[:, i].sum()) // 2)
+            each[i] = (low, high) if low < high else wilson(int(evaluation.confusion[i, i]), shown)
     return Intervals(balanced, macro, weighted, loss, tuple(each))
+
+
+def bootstrap(
+    evaluation: Evaluation, score: Callable[[Evaluation], Sequence[float] | None], draws: int = 300, seed: int = 0
+) -> list[Interval]:
+    """The intervals of any other scores in the same way, by fewer draws as each may cost much; none where fewer than
+    two draws have scores."""
+    rng, n = np.random.default_rng(seed), evaluation.n
+    drawn = [score(evaluation.take(rng.integers(0, n, n))) for _ in range(draws if n else 0)]
+    found = np.array([values for values in drawn if values is not None])
+    return [_pair(bounds) for bounds in np.percentile(found, (2.5, 97.5), axis=0).T] if len(found) > 1 else []
 
 
 def _pair(values: NDArray[np.float64]) -> Interval:

@@ -156,6 +156,11 @@ def steps(plan: Plan, work: Work, speeds: Speeds) -> tuple[Step, ...]:
     return tuple(found)
 
 
+def head_s(plan: Plan, n_pictures: int, speeds: Speeds) -> float:
+    """About how many seconds the head of a plan takes to be trained."""
+    return _head_step(plan, backbones.find(plan.backbone), n_pictures * (plan.augment + 1), speeds).seconds
+
+
 def _convert_s(backbone: Backbone) -> float:
     return _CONVERTS_S + backbone.layers * _CONVERT_S + backbone.parameters / _PARAMETERS
 
@@ -175,8 +180,9 @@ def picture_cost_s(backbone: Backbone) -> float:
 
 
 def estimate_s(plan: Plan, n_pictures: int, speeds: Speeds, looked_at: int = 0) -> float:
-    """About how many seconds a training takes that knows what its steps cost here and finds the features of so many
-    pictures, and nothing else, done. A training that stops early takes less."""
+    """About how many seconds a training takes that knows what its steps cost here. Of the pictures as many as were
+    `looked_at` are taken to have their features, and the network to be converted then; nothing else is done. A training
+    that stops early takes less."""
     train = round(0.7 * n_pictures)
     views = n_pictures + train * plan.augment
     missing = round(views * max(0, n_pictures - looked_at) / max(1, n_pictures))

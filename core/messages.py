@@ -91,6 +91,10 @@ ERRORS: Mapping[str, tuple[str, str]] = {
         "The features of {n} pictures are too much to be solved while you wait.",
         "Start a training to see the effect of a setting.",
     ),
+    "refit_too_large": (
+        "So large a head is not trained while you wait.",
+        "The training that saves it says how good it is.",
+    ),
     "no_val_part": (
         "There are no val pictures to measure on.",
         "Give the val part a share on the data page.",

@@ -62,11 +62,12 @@ class Refit:
         """The linear head of a plan on the pictures as they are now.
 
         Raises HeadstartError("refit_untrained") while the features of a picture are not cached,
-        HeadstartError("refit_too_many") above the limit, HeadstartError("no_val_part") without val pictures.
+        HeadstartError("refit_too_many") above the limit, HeadstartError("refit_too_large") when it takes more than a
+        minute or too much memory, HeadstartError("no_val_part") without val pictures.
         """
         started = time.perf_counter()
         question = {"home": str(self._home), "project": project_id, "plan": plan.to_dict()}
-        _, body = self._child.ask(question)
+        body = self._ask(question)
         return Answer(Evaluation.from_dict(json.loads(body)), time.perf_counter() - started)
 
     def train(self, project_id: str, plan: Plan) -> Trained:
@@ -74,9 +75,16 @@ class Refit:
         on val and test. Raises HeadstartError as `fit` does, but for a part without pictures."""
         started = time.perf_counter()
         question = {"home": str(self._home), "project": project_id, "plan": plan.to_dict(), "train": True}
-        _, body = self._child.ask(question)
-        scores = {part: Evaluation.from_dict(values) for part, values in json.loads(body).items()}
+        scores = {part: Evaluation.from_dict(values) for part, values in json.loads(self._ask(question)).items()}
         return Trained(scores["val"], scores["test"], time.perf_counter() - started)
+
+    def _ask(self, question: dict[str, Any]) -> bytes:
+        try:
+            return self._child.ask(question)[1]
+        except HeadstartError as error:
+            if error.code == "child_died":  # over its bounds: no file is to blame here
+                raise HeadstartError("refit_too_large") from None
+            raise
 
     def close(self) -> None:
         self._child.close()

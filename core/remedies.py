@@ -12,15 +12,16 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
-from core import advice, audit
+from core import advice, audit, confusions
 from core.evaluation import Evaluation
 from core.plan import Plan
 from core.store import Run, Store
 
 # One mistake is no pattern.
 _LEAST = 2
+# More causes of one kind would hide the others; the next ones come up when these are mended.
 _PAIRS, _CLASSES = 2, 2
-# A class is short of pictures below this share of what the class in the middle has.
+# A class is short of pictures below this share of what the class in the middle has: then it needs twice as many.
 _SHORT = 0.5
 
 
@@ -60,8 +61,7 @@ def _labels(store: Store, run: Run, scores: Evaluation) -> list[Remedy]:
 
 def _pairs(scores: Evaluation) -> list[Remedy]:
     """The classes that are taken for each other most."""
-    both = scores.confusion + scores.confusion.T
-    k = len(scores.classes)
+    both, k = confusions.wrong(scores), len(scores.classes)
     pairs = sorted(((int(both[i, j]), i, j) for i in range(k) for j in range(i)), key=lambda pair: -pair[0])
     return [
         Remedy("pair", n, {"first": scores.classes[j], "second": scores.classes[i]})
@@ -111,10 +111,5 @@ def _pictures(store: Store, run: Run, scores: Evaluation, now: str) -> list[Reme
 
 
 def _learned(run: Run) -> float | None:
-    """The share of training pictures that the kept weights were right on."""
-    result = run.result or {}
-    for phase in ("fine_tune", "head"):
-        kept = result.get(phase)
-        if kept and kept["best_epoch"]:
-            return float(kept["history"][kept["best_epoch"] - (phase == "head")]["accuracy"])
-    return None
+    """The share of training pictures that the model is right on; None of a run from before that was measured."""
+    return (run.result or {}).get("learned")

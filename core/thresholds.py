@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core import shelf
-from core.evaluation import Evaluation
+from core.evaluation import Evaluation, Interval, bootstrap, wilson
 
 FILE = "limits.json"
 Array = NDArray[np.float64]
@@ -52,7 +52,8 @@ class Limits:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of `n` pictures `answered` got an answer, which was right for `correct`."""
+    """Of `n` pictures `answered` got an answer, which was right for `correct`. Of one class: of its `n` pictures
+    `correct` were named so, as `answered` pictures were in all."""
 
     n: int
     answered: int
@@ -67,15 +68,27 @@ class Outcome:
         """The share of answers that are right."""
         return self.correct / self.answered if self.answered else None
 
+    @property
+    def recall(self) -> float | None:
+        """The share of pictures that are answered rightly."""
+        return self.correct / self.n if self.n else None
 
-def apply(evaluation: Evaluation, limits: Limits, distances: NDArray[np.float32] | None = None) -> Outcome:
-    """What a model with these limits would have said; `distances` (n,) are those of `core.unknowns`, if there are."""
+
+def apply(
+    evaluation: Evaluation, limits: Limits, distances: NDArray[np.float32] | None = None, c: int | None = None
+) -> Outcome:
+    """What a model with these limits would have said, or of it what concerns class number c; `distances` (n,) are those
+    of `core.unknowns`, if there are."""
     needed = np.array([limits.of(label) for label in evaluation.classes])[evaluation.predicted]
     given = evaluation.probabilities.max(axis=1) >= needed if evaluation.n else np.empty(0, bool)
     if distances is not None:
         given &= limits.knows(distances)
     right = evaluation.predicted == evaluation.truth
-    return Outcome(evaluation.n, int(given.sum()), int((given & right).sum()))
+    n = evaluation.n
+    if c is not None:
+        given &= evaluation.predicted == c
+        n = int((evaluation.truth == c).sum())
+    return Outcome(n, int(given.sum()), int((given & right).sum()))
 
 
 @dataclass(frozen=True)
@@ -89,6 +102,19 @@ class Curves:
     false_alarms: Array
     average_precision: float
     auc: float
+
+
+def areas(evaluation: Evaluation, c: int) -> list[Interval]:
+    """Where average precision and area under the ROC curve of class number c lie on new pictures of this kind, at 95 %;
+    nothing where there are none. Where all draws are the same, that would claim certainty: Wilson's interval of as many
+    right pictures as the class has stands there instead."""
+    n = int((evaluation.truth == c).sum())
+
+    def both(drawn: Evaluation) -> tuple[float, float] | None:
+        found = curves(drawn, c)
+        return None if found is None else (found.average_precision, found.auc)
+
+    return [(low, high) if low < high else wilson(n, n) for low, high in bootstrap(evaluation, both)]
 
 
 def curves(evaluation: Evaluation, c: int | None) -> Curves | None:

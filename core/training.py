@@ -90,7 +90,7 @@ class Training(Extraction):
                 final, tflite = tuned.head, self._write_tuned_tflite()
                 features = dict.fromkeys(PARTS, self._extract_tuned(tflite))
                 after = {part: self._evaluate(final, features[part], part) for part in ("val", "test")}
-            self._remember(features)
+            learned = self._remember(features, final)
             checked = after["test"] if after["test"].n else after["val"]
             if not checked.n:
                 checked = self._evaluate(fitted.head, frozen["train"], "train")
@@ -102,7 +102,7 @@ class Training(Extraction):
             artifacts = self._save(final.tempered(temperature), tflite, after, checked.tempered(temperature))
             survey.overview(self.store, self.run_id, self.data, frozen["val"])
         album.lock_test(self.store, self.ticket.job.project_id, after["test"].ids)
-        result = self._result(fitted, tuned, before, after) | {"temperature": temperature}
+        result = self._result(fitted, tuned, before, after) | {"temperature": temperature, "learned": learned}
         artifacts |= record.keep(self, result, list(artifacts))
         if self.run_id == self.ticket.job.run_id:
             self.ticket.succeed(result, artifacts)
@@ -241,17 +241,21 @@ class Training(Extraction):
         views = self._views("train")
         return [views[row] for row in self._remembered]
 
-    def _remember(self, caches: Mapping[str, Cache]) -> None:
-        """Write down what new pictures are compared with, and how far val and test are from it."""
-        views = self._remembered_views()
-        seen = unknowns.directions(caches["train"].read(views), self.backbone.width)
-        known = Known(tuple(view.picture_id for view in views), seen, self._targets("train")[self._remembered])
+    def _remember(self, caches: Mapping[str, Cache], final: Head) -> float:
+        """Write down what new pictures are compared with, and how far val and test are from it. Answers the share of
+        these training pictures that the model is right on."""
+        views, targets = self._remembered_views(), self._targets("train")[self._remembered]
+        learned = caches["train"].read(views)
+        known = Known(
+            tuple(view.picture_id for view in views), unknowns.directions(learned, self.backbone.width), targets
+        )
         found = {}
         for part in ("val", "test"):
             views = self._views(part)
             features = caches[part].read(views) if views else np.empty((0, known.channels), np.float32)
             found[part] = Distances(known.distances(features), known.unseen(features, self._targets(part)))
         shelf.write(self.folder / unknowns.FILE, unknowns.to_bytes(known, found))
+        return float((final.probabilities(learned).argmax(axis=1) == targets).mean())
 
     def _save(self, final: Head, tflite: Path, scores: Mapping[str, Evaluation], checked: Evaluation) -> dict[str, str]:
         """Write the files of the model, compare it with the measured probabilities `checked`, then give it its name."""

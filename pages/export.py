@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from core import runfile, script, settings, thresholds, unknowns
+from core.errors import HeadstartError
 from pages.parts import drawer, shell
 from pages.parts import runs as names
 from pages.parts.words import say, size
@@ -58,10 +59,13 @@ if not runs:
 run = names.choose(found, runs)
 folder = shell.store().folder(run.id)
 artifacts = shell.store().artifacts(run.id)
+if not all((folder / name).is_file() for name in artifacts):
+    shell.show(HeadstartError("run_incomplete", path=str(folder)))
+    st.stop()
 difference = json.loads((folder / "model.json").read_bytes())["agreement"]
 st.markdown(say("export_lead"))
 for name, purpose in _FILES:
-    if not (folder / name).is_file():
+    if name in (thresholds.FILE, unknowns.FILE) and not (folder / name).is_file():
         continue
     checked = name in ("model.keras", "model.tflite")
     with _row(name, purpose, (folder / name).stat().st_size) as (agrees, button):

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Browser, expect
 
-from core import album, jobs
+from core import album, jobs, runs
 from core.plan import Plan
 from core.store import Store
 from tests import browser
@@ -73,6 +73,11 @@ def test_a_wrong_label_is_found_mended_retrained_and_brought_back(
         with browser.tab(chromium, app.url) as other:
             other.goto(page.url)
             expect(by_key(other, "mending")).to_contain_text(f"Measured when the first was trained: {before}\u00a0%")
+
+        runs.delete(store, next(run for run in store.runs(project) if run.id != new.id))  # in another tab, say
+        page.get_by_text("% of row").first.click()
+        expect(by_key(page, "mending")).to_have_count(0)
+        expect(page.get_by_role("tab", name="Per class")).to_be_visible()
 
         idle(page)
         sorter.get_by_role("button", name="Undo: 1 to class circle").click()

@@ -171,6 +171,25 @@ def test_a_model_that_is_always_right_is_not_said_to_be_certain() -> None:
     assert found.f1 == (wilson(3, 3), wilson(5, 5))
 
 
+def test_a_class_of_one_picture_that_is_missed_and_one_that_is_only_named_have_an_interval_too() -> None:
+    said = np.eye(3, dtype=np.float32)[[1, 1, 1, 2]]
+    found = intervals(Evaluation(("a", "b", "c"), tuple("1234"), np.array([0, 1, 1, 1]), said))
+    assert found is not None and found.f1[0] == found.f1[2] == wilson(0, 1)
+
+
+def test_of_equally_probable_classes_the_first_count_as_more_probable() -> None:
+    said = np.array([[1, 0, 0, 0, 0, 0]] * 2, np.float32)
+    evaluation = Evaluation(tuple("abcdef"), ("1", "2"), np.array([5, 1]), said)
+    assert [evaluation.top(k) for k in (1, 2, 5, 6)] == [0, 1, 1, 2]
+
+
+def test_the_smallest_probabilities_come_back_as_they_were() -> None:
+    said = np.array([[1 - 1e-12, 1.2345678e-12], [0.1, 0.9]], np.float32)
+    evaluation = Evaluation(("a", "b"), ("1", "2"), np.array([0, 1]), said)
+    again = Evaluation.from_dict(json.loads(json.dumps(evaluation.to_dict())))
+    assert np.array_equal(again.probabilities, said)
+
+
 def test_a_temperature_keeps_the_order_of_the_classes_and_is_undone_by_its_inverse() -> None:
     evaluation = example(2)
     warm = evaluation.tempered(2.0)

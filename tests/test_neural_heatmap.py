@@ -175,10 +175,14 @@ def sanity(engines: Mapping[str, Engine], data: tuple[Labelled, Labelled], plan:
         "random backbone": lambda: maps("random", learned),
     }
     original = maps("known", learned)
-    return {
-        name: float(np.mean([correlation(a, b) for a, b in zip(original, other(), strict=True)]))
-        for name, other in others.items()
-    }
+    return {name: likeness(original, other()) for name, other in others.items()}
+
+
+def likeness(first: Sequence[Array], second: Sequence[Array]) -> float:
+    """The mean rank correlation of maps that both have something to say; empty ones would count as unlike."""
+    pairs = [(a.ravel(), b.ravel()) for a, b in zip(first, second, strict=True) if a.std() > 0 and b.std() > 0]
+    assert len(pairs) > len(first) / 4
+    return float(np.mean([spearmanr(a, b).statistic for a, b in pairs]))
 
 
 def mapped(network: keras.Model, folder: Path) -> Engine:
@@ -187,9 +191,3 @@ def mapped(network: keras.Model, folder: Path) -> Engine:
 
 def right(head: Head, maps: Array, targets: NDArray[np.int64]) -> float:
     return float((head.probabilities(heatmap.pool(maps, "average")).argmax(axis=1) == targets).mean())
-
-
-def correlation(a: Array, b: Array) -> float:
-    if a.std() == 0 or b.std() == 0:  # nothing speaks for the class: no order to compare
-        return 0.0
-    return float(spearmanr(a.ravel(), b.ravel()).statistic)

@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core import jobs, messages, runfile, shelf, ticket
+from core import album, jobs, messages, runfile, shelf, ticket
+from core import runs as core_runs
 from core.evaluation import Evaluation
 from core.plan import Plan
 from core.store import Project, Run, Store
 from core.thresholds import Limits
+from pages.parts.runs import names
 from tests.test_pages import ROOT, visit
 
 BASE = Plan(epochs=20)  # the run that `trained` has
@@ -235,6 +237,32 @@ def test_results_show_every_score_with_its_interval_and_what_the_temperature_did
     assert "All on the 6 test pictures, which the model has never seen." in said["caption"]
     temperature = (run.result or {})["temperature"]
     assert 0.2 < temperature < 5 and temperature != 1
+    said = visit(store.home, project.id, "results:Confidence")["said"]["results:Confidence"]
+    plain = [text.replace("\u00a0", " ") for text in said["markdown"]]
+    (honest,) = [text for text in plain if text.startswith("Where the model says 80 %")]
+    assert "On 6 test pictures" in honest and f"without the temperature of {temperature:.2f}" in honest
+    assert any(text.startswith("Average precision 100 %") for text in plain)
+    assert "Area under the ROC curve 1.000 (likely 0.34 to 1.00)" in plain  # of two pictures
+    assert "Of the 2 pictures of circle among 6 test pictures." in said["caption"]
+
+
+def test_two_runs_of_one_name_and_one_that_is_called_like_the_second_are_told_apart() -> None:
+    runs = [Run(str(i), "p", {}, "f", {}, float(i), name) for i, name in enumerate(["x", "x", "x (2)", "y"])]
+    assert list(names(runs).values()) == ["x", "x (2)", "x (2) (2)", "y"]
+
+
+def test_a_run_stands_beside_the_one_that_the_same_plan_made_of_other_labels_until_that_is_deleted(
+    home: tuple[Store, Project, Run],
+) -> None:
+    store, project, run = home
+    picture = store.dataset(project.id).part("train").pictures[0]
+    album.relabel(store, project.id, [picture.id], next(x for x in run.result["classes"] if x != picture.label))
+    new = second(store, run, 0)
+    assert new.plan == run.plan and new.fingerprint != run.fingerprint
+    said = results(store, project)
+    assert any("both models against the labels as they are now" in text for text in said["markdown"])
+    core_runs.delete(store, run)
+    assert not any("both models" in text for text in results(store, project)["markdown"])
 
 
 def test_a_limit_travels_into_the_demo_and_the_export(home: tuple[Store, Project, Run]) -> None:

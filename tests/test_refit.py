@@ -1,14 +1,17 @@
 """The sliders that answer at once: the exact head of the cached features, and a sentence where there are none."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from core import album, engine, head, jobs
+from core import album, engine, jobs
+from core.dataset import PARTS
 from core.errors import HeadstartError
+from core.features import Cache, View
 from core.plan import Plan
 from core.refit import Refit
 from core.store import Store
@@ -77,13 +80,23 @@ def test_a_warm_process_answers_faster_than_it_starts(project: str, refit: Refit
 def test_the_test_part_is_never_read(store: Store, project: str, refit: Refit, monkeypatch: pytest.MonkeyPatch) -> None:
     from core import refit as module
 
-    asked = []
-    solve = head.solve
-    monkeypatch.setattr(head, "solve", lambda train, *rest: asked.append(len(train.targets)) or solve(train, *rest))
+    asked: set[str] = set()
+    for name in ("missing", "read"):
+        method = getattr(Cache, name)
+
+        def noted(cache: Cache, seen: Sequence[View], method: Any = method) -> Any:
+            asked.update(view.picture_id for view in seen)
+            return method(cache, seen)
+
+        monkeypatch.setattr(Cache, name, noted)
+    module._load.cache_clear()
     question = {"home": str(store.home), "project": project, "plan": Plan().to_dict()}
     module.answer(question, b"")
-    data = store.dataset(project)
-    assert asked == [len(data.part("train").pictures)] and len(data.part("test").pictures) > 0
+    ids = {part: {p.id for p in store.dataset(project).part(part).pictures} for part in PARTS}
+    assert asked == ids["train"] | ids["val"] and ids["test"]
+    module._load.cache_clear()
+    module.answer({**question, "train": True}, b"")
+    assert asked == ids["train"] | ids["val"] | ids["test"]
 
 
 @pytest.mark.skipif(not engine.has_bfloat16(), reason="this machine does not compute in bfloat16")

@@ -30,9 +30,7 @@ def store(tmp_path: Path) -> Store:
 
 def run(store: Store, accuracy: float = 1.0, **plan: Any) -> Run:
     project = store.add_project("insects").id
-    history = [{"loss": 1.0, "accuracy": 0.1}, {"loss": 0.5, "accuracy": accuracy}, {"loss": 0.4, "accuracy": 1.0}]
-    result = {"head": {"history": history, "best_epoch": 2}, "fine_tune": None}
-    return Run("r", project, Plan(**plan).to_dict(), "f", result, 0.0)
+    return Run("r", project, Plan(**plan).to_dict(), "f", {"learned": accuracy}, 0.0)
 
 
 def ranked(store: Store, made: Run, scores: Evaluation, n_train: dict[str, int]) -> tuple[Remedy, ...]:
@@ -67,17 +65,16 @@ def test_a_class_with_under_half_of_the_usual_pictures_is_short_of_them_when_it_
     assert found == ()
 
 
-def test_what_the_kept_epoch_gets_wrong_in_training_is_the_features_and_the_rest_is_pictures(store: Store) -> None:
+def test_what_the_model_gets_wrong_of_what_it_learned_is_the_features_and_the_rest_is_pictures(store: Store) -> None:
     scores = evaluation((0, 0, 70), (0, 1, 10), (0, 2, 20))
     found = {each.kind: each for each in ranked(store, run(store, 0.9), scores, EVEN)}
     assert found["features"].mistakes == 10 and not found["features"].values["tuned"]
     assert found["pictures"].mistakes == 20 and not found["pictures"].values["measured"]
-    tuned = run(store, 0.9, fine_tune_blocks=1)
-    rows = [{"val_loss": 1.0}, {"accuracy": 0.95}, {"accuracy": 1.0}]
-    assert tuned.result is not None
-    tuned.result["fine_tune"] = {"history": rows, "best_epoch": 1}
+    tuned = run(store, 0.95, fine_tune_blocks=1)
     found = {each.kind: each for each in ranked(store, tuned, scores, EVEN)}
     assert found["features"].mistakes == 5 and found["features"].values["tuned"]
+    old = Run("old", tuned.project_id, tuned.plan, "f", {}, 0.0)  # of before it was measured
+    assert {each.kind for each in ranked(store, old, scores, EVEN)} == {"pair"}
 
 
 def test_doubted_labels_count_the_mistakes_among_them_and_the_largest_cause_comes_first(

@@ -5,7 +5,7 @@ import pytest
 from sklearn import metrics
 
 from core import thresholds
-from core.evaluation import Evaluation
+from core.evaluation import Evaluation, wilson
 from core.thresholds import Limits, Outcome
 from tests.test_evaluation import EMPTY, example
 
@@ -61,6 +61,30 @@ def test_limits_say_how_many_pictures_get_an_answer_and_how_many_of_those_are_ri
     assert thresholds.apply(evaluation, Limits(farthest=0.25), far) == Outcome(4, 2, 1)
     assert thresholds.apply(evaluation, Limits(), far) == thresholds.apply(evaluation, Limits(farthest=0.25))
     assert thresholds.apply(EMPTY, Limits(0.5)) == Outcome(0, 0, 0)
+
+
+def test_what_limits_do_to_one_class_is_told_of_its_pictures_and_of_those_named_so() -> None:
+    probabilities = np.array([[0.9, 0.1], [0.6, 0.4], [0.3, 0.7], [0.2, 0.8]], np.float32)
+    evaluation = Evaluation(("a", "b"), tuple("1234"), np.array([0, 1, 1, 1]), probabilities)
+    of_b = thresholds.apply(evaluation, Limits(0.5, {"b": 0.75}), c=1)
+    assert of_b == Outcome(3, 1, 1) and (of_b.precision, of_b.recall) == (1.0, 1 / 3)
+    of_a = thresholds.apply(evaluation, Limits(0.5, {"b": 0.75}), c=0)
+    assert of_a == Outcome(1, 2, 1) and (of_a.precision, of_a.recall) == (0.5, 1.0)
+
+
+def test_the_areas_under_the_curves_have_intervals_that_hold_them_and_few_pictures_are_not_certain() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 2, 200)
+    second = np.clip(truth * 0.3 + rng.random(200) * 0.7, 0.01, 0.99).astype(np.float32)
+    evaluation = Evaluation(("a", "b"), tuple(map(str, range(200))), truth, np.stack([1 - second, second], axis=1))
+    found, (precise, roc) = thresholds.curves(evaluation, 1), thresholds.areas(evaluation, 1)
+    assert found is not None
+    assert precise[0] < found.average_precision < precise[1] and roc[0] < found.auc < roc[1]
+    assert 0.02 < roc[1] - roc[0] < 0.2
+    sure = np.array([[0.9, 0.1]] * 3 + [[0.1, 0.9]] * 3, np.float32)
+    few = Evaluation(("a", "b"), tuple("123456"), np.array([0, 0, 0, 1, 1, 1]), sure)
+    assert thresholds.areas(few, 1) == [wilson(3, 3), wilson(3, 3)]
+    assert thresholds.areas(EMPTY, 0) == []
 
 
 def test_limits_come_back_as_they_were_and_without_a_file_every_answer_counts(tmp_path: Path) -> None:

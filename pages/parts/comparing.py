@@ -12,7 +12,6 @@ from core.comparison import Paired
 from core.evaluation import Evaluation, wilson
 from core.store import Run
 from pages.parts import drawer, gallery, runs, shell
-from pages.parts.gallery import Tile
 from pages.parts.words import between, plain, say
 
 _MOST = 6  # runs side by side that a wide screen shows
@@ -41,7 +40,8 @@ def panel(all_runs: Sequence[Run], current: Run) -> None:
     fair = [run for run in rest if comparison.is_fair(scores[first.id], scores[run.id])]
     for run in rest:
         if run not in fair:
-            st.info(say("compare_unfair", first=labels[first.id], second=labels[run.id]), icon=":material/info:")
+            text = unfair(scores[first.id], scores[run.id], labels[first.id], labels[run.id])
+            st.info(text, icon=":material/info:")
     if fair:
         _verdicts(first, fair, scores, labels)
         _disagreements(first, fair, scores, shown)
@@ -79,7 +79,7 @@ def _precision(said: Evaluation, label: str | None) -> Line:
 
 
 def _draw(figure: Any, name: str) -> None:
-    st.plotly_chart(figure, key=f"compare-{name}", theme=None, config={"displayModeBar": False}, alt=say(name))
+    shell.chart(figure, f"compare-{name}", say(name))
 
 
 def _table(chosen: Sequence[Run], labels: dict[str, str]) -> pd.DataFrame:
@@ -121,6 +121,11 @@ def _verdicts(first: Run, others: Sequence[Run], scores: dict[str, Evaluation], 
         st.markdown(text, help=say("paired_help_many" if len(others) > 1 else "paired_help"))
 
 
+def unfair(ours: Evaluation, theirs: Evaluation, first: str, second: str) -> str:
+    """Why two models cannot be compared, and what to do."""
+    return say("compare_unfair" if ours.n and theirs.n else "compare_untested", first=first, second=second)
+
+
 def verdict(pair: Paired, p: float, first: str, second: str) -> str:
     """In a sentence: whether two models differ by more than chance, and which is better then."""
     a, b = len(pair.first_only), len(pair.second_only)
@@ -149,13 +154,5 @@ def _disagreements(first: Run, others: Sequence[Run], scores: dict[str, Evaluati
     for (right, wrong, ids), column in zip(sides, st.columns(2, gap="large"), strict=True):
         with column:
             st.markdown(say("only_right", name=plain(shown[right.id]), n=len(ids)))
-            said = scores[wrong.id]
-            position = {key: i for i, key in enumerate(said.ids)}
-            tiles = []
-            for key in ids[:_SHOWN]:
-                i = position[key]
-                truth, taken = said.classes[said.truth[i]], said.classes[said.predicted[i]]
-                caption = say("taken_for", truth=truth, predicted=taken)
-                tiles.append(Tile(key, caption, caption))
-            if tiles:
-                gallery.show(tiles, f"only-{right.id}-{wrong.id}", 120)
+            if ids:
+                gallery.show(gallery.mistaken(scores[wrong.id], ids[:_SHOWN]), f"only-{right.id}-{wrong.id}", 120)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from core.evaluation import Evaluation
 from pages.parts import shell
 from pages.parts.words import say
 
@@ -24,6 +25,17 @@ class Tile:
     id: str
     alt: str
     caption: str = ""
+
+
+def mistaken(scores: Evaluation, ids: Sequence[str]) -> list[Tile]:
+    """These pictures with what was said of each."""
+    place = {key: i for i, key in enumerate(scores.ids)}
+    tiles = []
+    for key in ids:
+        truth, predicted = (scores.classes[which[place[key]]] for which in (scores.truth, scores.predicted))
+        text = say("taken_for", truth=truth, predicted=predicted)
+        tiles.append(Tile(key, text, text))
+    return tiles
 
 
 def show(tiles: Sequence[Tile], key: str, size: int = 120, strip: bool = False) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 from plotly.graph_objects import Figure
 
-from core import album, audit, charts, confusions, mending
+from core import album, charts, confusions, mending
 from core.dataset import Picture
 from core.evaluation import Evaluation
 from core.store import Project, Run
@@ -20,6 +20,7 @@ from pages.parts.words import percent, plain, say
 _ALL = 25  # classes that are shown all; of more only those that are confused, as no screen shows all of them
 _PAIRS = 5  # in sentences
 _SAID = 3  # classes of which the large view tells the probability
+Which = tuple[str, str, str]  # run, part, state
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,8 @@ def panel(found: Project, run: Run) -> None:
         part = st.segmented_control(
             say("part"), parts, default=part, key=f"matrix-part-{run.id}", required=True, label_visibility="collapsed"
         )
-    which = (found.id, run.id, part, f"{audit.version(shell.store(), found.id)} {shell.model(run)}")
-    scores = _now(*which)
+    scores = shell.scores_now(run, part)
+    which = (run.id, part, shell.state(run))
     key = f"cell-{run.id}-{part}"
     if not mending.is_as_measured(scores, shell.evaluation(run, part)):
         st.caption(say("matrix_now"))
@@ -51,25 +52,17 @@ def panel(found: Project, run: Run) -> None:
         _matrix(scores, key, which)
         _pairs(scores, key)
     with right:
-        _pictures(found, scores, key)
+        _pictures(found, scores, part, key)
 
 
-# Values that nothing changes.
-@st.cache_resource(show_spinner=False, max_entries=8)
-def _now(project_id: str, run_id: str, part: str, state: str) -> Evaluation:
-    """The scores of a run against the labels as they are; `state` changes with these and with its model."""
-    store = shell.store()
-    return mending.as_now(shell.evaluation(store.run(run_id), part), shell.dataset(store.project(project_id)), part)
-
-
-@st.cache_resource(show_spinner=False, max_entries=8)
-def _figure(which: tuple[str, str, str, str], show: str, order: tuple[int, ...], dark: bool) -> Figure:
-    """The matrix of `_now(*which)`: 40 ms for 50 classes."""
+@st.cache_resource(show_spinner=False, max_entries=8)  # the value itself, which nothing changes
+def _figure(_scores: Evaluation, which: Which, show: str, order: tuple[int, ...], dark: bool) -> Figure:
+    """The matrix, 40 ms for 50 classes; `which` is the same as long as the scores are."""
     words = {"actual": say("actual"), "predicted": say("predicted")}
-    return charts.confusion(_now(*which), charts.DARK if dark else charts.LIGHT, words, show, order)
+    return charts.confusion(_scores, charts.DARK if dark else charts.LIGHT, words, show, order)
 
 
-def _matrix(scores: Evaluation, key: str, which: tuple[str, str, str, str]) -> None:
+def _matrix(scores: Evaluation, key: str, which: Which) -> None:
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.markdown(f"**{say('matrix')}**", help=say("matrix_help"), width="content")
         show = st.segmented_control(
@@ -81,7 +74,7 @@ def _matrix(scores: Evaluation, key: str, which: tuple[str, str, str, str]) -> N
         some = confusions.confused(scores)
         if not st.toggle(say("matrix_all", n=len(order)), key=f"{key}-all"):
             order = [i for i in order if i in some] or order[:_ALL]
-    figure = _figure(which, show, tuple(order), shell.dark())
+    figure = _figure(scores, which, show, tuple(order), shell.dark())
     chart = f"{key}-chart-{st.session_state.get('matrix-turn', 0)}"
 
     def click() -> None:
@@ -89,10 +82,7 @@ def _matrix(scores: Evaluation, key: str, which: tuple[str, str, str, str]) -> N
         cell = [scores.classes[int(i)] for i in points[0]["customdata"][:2]] if points else None
         st.session_state[key] = cell
 
-    st.plotly_chart(
-        figure, key=chart, on_select=shell.attempt(click), selection_mode="points", theme=None,
-        config={"displayModeBar": False}, alt=say("matrix"),
-    )  # fmt: skip
+    shell.chart(figure, chart, say("matrix"), on_select=shell.attempt(click), selection_mode="points")
 
 
 def _pairs(scores: Evaluation, key: str) -> None:
@@ -110,12 +100,12 @@ def _choose(key: str, cell: list[str] | None) -> None:
     st.session_state["matrix-turn"] = st.session_state.get("matrix-turn", 0) + 1  # a new chart: nothing clicked
 
 
-def _pictures(found: Project, scores: Evaluation, key: str) -> None:
+def _pictures(found: Project, scores: Evaluation, part: str, key: str) -> None:
     """The pictures of a cell, or all mistakes under a filter."""
     cell = st.session_state.get(key)
     names = [row.label for row in album.classes(shell.store(), found.id)]
     if cell is None or not set(cell) <= set(scores.classes):
-        st.markdown(f"**{say('mistakes') if scores.mistakes else say('no_mistakes')}**")
+        st.markdown(f"**{say('mistakes') if scores.mistakes else say('no_mistakes', part=part)}**")
         chosen = _filter(found, names, key) if scores.mistakes else Chosen(None, None, 0.0)
         positions = _mistakes(scores, chosen)
     else:
@@ -154,7 +144,7 @@ def _mistakes(scores: Evaluation, chosen: Chosen) -> list[int]:
 
 def _sorter(found: Project, scores: Evaluation, positions: list[int], names: list[str], key: str) -> None:
     pages = max(1, -(-len(positions) // sorting.PAGE))
-    listing = f"{key} {st.session_state.get(key)} {len(positions)}"
+    listing = f"{key} {hash(tuple(positions))}"
     current = st.pagination(pages, key=f"page-{listing}") if pages > 1 else 1
     first = (min(current, pages) - 1) * sorting.PAGE
     place = {scores.ids[i]: i for i in positions[first : first + sorting.PAGE]}

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import streamlit as st
 
-from core import jobs, mending
+from core import forecast, jobs, mending
 from core.dataset import Dataset
 from core.errors import HeadstartError
 from core.evaluation import Evaluation
@@ -14,9 +14,9 @@ from core.refit import Trained
 from core.store import Project, Run
 from core.thresholds import Limits
 from pages.parts import gallery, live, refit, runs, shell
-from pages.parts.gallery import Tile
 from pages.parts.words import percent, plain, say
 
+_PATIENCE_S = 20.0  # nothing else of the page answers while the head is trained
 _SHOWN = 24  # pictures that went from wrong to right, or back
 
 
@@ -35,7 +35,7 @@ def panel(found: Project, run: Run) -> None:
     """Nothing while the model knows the pictures as they are and none was retrained."""
     now = shell.dataset(found)
     kept: Retrained | None = st.session_state.get(_key(found))
-    if kept is None or kept.fingerprint != now.fingerprint or run.id not in (kept.before, kept.run_id):
+    if kept is None or kept.fingerprint != now.fingerprint or not _is_about(found, kept, run):
         kept = _repeated(found, run) if run.fingerprint == now.fingerprint else None
         if kept is None and run.fingerprint == now.fingerprint:
             return
@@ -54,6 +54,12 @@ def panel(found: Project, run: Run) -> None:
 
 def _key(found: Project) -> str:
     return f"retrained-{found.id}"
+
+
+def _is_about(found: Project, kept: Retrained, run: Run) -> bool:
+    """Whether a retraining is of this run, and neither of its runs was deleted since."""
+    both = {kept.before, kept.run_id}
+    return run.id in both and both <= {each.id for each in shell.store().runs(found.id)}
 
 
 def _repeated(found: Project, run: Run) -> Retrained | None:
@@ -86,6 +92,8 @@ def _retrain(found: Project, run: Run) -> None:
     plan, store = Plan.from_dict(run.plan), shell.store()
     quick: Trained | HeadstartError
     try:
+        if forecast.head_s(plan, len(shell.dataset(found).pictures), shell.speeds()) > _PATIENCE_S:
+            raise HeadstartError("refit_too_large")
         quick = refit.child().train(found.id, plan)
     except HeadstartError as error:
         quick = error
@@ -93,7 +101,7 @@ def _retrain(found: Project, run: Run) -> None:
     limits = Limits.read(store.folder(run.id))
     if new.result is None and limits != Limits():  # one that is there has its own; distances are of each model's own
         replace(limits, farthest=None).write(store.folder(new.id))
-    st.session_state[_key(found)] = Retrained(run.id, new.id, store.dataset(found.id).fingerprint, quick)
+    st.session_state[_key(found)] = Retrained(run.id, new.id, new.fingerprint, quick)
 
 
 def _outcome(found: Project, kept: Retrained, now: Dataset) -> None:
@@ -114,7 +122,8 @@ def _outcome(found: Project, kept: Retrained, now: Dataset) -> None:
             _what_changed(steps[main])
     if kept.quick is None:
         return
-    if Limits.read(store.folder(before.id)) != Limits():
+    theirs, ours = (replace(Limits.read(store.folder(each.id)), farthest=None) for each in (before, new))
+    if theirs == ours != Limits():
         st.caption(say("retrained_limits"))
     _saving(found, new, saved)
 
@@ -146,13 +155,8 @@ def _what_changed(step: Step) -> None:
         return
     for name, ids, said in (("gained", paired.second_only, step.before), ("lost", paired.first_only, step.after)):
         st.markdown(say(f"retrained_{name}", n=len(ids)))
-        place = {key: i for i, key in enumerate(said.ids)}
-        tiles = []
-        for key in ids[:_SHOWN]:
-            i = place[key]
-            text = say("taken_for", truth=said.classes[said.truth[i]], predicted=said.classes[said.predicted[i]])
-            tiles.append(Tile(key, text, text))
-        if tiles:
+        if ids:
+            tiles = gallery.mistaken(said, ids[:_SHOWN])
             gallery.show(tiles, f"retrained-{name}-{ids[0]}-{len(ids)}", 96, strip=True)
 
 

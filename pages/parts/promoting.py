@@ -64,7 +64,7 @@ def _ask(run: Run, promoted: Run, shown: dict[str, str]) -> None:
         pair = comparison.pair(ours, theirs)
         st.markdown(comparing.verdict(pair, pair.p, names[run.id], names[promoted.id]), help=say("paired_help"))
     else:
-        st.markdown(say("compare_unfair", first=names[run.id], second=names[promoted.id]))
+        st.markdown(comparing.unfair(ours, theirs, names[run.id], names[promoted.id]))
     st.markdown(
         say("promote_text", score=percent((run.result or {}).get("test_accuracy")), name=names[run.id],
             other=names[promoted.id])

@@ -33,7 +33,7 @@ def tabs(found: Project, chosen: Plan, n_pictures: int, busy: bool) -> None:
     """All three for the chosen settings; `busy`: the project has work that is done or waits."""
     trained = bool(shell.finished(found))
     names = [say("refit"), say("fit"), say("more")]
-    default = st.session_state.get(_asked(found), names[0 if trained else 1])
+    default = st.session_state.pop(_asked(found), names[0 if trained else 1])  # what is open stays open
     if_, fit, more = st.tabs(names, default=default, key=f"questions-{found.id}")
     with if_:
         if not trained or busy:
@@ -101,7 +101,7 @@ def _show_fit(told: Told, chosen: Plan) -> None:
     labels = {each: say(f"set_{each}", backbone=name) for each in transfer.SETS}
     rows = [(labels[each.name], each.correct / fit.n, *fit.interval(each)) for each in fit.sets]
     figure = charts.bars(rows, shell.colors(), say("fit_axis"))
-    st.plotly_chart(figure, key="fit-chart", theme=None, config={"displayModeBar": False}, alt=say("fit_chart"))
+    shell.chart(figure, "fit-chart", say("fit_chart"))
     advised = "easy" if fit.verdict == "none" and fit.is_easy else fit.verdict
     st.markdown(say(f"fit_advice_{advised}", backbone=name))
     with st.expander(say("numbers")):
@@ -137,7 +137,7 @@ def _show_growth(told: Told, chosen: Plan) -> None:
     rows = [(point.n, growth.accuracy(point), *growth.interval(point)) for point in growth.points]
     words = {"x": say("more_x"), "y": say("more_y"), "expected": say("more_expected")}
     figure = charts.growth(rows, _expected(growth), shell.colors(), words)
-    st.plotly_chart(figure, key="more-chart", theme=None, config={"displayModeBar": False}, alt=say("more_chart"))
+    shell.chart(figure, "more-chart", say("more_chart"))
     st.caption(say("more_how", backbone=chosen.backbone, n=growth.n_val))
 
 

@@ -64,4 +64,4 @@ def _show(answer: Answer, chosen: Plan) -> None:
     st.caption(f"{facts} {say('refit_linear')}" if more else facts)
     colors = shell.colors()
     figure = charts.confusion(val, colors, {"actual": say("actual"), "predicted": say("predicted")})
-    st.plotly_chart(figure, key="refit-matrix", theme=None, config={"displayModeBar": False}, alt=say("refit"))
+    shell.chart(figure, "refit-matrix", say("refit"))

@@ -4,13 +4,12 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from core import album, audit, jobs, remedies
+from core import album, jobs, remedies
 from core.evaluation import Evaluation
 from core.plan import Plan
 from core.remedies import Remedy
 from core.store import Project, Run
 from pages.parts import gallery, questions, shell
-from pages.parts.gallery import Tile
 from pages.parts.words import percent, plain, points, say
 
 _SHOWN = 3  # before the rest is folded away
@@ -23,8 +22,8 @@ _ICONS = {
 
 def panel(found: Project, run: Run) -> None:
     """The causes, the largest first."""
-    val = shell.evaluation(run, "val")
-    scores, part = (val, "val") if val.n else (shell.evaluation(run), "test")
+    val = shell.scores_now(run, "val")
+    scores, part = (val, "val") if val.n else (shell.scores_now(run, "test"), "test")
     ranked = _ranked(found.id, run.id, part, _state(found, run))
     if not ranked:
         return
@@ -43,14 +42,14 @@ def _ranked(project_id: str, run_id: str, part: str, state: str) -> tuple[Remedy
     run = shell.store().run(run_id)
     n_train = {row.label: row.parts["train"] for row in album.classes(shell.store(), project_id)}
     now = shell.dataset(shell.store().project(project_id)).fingerprint
-    return remedies.ranked(shell.store(), run, shell.evaluation(run, part), n_train, now)
+    return remedies.ranked(shell.store(), run, shell.scores_now(run, part), n_train, now)
 
 
 def _state(found: Project, run: Run) -> str:
     """Changes with the model, with the pictures, with what an audit found, and with each question that is answered."""
     asked = [jobs.latest(shell.store(), found.id, kind) for kind in ("fit", "more")]
     answered = [f"{job.id} {job.state}" for job in asked if job is not None]
-    return f"{shell.model(run)} {audit.version(shell.store(), found.id)} {answered}"
+    return f"{shell.state(run)} {answered}"
 
 
 def _line(found: Project, run: Run, remedy: Remedy, scores: Evaluation) -> None:
@@ -77,13 +76,12 @@ def _toggle(key: str) -> None:
 def _show_pair(remedy: Remedy, scores: Evaluation, key: str) -> None:
     """The pictures of two classes that are taken for each other, the most confident mistakes first."""
     both = {remedy.values["first"], remedy.values["second"]}
-    tiles: list[Tile] = []
-    for i in scores.mistakes:
-        truth, predicted = scores.classes[scores.truth[i]], scores.classes[scores.predicted[i]]
-        if {truth, predicted} == both and len(tiles) < _PICTURES:
-            caption = say("taken_for", truth=truth, predicted=predicted)
-            tiles.append(Tile(scores.ids[i], caption, caption))
-    gallery.show(tiles, f"{key}-pictures", 120)
+    ids = [
+        scores.ids[i]
+        for i in scores.mistakes
+        if {scores.classes[scores.truth[i]], scores.classes[scores.predicted[i]]} == both
+    ]
+    gallery.show(gallery.mistaken(scores, ids[:_PICTURES]), f"{key}-pictures", 120)
 
 
 def _sentence(remedy: Remedy, wrong: int) -> str:

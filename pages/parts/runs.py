@@ -1,8 +1,8 @@
 """The runs of a project as a user sees them: by name, one of them chosen, described, starred, deleted."""
 
-from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import count
 
 import streamlit as st
 
@@ -32,12 +32,11 @@ def head_words(units: int, layers: int) -> str:
 
 def names(runs: Sequence[Run]) -> dict[str, str]:
     """A name for each run id; of those that would read the same, the later ones are numbered."""
-    seen: Counter[str] = Counter()
-    found = {}
+    found: dict[str, str] = {}
     for run in sorted(runs, key=lambda run: run.created_at):
         text = name(run)
-        seen[text] += 1
-        found[run.id] = text if seen[text] == 1 else f"{text} ({seen[text]})"
+        numbered = (text if n == 1 else f"{text} ({n})" for n in count(1))
+        found[run.id] = next(each for each in numbered if each not in found.values())
     return found
 
 

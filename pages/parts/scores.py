@@ -4,7 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from core import calibration, charts, thresholds
-from core.evaluation import Evaluation, Intervals, intervals, wilson
+from core.evaluation import Evaluation, Interval, Intervals, bootstrap, intervals, wilson
 from core.store import Run
 from pages.parts import shell
 from pages.parts.words import between, percent, plain, say
@@ -15,6 +15,16 @@ _TOP = (3, 5)
 @st.cache_data(show_spinner=False, max_entries=8)
 def _intervals(run_id: str, model: str) -> Intervals | None:
     return intervals(shell.evaluation(shell.store().run(run_id)))
+
+
+@st.cache_data(show_spinner=False, max_entries=8)
+def _error_interval(run_id: str, model: str) -> list[Interval]:
+    return bootstrap(shell.evaluation(shell.store().run(run_id)), lambda drawn: (calibration.error(drawn) or 0.0,))
+
+
+@st.cache_data(show_spinner=False, max_entries=32)
+def _areas(run_id: str, model: str, c: int) -> list[Interval]:
+    return thresholds.areas(shell.evaluation(shell.store().run(run_id)), c)
 
 
 def panel(run: Run, scores: Evaluation) -> None:
@@ -84,29 +94,31 @@ def confidence(run: Run, scores: Evaluation) -> None:
     temperature = float((run.result or {}).get("temperature", 1.0))
     before = scores.tempered(1 / temperature)
     numbers = {"before": percent(calibration.error(before)), "after": percent(calibration.error(scores))}
+    ((low, high),) = _error_interval(run.id, shell.model(run))
+    numbers |= {"low": f"{100 * low:.0f}", "high": percent(high)}
     key = "calibrated" if "temperature" in (run.result or {}) else "calibrated_not"
     st.markdown(say(key, temperature=f"{temperature:.2f}", n=scores.n, **numbers), help=say("calibrated_help"))
     words = {name: say(f"reliability_{name}") for name in ("x", "y", "before", "after")}
-    _draw(charts.reliability(calibration.bins(before), calibration.bins(scores), shell.colors(), words), "reliability")
+    figure = charts.reliability(calibration.bins(before), calibration.bins(scores), shell.colors(), words)
+    shell.chart(figure, "reliability", say("reliability"))
     labels = list(scores.classes)
     c = st.selectbox(
         say("class"), range(len(labels)), format_func=lambda i: labels[i], key=f"curves-of-{run.id}", width=480
     )
-    found = thresholds.curves(scores, c)
-    if found is None:
+    found, around = thresholds.curves(scores, c), _areas(run.id, shell.model(run), c)
+    if found is None or not around:
         st.caption(say("curves_none", label=plain(labels[c])))
         return
+    st.caption(say("curves_n", n=int((scores.truth == c).sum()), label=plain(labels[c]), of=scores.n))
     pr, roc = st.columns(2, gap="large")
     with pr:
-        st.markdown(say("pr", value=percent(found.average_precision)), help=say("pr_help"))
+        st.markdown(say("pr", value=between(found.average_precision, *around[0])), help=say("pr_help"))
         words = {"x": say("recall"), "y": say("precision")}
-        _draw(charts.trade({"": (found.recall.tolist(), found.precision.tolist())}, shell.colors(), words), "pr_chart")
+        figure = charts.trade({"": (found.recall.tolist(), found.precision.tolist())}, shell.colors(), words)
+        shell.chart(figure, "pr_chart", say("pr_chart"))
     with roc:
-        st.markdown(say("roc", value=f"{found.auc:.3f}"), help=say("roc_help"))
+        low, high = around[1]
+        st.markdown(say("roc", value=f"{found.auc:.3f}", low=f"{low:.2f}", high=f"{high:.2f}"), help=say("roc_help"))
         words = {"x": say("false_alarms"), "y": say("recall")}
         x, y = [0.0, *found.false_alarms.tolist()], [0.0, *found.recall.tolist()]
-        _draw(charts.trade({"": (x, y)}, shell.colors(), words), "roc_chart")
-
-
-def _draw(figure: object, name: str) -> None:
-    st.plotly_chart(figure, key=name, theme=None, config={"displayModeBar": False}, alt=say(name))
+        shell.chart(charts.trade({"": (x, y)}, shell.colors(), words), "roc_chart", say("roc_chart"))

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import streamlit as st
+from plotly.graph_objects import Figure
 
-from core import audit, charts, forecast, settings
+from core import audit, charts, forecast, mending, settings
 from core import runs as core_runs
 from core.charts import Colors
 from core.dataset import Dataset
@@ -57,6 +58,11 @@ def colors() -> Colors:
     return charts.DARK if dark() else charts.LIGHT
 
 
+def chart(figure: Figure, key: str, alt: str, **options: Any) -> None:
+    """A chart in our colors, without tools; `alt` says in words what it is."""
+    st.plotly_chart(figure, key=key, alt=alt, theme=None, config={"displayModeBar": False}, **options)
+
+
 def project() -> Project:
     """The project of the URL. Without one, the page says so and sends to the projects."""
     key = st.query_params.get("project")
@@ -84,6 +90,22 @@ def evaluation(run: Run, part: str = "test") -> Evaluation:
     return _evaluation(str(store().folder(run.id) / name), store().artifacts(run.id)[name])
 
 
+def scores_now(run: Run, part: str) -> Evaluation:
+    """The same against the labels as they are now, of the pictures that are still in this part."""
+    return _scores_now(run.id, part, state(run))
+
+
+def state(run: Run) -> str:
+    """Changes with the pictures of a run's project, and with its model."""
+    return f"{audit.version(store(), run.project_id)} {model(run)}"
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)  # the value itself, which nothing changes
+def _scores_now(run_id: str, part: str, state: str) -> Evaluation:
+    run = store().run(run_id)
+    return mending.as_now(evaluation(run, part), _current(run.project_id), part)
+
+
 def model(run: Run) -> str:
     """The sha256 of a run's model: what is kept of a model is kept under it, as a run may be trained again."""
     return store().artifacts(run.id)["model.tflite"]
@@ -93,7 +115,12 @@ def estimate_s(found: Project, chosen: Plan, n_pictures: int) -> float:
     """About how many seconds a training takes on this machine, with what earlier ones of the project have looked at."""
     alike = [run for run in finished(found) if all(run.plan.get(name) == getattr(chosen, name) for name in _LOOKED)]
     looked_at = max((run.result["pictures"] for run in alike if run.result), default=0)
-    return forecast.estimate_s(chosen, n_pictures, Speeds(store().home / "speeds.json"), looked_at)
+    return forecast.estimate_s(chosen, n_pictures, speeds(), looked_at)
+
+
+def speeds() -> Speeds:
+    """What work took on this machine."""
+    return Speeds(store().home / "speeds.json")
 
 
 def dataset(found: Project) -> Dataset:

@@ -71,7 +71,7 @@ def sorter(found: Project, items: Sequence[dict[str, str]], names: list[str], ch
         data={
             "items": list(items),
             "n": choice.n,
-            "listing": f"{choice.listing} {_turn()}",
+            "listing": f"{choice.listing} {_turn()} {hash(str(items))}",  # other tiles are other pictures to select
             "focus": st.session_state.pop("gallery-focus", False),
             "excluded": choice.excluded,
             "why": bool(choice.asked),

@@ -1,6 +1,9 @@
 """How probable an answer must be to count: sliders, what they would have done to val and test, kept with the model."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -22,55 +25,67 @@ def panel(run: Run) -> None:
     st.markdown(say("threshold_lead"))
     left, right = st.columns([2, 3], gap="large")
     with left:
-        least = st.slider(
-            say("threshold"),
-            0,
-            99,
-            round(100 * limits.least),
-            1,
-            "%d %%",
-            help=say("threshold_help"),
-            key=f"least-{run.id}",
-        )
-        own = _own(run, limits)
-    chosen = replace(limits, least=least / 100, classes=own)
-    if chosen != limits:
-        chosen.write(folder)
+        _slider(say("threshold"), f"least-{run.id}", limits.least, lambda share: _keep(folder, least=share))
+        _own(run, folder, limits)
     with right:
-        outcomes = {}
-        for part in ("val", "test"):
-            far = unknowns.measured(folder, part)
-            outcomes[part] = thresholds.apply(shell.evaluation(run, part), chosen, far.known if far else None)
-        st.dataframe(_table(outcomes), width="stretch", hide_index=True)
+        st.dataframe(pd.DataFrame(_rows(run, limits)), width="stretch", hide_index=True)
         st.caption(say("threshold_how"))
-    unknown.panel(run, chosen)
+    unknown.panel(run, limits)
 
 
-def _own(run: Run, limits: Limits) -> dict[str, float]:
+def _keep(folder: Path, **changes: Any) -> None:
+    """What another tab has chosen beside this stays."""
+    replace(Limits.read(folder), **changes).write(folder)
+
+
+def _slider(label: str, key: str, now: float, keep: Callable[[float], None]) -> None:
+    """Shows what is kept, whoever chose it."""
+    st.session_state[key] = round(100 * now)
+    moved = shell.attempt(lambda: keep(st.session_state[key] / 100))
+    st.slider(label, 0, 99, step=1, format="%d %%", help=say("threshold_help"), key=key, on_change=moved)
+
+
+def _own(run: Run, folder: Path, limits: Limits) -> None:
     """Limits of single classes: those that are chosen get a slider each."""
-    classes = list((run.result or {})["classes"])
-    picked = st.multiselect(
-        say("threshold_own"), classes, [each for each in limits.classes if each in classes], key=f"own-{run.id}"
-    )
+    classes, key = list((run.result or {})["classes"]), f"own-{run.id}"
+    st.session_state[key] = [each for each in limits.classes if each in classes]
+
+    def pick() -> None:
+        now = Limits.read(folder)
+        _keep(folder, classes={label: now.of(label) for label in st.session_state[key]})
+
+    def keep(label: str, share: float) -> None:
+        _keep(folder, classes={**Limits.read(folder).classes, label: share})
+
+    st.multiselect(say("threshold_own"), classes, key=key, on_change=shell.attempt(pick))
+    for label in st.session_state[key]:
+        _slider(plain(label), f"limit-{run.id}-{label}", limits.of(label), partial(keep, label))
+
+
+def _rows(run: Run, limits: Limits) -> list[dict[str, Any]]:
+    """What would have been said of val and test, and of each class with a limit of its own."""
+    rows = []
+    for part in ("val", "test"):
+        scores, far = shell.evaluation(run, part), unknowns.measured(shell.store().folder(run.id), part)
+        distances = far.known if far else None
+        rows.append(_row(part, thresholds.apply(scores, limits, distances)))
+        for label in limits.classes:
+            if label in scores.classes:
+                found = thresholds.apply(scores, limits, distances, scores.classes.index(label))
+                rows.append(_row(f"{part}: {label}", found, of_class=True))
+    return rows
+
+
+def _row(what: str, found: Outcome, of_class: bool = False) -> dict[str, Any]:
+    answered = str(found.answered) if of_class else f"{found.answered} / {found.n} ({percent(found.coverage)})"
     return {
-        label: st.slider(plain(label), 0, 99, round(100 * limits.of(label)), 1, "%d %%", key=f"limit-{run.id}-{label}")
-        / 100
-        for label in picked
+        say("part"): what,
+        say("threshold_answered"): answered,
+        say("threshold_right"): _share(found.correct, found.answered),
+        say("threshold_found"): _share(found.correct, found.n),
+        say("threshold_wrong"): found.answered - found.correct,
     }
 
 
-def _table(outcomes: dict[str, Outcome]) -> pd.DataFrame:
-    rows: list[dict[str, Any]] = []
-    for part, each in outcomes.items():
-        right = "-"
-        if each.precision is not None:
-            right = between(each.precision, *wilson(each.correct, each.answered))
-        rows.append(
-            {
-                say("part"): part,
-                say("threshold_answered"): f"{each.answered} / {each.n} ({percent(each.coverage)})",
-                say("threshold_right"): right,
-                say("threshold_wrong"): each.answered - each.correct,
-            }
-        )
-    return pd.DataFrame(rows)
+def _share(n: int, of: int) -> str:
+    return between(n / of, *wilson(n, of)) if of else "-"

@@ -112,9 +112,9 @@ def _chosen(run: Run, place: DeltaGenerator) -> tuple[bytes | None, str, bool]:
     source = st.container(key="source")
     with source:
         upload, camera = st.columns([3, 1], vertical_alignment="bottom")
-        turn = st.session_state.get("trial-turn", 0)
-        file = upload.file_uploader(say("demo_upload"), images.ENDINGS, key=f"try-{turn}")
-        is_on = camera.toggle(say("demo_camera"), key=f"camera-{turn}")
+        turn, shots = st.session_state.get("trial-turn", 0), st.session_state.get("trial-shots", 0)
+        file = upload.file_uploader(say("demo_upload"), images.ENDINGS, key=f"try-{turn}", on_change=_put_camera_away)
+        is_on = camera.toggle(say("demo_camera"), key=f"camera-{turn}-{shots}")
         st.caption(say("demo_examples"))
         examples = _examples(run)
         current = st.session_state.get("example")
@@ -124,14 +124,18 @@ def _chosen(run: Run, place: DeltaGenerator) -> tuple[bytes | None, str, bool]:
         st.session_state["trial-turn"] = turn + 1  # an upload from before no longer counts
         st.rerun()
     if is_on:
-        taken = place.camera_input(say("demo_camera"), key=f"taken-{turn}", label_visibility="collapsed")
-        if taken is not None or file is None:
-            return (taken.getvalue() if taken else None), "", True
+        key = f"taken-{turn}-{shots}"
+        taken = place.camera_input(say("demo_camera"), key=key, label_visibility="collapsed")
+        return (taken.getvalue() if taken else None), "", True
     if file is not None:
         return file.getvalue(), "", False
     known = dict(examples)
     key = current if current in known else next(iter(known), None)
     return (shell.store().pictures.path(key).read_bytes(), known[key], False) if key else (None, "", False)
+
+
+def _put_camera_away() -> None:
+    st.session_state["trial-shots"] = st.session_state.get("trial-shots", 0) + 1
 
 
 def _examples(run: Run) -> list[tuple[str, str]]:

@@ -57,8 +57,9 @@ def _choose(run: Run, limits: Limits, val: Array) -> None:
         replace(Limits.read(folder), farthest=farthest).write(folder)
 
     now = 0 if limits.farthest is None else max(1, round(100 * float((val > limits.farthest).mean())))
+    st.session_state[key] = min(now, _MOST)  # what is kept, whoever chose it
     st.slider(
-        say("unknown_refuse"), 0, _MOST, min(now, _MOST), 1, "%d %%", help=say("threshold_help"), key=key,
+        say("unknown_refuse"), 0, _MOST, step=1, format="%d %%", help=say("threshold_help"), key=key,
         on_change=shell.attempt(keep),
     )  # fmt: skip
 
@@ -94,7 +95,7 @@ def _how_well(val: Distances, test: Distances) -> None:
 
 def _try(run: Run, folder: Path) -> None:
     """Pictures that the user knows to be of none of the classes."""
-    turn = st.session_state.get("others-turn", 0)
+    turn, refused = st.session_state.get("others-turn", 0), f"others-failed-{run.id}"
     files = st.file_uploader(
         say("unknown_try"), images.ENDINGS, accept_multiple_files=True, key=f"others-{run.id}-{turn}"
     )
@@ -112,10 +113,15 @@ def _try(run: Run, folder: Path) -> None:
                 found.append(Other(file.name, said.label, said.probability, said.distance))
         unknowns.keep_others(folder, [*unknowns.others(folder), *found])
         st.session_state["others-turn"] = turn + 1
-        st.session_state["others-failed"] = failed
+        st.session_state[refused] = failed
         st.rerun()
-    for line in st.session_state.get("others-failed", []):
+    for line in st.session_state.get(refused, []):
         st.warning(line, icon=":material/error:")
     if unknowns.others(folder):
-        forget = shell.attempt(lambda: unknowns.keep_others(folder, ()))
+        forget = shell.attempt(lambda: _forget(folder, refused))
         st.button(say("unknown_forget"), key=f"forget-{run.id}", type="tertiary", on_click=forget)
+
+
+def _forget(folder: Path, refused: str) -> None:
+    unknowns.keep_others(folder, ())
+    st.session_state.pop(refused, None)

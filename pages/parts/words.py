@@ -649,6 +649,7 @@ WORDS = {
     "threshold_own": "Classes that need another one",
     "threshold_answered": "Get an answer",
     "threshold_right": "Right of those",
+    "threshold_found": "Right of all",
     "threshold_wrong": "Wrong answers",
     "threshold_how": "Choose by val: what test says is only then true of new pictures when nothing was chosen by it.",
     "unknown": "None of these",
@@ -708,11 +709,12 @@ WORDS = {
     "log_loss_help": "How much the true classes surprise the model; 0 is best. It punishes to be sure and wrong.",
     "calibrated": (
         "Where the model says 80\u00a0%, about 80\u00a0% should be right. On {n} test pictures probabilities are off "
-        "by {after} on average; without the temperature of {temperature} it would be {before}."
+        "by {after} on average (likely {low} to {high}); without the temperature of {temperature} it would be {before}."
     ),
     "calibrated_not": (
         "Where the model says 80\u00a0%, about 80\u00a0% should be right. On {n} test pictures probabilities are off "
-        "by {after} on average. This run is from before temperatures were fitted: train again for honest probabilities."
+        "by {after} on average (likely {low} to {high}). This run is from before temperatures were fitted: train again "
+        "for honest probabilities."
     ),
     "calibrated_help": (
         "The expected calibration error. The temperature is one number, found on the val pictures, that all scores are "
@@ -739,7 +741,8 @@ WORDS = {
     ),
     "loss_chart": "Val loss by epoch",
     "val_loss": "Val loss",
-    "roc": "Area under the ROC curve {value}",
+    "roc": "Area under the ROC curve {value} (likely {low} to {high})",
+    "curves_n": "Of the {n} pictures of {label} among {of} test pictures.",
     "roc_help": (
         "How probable it is that a picture of this class gets a higher probability for it than one of another class: "
         "0.5 is chance, 1 is perfect."
@@ -802,6 +805,10 @@ WORDS = {
         "**{first}** and **{second}** were tested on different pictures or labels, so their scores cannot be compared. "
         "Train one of them again on the pictures as they are now."
     ),
+    "compare_untested": (
+        "**{first}** and **{second}** cannot be compared, as one of them or both were trained without test pictures. "
+        "Keep a share of the pictures for testing (on *Data*), and train them again."
+    ),
     "paired_same": "**{better}** and **{worse}** are right on the same pictures, and wrong on the same.",
     "paired_clear": (
         "**{better}** is better than **{worse}** by more than chance: of {n} test pictures, {more} are right only with "
@@ -826,7 +833,7 @@ WORDS = {
     "matrix": "What was taken for what",
     "matrix_help": "Rows: what a picture shows. Columns: what the model said. Click a cell to see its pictures.",
     "mistakes": "Mistakes, the most certain first",
-    "no_mistakes": "No mistakes on the test pictures",
+    "no_mistakes": "No mistakes on the {part} pictures",
     "cell": "**{truth}** taken for **{predicted}**: {n}",
     "cell_right": "**{truth}**, recognized: {n}",
     "show_mistakes": "Show all mistakes",
@@ -895,8 +902,8 @@ WORDS = {
     "why_near": "It looks most like these, which it learned from",
     "why_near_same": "{n} of {of} are {label}, as the model says.",
     "why_near_help": (
-        "Of 1,000 or all that it learned from. The number is how alike they are to the model (cosine of features; 1 is "
-        "the same)."
+        "Up to 1,000 pictures that it learned from are remembered, and 10 of each class at least. The number is how "
+        "alike they are to the model (cosine of features; 1 is the same)."
     ),
     "why_near_missing": "This model was trained before that was kept.",
     "why_mend": "What to do with this picture",

@@ -323,6 +323,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     state.fingers.set(event.pointerId, local(event))
     state.line = state.fingers.size === 1 ? [local(event)] : []
     state.still = state.fingers.size === 1
+    state.pinched ||= state.fingers.size > 1  // until all fingers are up nothing is drawn or chosen
     tip.hidden = true
   }
   over.onpointermove = (event) => {
@@ -333,24 +334,31 @@ export default function ({ data, parentElement, setTriggerValue }) {
       const span = ([ax, ay]) => Math.hypot(ax - other[0], ay - other[1]) || 1
       move((x - before[0]) / 2, (y - before[1]) / 2)
       zoom(span([x, y]) / span(before), (x + other[0]) / 2, (y + other[1]) / 2)
-    } else if (Math.hypot(x - state.line[0]?.[0], y - state.line[0]?.[1]) > 4 || !state.still) {
+    } else if (!state.pinched && (Math.hypot(x - state.line[0]?.[0], y - state.line[0]?.[1]) > 4 || !state.still)) {
       state.still = false
       if (look.tool === "move" || event.buttons > 1) move(x - before[0], y - before[1])
       else { state.line.push([x, y]); paint() }
-    } else return
+    } else if (!state.pinched) return
     state.fingers.set(event.pointerId, [x, y])
   }
   over.onpointerup = (event) => {
     if (!state.fingers.delete(event.pointerId) || state.fingers.size) return
-    const line = state.line, more = event.shiftKey
+    const { line, pinched } = state, more = event.shiftKey
     state.line = []
+    state.pinched = false
+    if (pinched) return paint()
     if (state.still) {
       const reach = event.pointerType === "touch" ? 2 * REACH_PX : REACH_PX
       if (near(...line[0], 1, reach).length) choose(near(...line[0], NEAREST), more)
     } else if (look.tool === "lasso" && line.length > 2) choose(where((x, y) => inside(x, y, line)), more)
     paint()
   }
-  over.onpointercancel = (event) => { state.fingers.delete(event.pointerId); state.line = []; paint() }
+  over.onpointercancel = (event) => {
+    state.fingers.delete(event.pointerId)
+    state.pinched &&= state.fingers.size > 0
+    state.line = []
+    paint()
+  }
   over.onpointerleave = () => { tip.hidden = true; state.hovered = -1 }
   over.oncontextmenu = (event) => event.preventDefault()
   over.onwheel = (event) => {
