@@ -56,3 +56,31 @@ def test_runs_are_named_starred_compared_and_deleted(chromium: Browser, trained:
         expect(page.get_by_text("Delete this run?")).to_have_count(0)
         assert [run.id for run in store.runs(project.id)] == [old.id]
         assert not store.folder(new.id).exists() and store.folder(old.id).is_dir()
+
+
+def test_under_another_filter_of_as_many_mistakes_other_pictures_are_shown_and_chosen(
+    chromium: Browser, trained: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(trained, tmp_path / "home")
+    store = Store(tmp_path / "home")
+    project = store.projects()[0]
+    run = second(store, store.runs(project.id)[0], 6, hidden_units=64)  # wrong on both test pictures of each class
+    ids = {p.id: p.label for p in store.dataset(project.id).part("test").pictures}
+    with browser.server(store.home, browser.free_port()) as app, browser.tab(chromium, app.url) as page:
+        page.goto(f"{app.url}/results?project={project.id}")
+        expect(page.get_by_text(re.compile("Right on 0 of 6 pictures"))).to_be_visible()
+        cells = page.locator("[class*='st-key-sorter-'] .cell")
+        button(page, "Filter").click()
+        for label in ("circle", "square"):
+            box = by_key(page, f"cell-{run.id}-test-class").get_by_role("combobox")
+            box.fill(label)
+            box.press("Enter")
+            idle(page)
+            expect(cells).to_have_count(2)
+            expect(cells.locator(".text span").first).to_have_text(label)
+        page.keyboard.press("Escape")
+        cells.first.click()
+        page.locator("[class*='st-key-sorter-']").get_by_role("button", name="Leave out").click()
+        expect(cells).to_have_count(1)
+        left = {p.id for p in store.dataset(project.id).part("test").pictures}
+        assert [ids[key] for key in ids.keys() - left] == ["square"]

@@ -44,6 +44,11 @@ def test_the_answer_to_a_picture_of_the_camera_stands_beside_it(
         by_key(page, "examples").locator("button.cell").first.click()  # puts the camera away
         expect(shot).to_have_count(0)
         browser.await_answer(page)
+        page.get_by_text("Use the camera").click()
+        expect(shot).to_be_visible()
+        ask(page, "circle.png", encoded(pictures.draw("circle", 78, side=160), "PNG"))  # and so does an upload
+        expect(shot).to_have_count(0)
+        browser.await_answer(page)
 
 
 def test_what_an_answer_needs_travels_into_the_demo(chromium: Browser, trained: Path, tmp_path: Path) -> None:
@@ -84,6 +89,13 @@ def test_what_an_answer_needs_travels_into_the_demo(chromium: Browser, trained: 
         idle(page)
         slide(page, "least-", "End")
         assert Limits.read(folder) == Limits(0.99, {}, farthest)
+        Limits(0.7, {}, farthest).write(folder)  # as another tab does
+        page.get_by_role("tab", name="Per class").click()
+        idle(page)
+        page.get_by_role("tab", name="Threshold").click()
+        idle(page)
+        assert Limits.read(folder) == Limits(0.7, {}, farthest)
+        expect(page.locator("[class*='st-key-least-']").get_by_role("slider")).to_have_value("70")
         step(page, "Export")
         expect(page.get_by_text("known.npz", exact=True)).to_be_visible()
         expect(page.get_by_text("limits.json", exact=True)).to_be_visible()
