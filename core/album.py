@@ -246,10 +246,13 @@ def _divide(db: sqlite3.Connection, project_id: str, touched: Iterable[str] | No
     values: tuple[str, ...] = ()
     if touched is not None and (labels := _one_division(db, project_id, touched)) is not None:
         sql, values = f" AND d.label IN {LISTED}", (json.dumps(sorted(labels)),)
+    # Where all came as "train" (the only folder of a ZIP), that is no division.
+    pinned = "CASE WHEN EXISTS (SELECT 1 FROM dataset WHERE project_id = ? AND pinned IS NOT 'train') THEN d.pinned END"
     rows = db.execute(
-        "SELECT d.picture_id, d.label, p.width, p.height, d.pinned, d.group_key, d.part, d.placed FROM dataset d "
-        f"JOIN picture p ON p.id = d.picture_id WHERE d.project_id = ? AND d.excluded = 0{sql} ORDER BY d.picture_id",
-        (project_id, *values),
+        f"SELECT d.picture_id, d.label, p.width, p.height, {pinned} pinned, d.group_key, d.part, d.placed "
+        "FROM dataset d JOIN picture p ON p.id = d.picture_id "
+        f"WHERE d.project_id = ? AND d.excluded = 0{sql} ORDER BY d.picture_id",
+        (project_id, project_id, *values),
     ).fetchall()
     dataset = Dataset(tuple(Picture(*row[:6]) for row in rows))
     placed = {row["picture_id"]: row["placed"] for row in rows if row["placed"]}

@@ -91,6 +91,7 @@ def confusion(
         "zeroline": False,
         "color": colors.ink,
         "automargin": True,
+        "ticklabeloverflow": "allow",  # else the last slanted one is left away
     }
     figure.update_layout(
         xaxis=axis | {"title": {"text": words["predicted"], "standoff": 12}, "range": [-0.5, k - 0.5]},

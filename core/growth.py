@@ -143,7 +143,9 @@ def extrapolate(sizes: Sequence[int], hits: Sequence[NDArray[np.bool_]], n: int)
     # Which pictures come is luck too: n of them and 2 n of them are one draw each, with variances of 1 and 1/2.
     luck = rng.normal(0, math.sqrt(1.5) * _deviation(sizes, hits, n), _REDRAWN)
     low, high = np.quantile(gains + luck, [0.025, 0.975])
-    return float(gains.mean()), float(low), float(high)
+    most = 1 - float(hits[-1].mean())  # all that is wrong now
+    gain, low, high = (min(most, float(value)) for value in (gains.mean(), low, high))
+    return gain, low, high
 
 
 def _deviation(sizes: Sequence[int], hits: Sequence[NDArray[np.bool_]], n: int) -> float:
@@ -174,7 +176,9 @@ def _gains(sizes: NDArray[np.float64], errors: NDArray[np.float64], n: int) -> N
             b = np.where(through, errors @ (weight * x) / (weight @ x**2), b)
             a = np.where(through, 0.0, a)
         misfit = (errors - a[:, None] - b[:, None] * x) ** 2 @ weight
-        fall = 1 - 2**-exponent if exponent else math.log(2)
-        gains = np.where(misfit < best, b * fall, gains)
+        fall = b * (1 - 2**-exponent if exponent else math.log(2))
+        if not exponent:
+            fall = np.minimum(fall, np.maximum(a, 0.0))  # a logarithm alone would lead below no error
+        gains = np.where(misfit < best, fall, gains)
         best = np.minimum(best, misfit)
     return gains

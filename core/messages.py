@@ -153,8 +153,8 @@ ERRORS: Mapping[str, tuple[str, str]] = {
         "Lower the learning rate and train again.",
     ),
     "search_blind": (
-        "There are too few pictures for a val part, so settings cannot be compared.",
-        "Add pictures, then search again.",
+        "There are no val pictures, so settings cannot be compared.",
+        "Add pictures or move some to val, then search again.",
     ),
     "model_differs": (
         "The saved model differs from the trained one by {difference} in its probabilities; the limit is {limit}.",
@@ -383,8 +383,8 @@ NOTES: Mapping[str, str] = {
         "Fine-tuning did not help: val accuracy, with the classes counted as in training, was {before:.1%} before and "
         "{after:.1%} at best after, so the frozen model was kept."
     ),
-    "no_val": "There are too few pictures for a val part: the last epoch was kept, and over-fitting cannot be seen.",
-    "no_test": "There are too few pictures for a test part: how good the model is on new pictures was not measured.",
+    "no_val": "There are no val pictures: the last epoch was kept, and over-fitting cannot be seen.",
+    "no_test": "There are no test pictures: how good the model is on new pictures was not measured.",
     "first_frame": "The file holds several pictures; the first one is used.",
     "depth_reduced": "The picture has more than 8 bits for a color; it was reduced to 8.",
     "profile_ignored": "The color profile is damaged or does not fit; the colors were read as sRGB.",
@@ -445,6 +445,8 @@ STAGES: Mapping[str, str] = {
 def error(code: str, values: Mapping[str, Any]) -> tuple[str, str]:
     """Message and hint of an error."""
     message, hint = ERRORS[code]
+    if "stage" in values:
+        values = {**values, "stage": STAGES.get(values["stage"], values["stage"])}
     return _spaced(message.format(**values)), _spaced(hint.format(**values))
 
 

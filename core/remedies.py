@@ -60,7 +60,9 @@ def _labels(store: Store, run: Run, scores: Evaluation) -> list[Remedy]:
 
 
 def _pairs(scores: Evaluation) -> list[Remedy]:
-    """The classes that are taken for each other most."""
+    """The classes that are taken for each other most; of two it would be said of every mistake."""
+    if len(scores.classes) == 2:
+        return []
     both, k = confusions.wrong(scores), len(scores.classes)
     pairs = sorted(((int(both[i, j]), i, j) for i in range(k) for j in range(i)), key=lambda pair: -pair[0])
     return [
@@ -101,13 +103,14 @@ def _pictures(store: Store, run: Run, scores: Evaluation, now: str) -> list[Reme
     told = advice.answer(store, run.project_id, "more", Plan.from_dict(run.plan), now)
     right = _learned(run)
     if told is not None and told.current:
-        gain, measured = told.growth.gain, True
+        gain = told.growth.gain
+        values = {"measured": told.growth.verdict, "low": told.growth.low, "high": told.growth.high}
     elif right is not None and scores.accuracy is not None:
-        gain, measured = right - scores.accuracy, False
+        gain, values = right - scores.accuracy, {"measured": ""}
     else:
         return []
-    n = round(gain * scores.n)
-    return [Remedy("pictures", n, {"gain": gain, "measured": measured})] if n >= _LEAST else []
+    n = min(round(gain * scores.n), len(scores.mistakes))
+    return [Remedy("pictures", n, {"gain": gain, **values})] if n >= _LEAST else []
 
 
 def _learned(run: Run) -> float | None:

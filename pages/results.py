@@ -30,6 +30,9 @@ from pages.parts.words import percent, plain, say
 def _headline(scores: Evaluation, run: Run) -> None:
     if scores.interval is None:
         st.subheader(say("headline_none"), anchor=False)
+        val = shell.evaluation(run, "val")
+        if val.n:
+            st.markdown(say("headline_val", correct=val.correct, n=val.n))
         return
     low, high = scores.interval
     text = say(
@@ -40,8 +43,10 @@ def _headline(scores: Evaluation, run: Run) -> None:
     gone = shell.store().left_out_of_test(run.project_id) - set(scores.ids)
     if gone:
         st.warning(say("test_left_out", n=len(gone)), icon=":material/warning:")
-    before = (run.result or {}).get("before_fine_tune")
-    if before:
+    before, tuned = ((run.result or {}).get(name) for name in ("before_fine_tune", "fine_tune"))
+    if before and tuned and not tuned["best_epoch"]:
+        st.caption(say("tuned_for_nothing"))
+    elif before:
         st.caption(say("tuned_from", score=percent(before["test_accuracy"])))
 
 

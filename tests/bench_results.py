@@ -140,8 +140,8 @@ def stop(store: Store, job: Job) -> None:
 
 
 def mend_s(store: Store, run: Run) -> list[float]:
-    """Seconds from the click that corrects a few labels to both scores and a training that has begun: first with a process that has still to start,
-    then five times with a warm one."""
+    """Seconds from the click that corrects a few labels to both scores and a training that has begun: first with a
+    process that has still to start, then five times with a warm one."""
     before = Evaluation.from_dict(json.loads((store.folder(run.id) / "evaluation-test.json").read_bytes()))
     refit, times = Refit(store.home), []
     try:

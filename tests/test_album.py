@@ -38,6 +38,29 @@ def test_classes_are_counted_by_part(store: Store, project: str) -> None:
     assert (dog.label, dog.n, dog.parts) == ("dog", 10, {"train": 7, "val": 1, "test": 2})
 
 
+def test_where_all_pictures_came_as_train_some_are_kept_back_all_the_same(store: Store) -> None:
+    key = store.add_project("pets").id
+
+    def received(i: int, part: str | None) -> Received:
+        label = "cat" if i % 2 else "dog"
+        file = File(i, f"train/{label}/{i}.png", "used", label, part, picture_id=f"k{i:02}")
+        return Received(file, Facts(f"k{i:02}", 1, 1, f"p{i}", ()))
+
+    store.receive(key, "a", [received(i, "train") for i in range(40)])
+    album.divide(store, key)
+    parts = {row.label: row.parts for row in album.classes(store, key)}
+    shares = {"train": 14, "val": 3, "test": 3}
+    assert parts == {"cat": shares, "dog": shares}
+    before = {p.id: p.part for p in store.dataset(key).pictures}
+    album.lock_test(store, key, [name for name, part in before.items() if part == "test"])
+    assert {p.id: p.part for p in store.dataset(key).pictures} == before
+    other = store.add_project("others").id
+    store.receive(other, "a", [received(i, "train") for i in range(40)] + [received(i, None) for i in range(40, 80)])
+    album.divide(store, other)  # beside pictures that came without a part "train" says what is not tested on
+    tested = {p.id for p in store.dataset(other).part("test").pictures}
+    assert len(tested) == 6 and all(name >= "k40" for name in tested)
+
+
 def test_whether_there_are_classes_is_known_without_counting(store: Store, project: str) -> None:
     assert album.some_classes(store, project) == 2
     album.exclude(store, project, [p.id for p in store.dataset(project).pictures if p.label == "dog"])

@@ -88,7 +88,7 @@ def test_while_it_is_measured_the_tab_says_so_and_afterwards_why_it_stopped(idle
     with worker(store, job) as ticket:
         ticket.stage("compare", 15)
         said = train_page(store, project)
-        assert "This is being measured; above you see how far it is." in said["caption"]
+        assert "This is being measured; the line at the top of the page says how far it is." in said["caption"]
         assert "Cancel" in said["button"] and "Does Starter fit?" not in said["button"]
         jobs.cancel(store, job.id)
         ticket.stop()

@@ -221,7 +221,7 @@ def test_the_results_say_what_would_help_with_the_mistakes_each_cause_stands_beh
     with store.write() as db:
         db.execute("UPDATE artifact SET sha256 = ? WHERE name = ?", (shelf.sha256(path), path.name))
     said = results(store, project)
-    counted = f"Counted on the {n} mistakes of the {new.n} val pictures."
+    counted = f"Counted on {new.n} val pictures; mistakes: {n}."
     assert f"**What would help most?** {counted}" in said["markdown"]
     first, second, _ = old.classes
     text = f"**{first}** and **{second}** are taken for each other: {n} of {n} mistakes."

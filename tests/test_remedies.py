@@ -107,4 +107,7 @@ def test_a_learning_curve_that_was_measured_counts_instead_of_the_gap(
         )
     scores = evaluation((0, 0, 80), (0, 1, 10), (0, 2, 10))
     found = ranked(store, made, scores, EVEN)
-    assert Remedy("pictures", 4, {"gain": 0.04, "measured": True}) in found
+    values = {"gain": 0.04, "measured": "helps", "low": 0.01, "high": 0.07}
+    assert Remedy("pictures", 4, values) in found
+    few = evaluation((0, 0, 98), (0, 1, 1), (0, 2, 1))  # fewer mistakes than four points
+    assert Remedy("pictures", 2, values) in ranked(store, made, few, EVEN)

@@ -15,7 +15,7 @@ from core.dataset import Picture
 from core.evaluation import Evaluation
 from core.store import Project, Run
 from pages.parts import findings, shell, sorting, why
-from pages.parts.words import percent, plain, say
+from pages.parts.words import brief, percent, plain, say
 
 _ALL = 25  # classes that are shown all; of more only those that are confused, as no screen shows all of them
 _PAIRS = 5  # in sentences
@@ -87,12 +87,17 @@ def _matrix(scores: Evaluation, key: str, which: Which) -> None:
 
 def _pairs(scores: Evaluation, key: str) -> None:
     """The classes that are confused most, in sentences that lead to their pictures."""
-    for pair in confusions.pairs(scores)[:_PAIRS]:
-        text = say("pair", n=pair.n, of=pair.support, truth=plain(pair.truth), predicted=plain(pair.predicted))
+    pairs = confusions.pairs(scores)
+    for pair in pairs[:_PAIRS]:
+        text = say(
+            "pair", n=pair.n, of=pair.support, truth=plain(brief(pair.truth)), predicted=plain(brief(pair.predicted))
+        )
         st.button(
             text, key=f"{key}-pair-{pair.truth}-{pair.predicted}", type="tertiary", on_click=_choose,
             args=(key, [pair.truth, pair.predicted]),
         )  # fmt: skip
+    if pairs[_PAIRS:]:
+        st.caption(say("pairs_more", n=len(pairs) - _PAIRS))
 
 
 def _choose(key: str, cell: list[str] | None) -> None:

@@ -8,6 +8,7 @@ from core import forecast, jobs, mending
 from core.dataset import Dataset
 from core.errors import HeadstartError
 from core.evaluation import Evaluation
+from core.jobs import Job
 from core.mending import Step
 from core.plan import Plan
 from core.refit import Trained
@@ -36,7 +37,7 @@ def panel(found: Project, run: Run) -> None:
     now = shell.dataset(found)
     kept: Retrained | None = st.session_state.get(_key(found))
     if kept is None or kept.fingerprint != now.fingerprint or not _is_about(found, kept, run):
-        kept = _repeated(found, run) if run.fingerprint == now.fingerprint else None
+        kept = _repeated(found, run) if run.fingerprint == now.fingerprint else _begun(found, run, now)
         if kept is None and run.fingerprint == now.fingerprint:
             return
     with st.container(border=True, key="mending"):
@@ -75,6 +76,15 @@ def _repeated(found: Project, run: Run) -> Retrained | None:
     return Retrained(before.id, run.id, run.fingerprint, None)
 
 
+def _begun(found: Project, run: Run, now: Dataset) -> Retrained | None:
+    """The retraining that is at work since an earlier visit."""
+    for new in shell.store().runs(found.id):
+        if new.result is None and new.plan == run.plan and new.fingerprint == now.fingerprint:
+            job = _job(new)
+            return Retrained(run.id, new.id, now.fingerprint, None) if job is not None and job.active else None
+    return None
+
+
 def _changes(run: Run, now: Dataset) -> str:
     counts = mending.changes(_then(run.id), now).counts
     what = ", ".join(say(f"mended_{name}", n=n) for name, n in counts.items())
@@ -110,7 +120,7 @@ def _outcome(found: Project, kept: Retrained, now: Dataset) -> None:
     saved = new.result is not None
     if not saved and isinstance(kept.quick, HeadstartError):
         shell.quiet(kept.quick)
-    else:
+    elif saved or kept.quick is not None:
         steps = {part: _step(before, new, kept, now, part) for part in ("test", "val")}
         main = next((part for part, step in steps.items() if step.after.n), None)
         for part, step in steps.items():
@@ -120,7 +130,7 @@ def _outcome(found: Project, kept: Retrained, now: Dataset) -> None:
             st.caption(say("retrain_quick"))
         if main is not None:
             _what_changed(steps[main])
-    if kept.quick is None:
+    if saved and kept.quick is None:
         return
     theirs, ours = (replace(Limits.read(store.folder(each.id)), farthest=None) for each in (before, new))
     if theirs == ours != Limits():
@@ -170,14 +180,19 @@ def _saving(found: Project, new: Run, saved: bool) -> None:
                     say("retrain_show"), key="retrain-show", type="tertiary", on_click=runs.pick, args=(found, new.id)
                 )
         return
-    row = shell.store().row("SELECT id FROM job WHERE run_id = ? ORDER BY created_at DESC LIMIT 1", new.id)
-    job = jobs.get(shell.store(), row["id"]) if row else None
+    job = _job(new)
     if job is not None and job.active:
         st.fragment(_wait, run_every=1.0)(job.id)
     elif job is not None and job.failure is not None:
         st.warning(f"{plain(job.failure.message)} {plain(job.failure.hint)}", icon=":material/error:")
     else:
         shell.link("train", found, label=say("retrain_stopped"))
+
+
+def _job(new: Run) -> Job | None:
+    """The job that trains a run, the newest."""
+    row = shell.store().row("SELECT id FROM job WHERE run_id = ? ORDER BY created_at DESC LIMIT 1", new.id)
+    return jobs.get(shell.store(), row["id"]) if row else None
 
 
 def _wait(job_id: str) -> None:

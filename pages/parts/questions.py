@@ -33,8 +33,7 @@ def tabs(found: Project, chosen: Plan, n_pictures: int, busy: bool) -> None:
     """All three for the chosen settings; `busy`: the project has work that is done or waits."""
     trained = bool(shell.finished(found))
     names = [say("refit"), say("fit"), say("more")]
-    default = st.session_state.pop(_asked(found), names[0 if trained else 1])  # what is open stays open
-    if_, fit, more = st.tabs(names, default=default, key=f"questions-{found.id}")
+    if_, fit, more = st.tabs(names, default=names[0 if trained else 1], key=f"questions-{found.id}")
     with if_:
         if not trained or busy:
             st.caption(say("refit_waits" if trained else "refit_untrained"))
@@ -44,16 +43,6 @@ def tabs(found: Project, chosen: Plan, n_pictures: int, busy: bool) -> None:
         panel(found, "fit", chosen, n_pictures)
     with more:
         panel(found, "more", chosen, n_pictures)
-
-
-def ask_more(found: Project, plan: Plan) -> None:
-    """Ask from another page whether more pictures will help; the answer's tab is open when one comes to it."""
-    advice.ask_more(shell.store(), found.id, plan)
-    st.session_state[_asked(found)] = say("more")
-
-
-def _asked(found: Project) -> str:
-    return f"asked-{found.id}"
 
 
 def panel(found: Project, kind: str, chosen: Plan, n_pictures: int) -> None:

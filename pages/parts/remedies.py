@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from core import album, jobs, remedies
+from core import advice, album, jobs, remedies
 from core.evaluation import Evaluation
 from core.plan import Plan
 from core.remedies import Remedy
 from core.store import Project, Run
-from pages.parts import gallery, questions, shell
+from pages.parts import gallery, shell
 from pages.parts.words import percent, plain, points, say
 
 _SHOWN = 3  # before the rest is folded away
@@ -61,6 +61,8 @@ def _line(found: Project, run: Run, remedy: Remedy, scores: Evaluation) -> None:
             st.button(
                 say("finding_close" if is_open else "remedy_show"), key=f"{key}-open", on_click=_toggle, args=(key,)
             )
+        elif remedy.kind == "pictures" and _is_measured_now(found):
+            st.caption(f":material/hourglass_top: {say('remedy_measuring')}", width="content")
         else:
             label, act = _remedy(found, Plan.from_dict(run.plan), remedy)
             if st.button(say(label), key=key):
@@ -90,8 +92,11 @@ def _sentence(remedy: Remedy, wrong: int) -> str:
     if remedy.kind == "features":
         values["right"] = percent(remedy.values["right"])
     if remedy.kind == "pictures":
-        values["gain"] = points(remedy.values["gain"])
-        key += "" if remedy.values["measured"] else "_gap"
+        values |= {name: points(values[name]) for name in ("gain", "low", "high") if name in values}
+        key += {"": "_gap", "rough": "_rough"}.get(values["measured"], "")
+    if remedy.kind == "labels":
+        values["pictures"] = say("one_picture") if values["n"] == 1 else say("some_pictures", n=values["n"])
+        key += "" if remedy.mistakes else "_none"
     text = say(key, mistakes=remedy.mistakes, wrong=wrong, **values)
     return f"{text} {say('remedy_far')}" if remedy.values.get("gap") in ("little", "none") else text
 
@@ -111,7 +116,18 @@ def _remedy(found: Project, plan: Plan, remedy: Remedy) -> tuple[str, Callable[[
         )
     if values["measured"]:
         return "add_pictures", lambda: _add(found, "")
-    return "remedy_measure", lambda: _begin(found, lambda: questions.ask_more(found, plan))
+    return "remedy_measure", lambda: _measure(found, plan)
+
+
+def _is_measured_now(found: Project) -> bool:
+    job = jobs.current(shell.store(), found.id, "more")
+    return job is not None and job.active
+
+
+def _measure(found: Project, plan: Plan) -> None:
+    """The answer comes to stand in this line."""
+    shell.attempt(lambda: advice.ask_more(shell.store(), found.id, plan))()
+    st.rerun()
 
 
 def _look_through(found: Project) -> None:

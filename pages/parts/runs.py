@@ -21,7 +21,7 @@ def name(run: Run) -> str:
     tuned = say("run_tuned") if result.get("fine_tune") and result["fine_tune"]["best_epoch"] else ""
     return say(
         "run_name", backbone=run.plan.get("backbone"), head=head, tuned=tuned,
-        score=percent(result.get("test_accuracy")),
+        score=percent(result.get("test_accuracy" if result.get("test_n") else "val_accuracy")),
     )  # fmt: skip
 
 
@@ -122,6 +122,12 @@ def _describe(run: Run, **changes: object) -> None:
 @st.dialog(say("delete_run_title"))
 def _ask_delete(run: Run) -> None:
     st.markdown(say("delete_run_text", name=plain(name(run))))
+    first, *others = shell.finished(shell.store().project(run.project_id))
+    promoted = core_runs.promotions(shell.store(), run.project_id)
+    if others and promoted and promoted[0].run_id == first.id == run.id:
+        earlier = next((each.run_id for each in promoted[1:] if each.run_id != run.id), others[0].id)
+        shown = names([first, *others])
+        st.warning(say("delete_run_promoted", next=plain(shown[earlier])), icon=":material/verified:")
     with st.container(horizontal=True):
         remove = shell.attempt(lambda: core_runs.delete(shell.store(), run))
         if st.button(say("delete_run_yes"), type="primary", key="delete-run-yes", on_click=remove):

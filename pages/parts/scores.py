@@ -97,6 +97,8 @@ def confidence(run: Run, scores: Evaluation) -> None:
     ((low, high),) = _error_interval(run.id, shell.model(run))
     numbers |= {"low": f"{100 * low:.0f}", "high": percent(high)}
     key = "calibrated" if "temperature" in (run.result or {}) else "calibrated_not"
+    if key == "calibrated" and not shell.evaluation(run, "val").n:
+        key = "calibrated_alike"
     st.markdown(say(key, temperature=f"{temperature:.2f}", n=scores.n, **numbers), help=say("calibrated_help"))
     words = {name: say(f"reliability_{name}") for name in ("x", "y", "before", "after")}
     figure = charts.reliability(calibration.bins(before), calibration.bins(scores), shell.colors(), words)

@@ -28,7 +28,7 @@ def panel(run: Run) -> None:
         _slider(say("threshold"), f"least-{run.id}", limits.least, lambda share: _keep(folder, least=share))
         _own(run, folder, limits)
     with right:
-        st.dataframe(pd.DataFrame(_rows(run, limits)), width="stretch", hide_index=True)
+        st.table(pd.DataFrame(_rows(run, limits)), border="horizontal", hide_index=True)
         st.caption(say("threshold_how"))
     unknown.panel(run, limits)
 
@@ -72,7 +72,7 @@ def _rows(run: Run, limits: Limits) -> list[dict[str, Any]]:
         for label in limits.classes:
             if label in scores.classes:
                 found = thresholds.apply(scores, limits, distances, scores.classes.index(label))
-                rows.append(_row(f"{part}: {label}", found, of_class=True))
+                rows.append(_row(f"{part}: {plain(label)}", found, of_class=True))
     return rows
 
 

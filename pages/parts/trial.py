@@ -115,8 +115,8 @@ def _chosen(run: Run, place: DeltaGenerator) -> tuple[bytes | None, str, bool]:
         turn, shots = st.session_state.get("trial-turn", 0), st.session_state.get("trial-shots", 0)
         file = upload.file_uploader(say("demo_upload"), images.ENDINGS, key=f"try-{turn}", on_change=_put_camera_away)
         is_on = camera.toggle(say("demo_camera"), key=f"camera-{turn}-{shots}")
-        st.caption(say("demo_examples"))
-        examples = _examples(run)
+        if examples := _examples(run):
+            st.caption(say("demo_examples"))
         current = st.session_state.get("example")
         clicked = gallery.pick([Tile(key, label) for key, label in examples], "examples", 84, current)
     if clicked:
@@ -139,8 +139,8 @@ def _put_camera_away() -> None:
 
 
 def _examples(run: Run) -> list[tuple[str, str]]:
-    """Test pictures of all classes in turn, as (id, class)."""
-    evaluation = shell.evaluation(run)
+    """Test pictures of all classes in turn, or those of val where there are none, as (id, class)."""
+    evaluation = shell.evaluation(run) if shell.evaluation(run).n else shell.evaluation(run, "val")
     by_class: dict[int, list[str]] = {}
     for key, truth in zip(evaluation.ids, evaluation.truth.tolist(), strict=True):
         by_class.setdefault(truth, []).append(key)

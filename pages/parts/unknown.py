@@ -41,7 +41,7 @@ def panel(run: Run, limits: Limits) -> None:
         _try(run, folder)
     with right:
         others = unknowns.others(folder)
-        st.dataframe(_table(limits, val, test, others), width="stretch", hide_index=True)
+        st.table(_table(limits, val, test, others), border="horizontal", hide_index=True)
         if some := [f"{plain(each.name)} ({plain(each.label)})" for each in _named(limits, others)[:_NAMED]]:
             st.caption(say("unknown_named", names=", ".join(some)))
         _how_well(val, test)

@@ -457,7 +457,7 @@ WORDS = {
         "Vertical lines: where the share lies in 95 of 100 cases."
     ),
     "answer_again": "Measure again",
-    "answer_running": "This is being measured; above you see how far it is.",
+    "answer_running": "This is being measured; the line at the top of the page says how far it is.",
     "answer_stale": "The pictures have changed since this was measured.",
     "answer_time": "Takes about {time}. Test pictures are not looked at.",
     "point_one": "point",
@@ -609,7 +609,7 @@ WORDS = {
     "try_next": "To try next",
     "curve_help": "Val rises with train: it learns. Val loss rises while train loss falls: it memorizes.",
     "done_score": "Done. Right on {correct} of {n} test pictures ({score}, {backbone}).",
-    "done_no_test": "Done ({backbone}). There were too few pictures for a test.",
+    "done_no_test": "Done ({backbone}). There were no pictures to test it on.",
     "see_results": "See results",
     "repeat": "Repeat a run from its file",
     "repeat_file": "A run.yaml from Export",
@@ -629,12 +629,14 @@ WORDS = {
     "results_empty_more": "Train one, and its scores and mistakes are shown here.",
     "go_train": "Go to training",
     "headline": "Right on {correct} of {n} pictures it had never seen: {score}, likely between {low} and {high}.",
-    "headline_none": "There were too few pictures to keep some back for a test.",
+    "headline_none": "No pictures were kept back for a test.",
+    "headline_val": "Right on {correct} of {n} val pictures, which steered the training: on new ones it may be less.",
     "headline_help": (
         "Test pictures were used for nothing else. On other pictures of the same kind the share of right answers lies "
         "in that range in 95 of 100 cases (Wilson interval)."
     ),
     "tuned_from": "Before fine-tuning: {score}.",
+    "tuned_for_nothing": "Fine-tuning did not help: the model with the frozen backbone was kept.",
     "stale": "The pictures have changed since this model was trained. Train again to take that into account.",
     "run": "Run",
     "run_name": "{backbone}, {head}{tuned}, {score}",
@@ -671,15 +673,13 @@ WORDS = {
         "The second line is measured by leaving out each class in turn. A picture of a class that was left out is "
         "farther than one of a class that was not in {share} of all pairs (half would be chance)."
     ),
-    "unknown_weak": (
-        "Your classes are much alike to this network: it tells other things from them better than a new class."
-    ),
+    "unknown_weak": "Your classes are much alike to this network, so a new class is hard to tell from them.",
     "unknown_many": "{n} pictures were tried; the other {more} were left away.",
     "unknown_try": "Try pictures that are none of the classes",
     "unknown_forget": "Forget these pictures",
     "demo_unknown": "None of these",
     "demo_unknown_more": (
-        "It is less like what the model has learned from than nearly all pictures of its classes. Nearest: {label}."
+        "It is less like what the model has learned from than most pictures of its classes. Nearest: {label}."
     ),
     "demo_none": "Not sure enough",
     "demo_none_more": "Maybe none of the classes. Most like {label}: {p}, where {least} is asked.",
@@ -710,6 +710,10 @@ WORDS = {
     "calibrated": (
         "Where the model says 80\u00a0%, about 80\u00a0% should be right. On {n} test pictures probabilities are off "
         "by {after} on average (likely {low} to {high}); without the temperature of {temperature} it would be {before}."
+    ),
+    "calibrated_alike": (
+        "Where the model says 80\u00a0%, about 80\u00a0% should be right. On {n} test pictures probabilities are off "
+        "by {after} on average (likely {low} to {high}). Without val pictures there is nothing to mend that by."
     ),
     "calibrated_not": (
         "Where the model says 80\u00a0%, about 80\u00a0% should be right. On {n} test pictures probabilities are off "
@@ -754,9 +758,12 @@ WORDS = {
         "Each line says behind how many of these mistakes it stands, which is the most that it can mend. One mistake "
         "can count for several."
     ),
-    "remedies_part": "Counted on the {wrong} mistakes of the {n} {part} pictures.",
+    "remedies_part": "Counted on {n} {part} pictures; mistakes: {wrong}.",
     "remedies_more": "{n} more that would help",
-    "remedy_labels": "**{n} pictures** may be in the wrong class. Of {wrong} mistakes {mistakes} are among them.",
+    "remedy_labels": "**{pictures}** may be in the wrong class. Among them: {mistakes} of {wrong} mistakes.",
+    "remedy_labels_none": "**{pictures}** may be in the wrong class: not among the mistakes, but misleading.",
+    "one_picture": "1 picture",
+    "some_pictures": "{n} pictures",
     "remedy_pair": "**{first}** and **{second}** are taken for each other: {mistakes} of {wrong} mistakes.",
     "remedy_short": (
         "**{label}** has {n} training pictures, where {usual} are usual here: {mistakes} of {wrong} mistakes are its."
@@ -766,7 +773,14 @@ WORDS = {
         "may be of that kind, which more pictures do not mend, but perhaps more than {backbone} sees as it is."
     ),
     "remedy_far": "It was also measured that these pictures are unlike those it was pretrained on.",
-    "remedy_pictures": "Twice the pictures are expected to bring {gain} points, about {mistakes} of {wrong} mistakes.",
+    "remedy_pictures": (
+        "Twice the pictures are expected to bring {gain} points ({low} to {high}), about {mistakes} of {wrong} "
+        "mistakes."
+    ),
+    "remedy_pictures_rough": (
+        "Twice the pictures may bring {gain} points, about {mistakes} of {wrong} mistakes: little more than a guess "
+        "({low} to {high})."
+    ),
     "remedy_pictures_gap": (
         "The model is right {gain} points more often on pictures it learned from: more pictures could mend at most "
         "{mistakes} of {wrong} mistakes."
@@ -775,6 +789,7 @@ WORDS = {
     "remedy_tune": "Fine-tune a block",
     "remedy_backbone": "Choose another backbone",
     "remedy_measure": "Measure how many",
+    "remedy_measuring": "Being measured",
     "promote": "Promote",
     "promoted": "Promoted",
     "promote_help": (
@@ -792,6 +807,7 @@ WORDS = {
         "**{name}** will be gone: its model, its scores and its files. Pictures, labels and the other runs stay, and "
         "so does the choice of test pictures."
     ),
+    "delete_run_promoted": "This run is promoted. *Demo*, *Present* and *Export* will begin with {next}.",
     "delete_run_yes": "Delete run",
     "compare_tab": "Compare",
     "compare_runs": "Runs to compare",
@@ -842,6 +858,7 @@ WORDS = {
     "matrix_row": "% of row",
     "matrix_column": "% of column",
     "matrix_all": "All {n} classes, not only those that are confused",
+    "pairs_more": "and {n} more pairs",
     "pair": "{n} of the {of} pictures of **{truth}** were taken for **{predicted}**.",
     "matrix_now": (
         "Against the labels as they are now. The sentence on top and the tabs below are as measured when it was "
@@ -997,7 +1014,7 @@ WORDS = {
     "demo_empty_more": "Train a model, and anyone can try it here.",
     "demo_upload": "Try a picture",
     "demo_camera": "Use the camera",
-    "demo_examples": "Or one of these, which the model never saw in training:",
+    "demo_examples": "Or one of these, which the model never learned from:",
     "demo_sure": "{p} sure",
     "demo_unsure": "Not sure: {p} at most",
     "demo_why": "Show where it looks",
@@ -1050,6 +1067,11 @@ def say(key: str, **values: Any) -> str:
 def plain(text: str) -> str:
     """Text of a user, so that Markdown shows it as it is."""
     return _MARKUP.sub(r"\\\1", text)
+
+
+def brief(name: str, most: int = 30) -> str:
+    """A name for one line: a long one by its beginning and its end, which is where names differ."""
+    return name if len(name) <= most else f"{name[: most - 12]}\u2026{name[-11:]}"
 
 
 def percent(share: float | None) -> str:
