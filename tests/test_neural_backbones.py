@@ -163,7 +163,8 @@ def test_a_saved_model_of_it_says_the_same(both: Both, tmp_path: Path) -> None:
     expected = answer(assembled, pictures())
     path = tmp_path / "model.keras"
     path.write_bytes(model.to_bytes(assembled, ["a", "b", "c"]))
-    assert model.disagreement(path, pictures().astype(np.uint8), expected) < 1e-4
+    # Rounding grows on its way through random weights: to 1.9e-4 in EfficientNetV2B3, the most of all.
+    assert model.disagreement(path, pictures().astype(np.uint8), expected) < 5e-4
 
 
 @pytest.mark.parametrize("pooling", ["average", "max", "flatten"])
