@@ -62,7 +62,7 @@ def test_it_stops_when_cancelled_and_needs_val_pictures() -> None:
     with pytest.raises(Cancelled):
         search.search(TRAIN, VAL, 3, search.candidates(PLAN), Recorder(cancel_after=3))
     nothing = Labelled(np.empty((0,), np.float32), np.empty(0, np.int64))
-    with pytest.raises(HeadstartError, match="too few pictures for a val part"):
+    with pytest.raises(HeadstartError, match="no val pictures"):
         search.search(TRAIN, nothing, 3, [PLAN], Silent())
 
 
