@@ -181,7 +181,7 @@ def _remarks(store: Store, run: Run, wanted: RunFile) -> list[str]:
     codes = runfile.differences(wanted, wanted.fingerprint == run.fingerprint, weights)
     remarks = [messages.note(code, {}) for code in codes]
     if remarks and not run.note:
-        store.describe_run(run.id, run.name, " ".join(remarks), run.starred)
+        store.describe_run(run.id, note=" ".join(remarks))
     return remarks
 
 

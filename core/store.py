@@ -304,11 +304,14 @@ class Store:
         sql = "SELECT * FROM run WHERE project_id = ? ORDER BY created_at DESC, rowid DESC"
         return [_run(row) for row in self.read(sql, project_id)]
 
-    def describe_run(self, run_id: str, name: str, note: str, starred: bool) -> None:
-        """Set what a user says about a run; an empty name goes back to the default one."""
+    def describe_run(
+        self, run_id: str, name: str | None = None, note: str | None = None, starred: bool | None = None
+    ) -> None:
+        """Set what a user says about a run, but for what is None; an empty name goes back to the default one."""
+        name, note = name and name.strip()[:RUN_NAME], note and note.strip()[:RUN_NOTE]
+        changed = "name = COALESCE(?, name), note = COALESCE(?, note), starred = COALESCE(?, starred)"
         with self.write() as db:
-            values = (name.strip()[:RUN_NAME], note.strip()[:RUN_NOTE], int(starred), run_id)
-            db.execute("UPDATE run SET name = ?, note = ?, starred = ? WHERE id = ?", values)
+            db.execute(f"UPDATE run SET {changed} WHERE id = ?", (name, note, starred, run_id))
 
     def folder(self, run_id: str) -> Path:
         """Where the files of a run are."""

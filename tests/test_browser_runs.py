@@ -22,6 +22,7 @@ def test_runs_are_named_starred_compared_and_deleted(chromium: Browser, trained:
     with browser.server(store.home, browser.free_port()) as app, browser.tab(chromium, app.url) as page:
         page.goto(f"{app.url}/results?project={project.id}")
         expect(page.get_by_text(re.compile("Right on 2 of 6 pictures"))).to_be_visible()
+        idle(page)
         button(page, "Name and note").click()
         page.get_by_label("Name", exact=True).fill("Small <b>head</b>")
         page.get_by_label("Name", exact=True).press("Enter")

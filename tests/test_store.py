@@ -234,3 +234,15 @@ def test_a_name_without_end_is_cut(store: Store) -> None:
     run = store.add_run(store.add_project("p").id, {}, Dataset(()))
     store.describe_run(run.id, "n" * 500, "", False)
     assert store.run(run.id).name == "n" * 60
+
+
+def test_what_is_said_of_a_run_leaves_the_rest_that_is_said_of_it(store: Store) -> None:
+    run = store.add_run(store.add_project("p").id, {}, Dataset(()))
+    store.describe_run(run.id, name="good")
+    store.describe_run(run.id, starred=True)
+    store.describe_run(run.id, note="light was bad")
+    store.describe_run(run.id, starred=False)
+    kept = store.run(run.id)
+    assert (kept.name, kept.note, kept.starred) == ("good", "light was bad", False)
+    store.describe_run(run.id, name="")
+    assert (store.run(run.id).name, store.run(run.id).note) == ("", "light was bad")

@@ -66,7 +66,7 @@ def remark(found: Project, dial: str, run: Run) -> None:
     if _file(found, dial, Plan.from_dict(run.plan)) and not run.note:
         *_, codes = st.session_state["repeat"]
         note = " ".join(messages.note(code, {}) for code in codes)
-        shell.store().describe_run(run.id, run.name, note, run.starred)
+        shell.store().describe_run(run.id, note=note)
 
 
 def _file(found: Project, dial: str, chosen: Plan) -> bool:

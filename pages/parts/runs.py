@@ -90,7 +90,7 @@ def tools(run: Run) -> None:
         st.button(
             say("starred" if run.starred else "star"), key="star", type="tertiary", help=say("star_help"),
             icon=":material/star:" if run.starred else ":material/star_outline:",
-            on_click=shell.attempt(lambda: _describe(run, starred=not run.starred)),
+            on_click=shell.attempt(lambda: shell.store().describe_run(run.id, starred=not run.starred)),
         )  # fmt: skip
         with st.popover(say("describe"), icon=":material/edit:", type="tertiary", key="describe"):
             _form(run)
@@ -104,19 +104,13 @@ def _form(run: Run) -> None:
     """What is typed is kept as soon as the field is left."""
 
     def save(what: str, key: str) -> None:
-        shell.attempt(lambda: _describe(run, **{what: st.session_state[key]}))()
+        shell.attempt(lambda: shell.store().describe_run(run.id, **{what: st.session_state[key]}))()
 
     for what, widget, limit in (("name", st.text_input, RUN_NAME), ("note", st.text_area, RUN_NOTE)):
         key, label = f"{what}-{run.id}", say("run_label" if what == "name" else "run_note")
         hint = name(run) if what == "name" else say("note_hint")
         options = {"max_chars": limit, "key": key, "placeholder": hint, "on_change": save, "args": (what, key)}
         widget(label, getattr(run, what), **options)
-
-
-def _describe(run: Run, **changes: object) -> None:
-    run = shell.store().run(run.id)  # as it is: two fields can be left faster than the page is drawn anew
-    values = {"name": run.name, "note": run.note, "starred": run.starred} | changes
-    shell.store().describe_run(run.id, str(values["name"]), str(values["note"]), bool(values["starred"]))
 
 
 @st.dialog(say("delete_run_title"))
