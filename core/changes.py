@@ -81,7 +81,7 @@ def undo(
         (project_id, project_id, json.dumps([key for key, *_ in rows["pictures"]])),
     )
     db.execute("DELETE FROM change WHERE number = ?", (row["number"],))
-    given = {row[(len(row) + 1) // 2] for row in rows["pictures"]}
+    given = {row[1 + (len(row) - 1) // 2] for row in rows["pictures"]}  # the label, first of the new values
     return _change(row), [key for key, *_ in rows["pictures"]], given
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 # Draws of the bootstrap: the bounds then move by a tenth of the interval's width between seeds.
 _DRAWS = 1000
+_FEWER_DRAWS = 300  # of scores that cost milliseconds each
 _LEAST = 1e-7  # a probability is never taken for 0, as its log would be infinite
 Z95 = 1.959963984540054  # the normal quantile of a two-sided 95 % interval
 
@@ -207,13 +208,10 @@ def intervals(evaluation: Evaluation, seed: int = 0) -> Intervals | None:
     return Intervals(balanced, macro, weighted, loss, tuple(each))
 
 
-def bootstrap(
-    evaluation: Evaluation, score: Callable[[Evaluation], Sequence[float] | None], draws: int = 300, seed: int = 0
-) -> list[Interval]:
-    """The intervals of any other scores in the same way, by fewer draws as each may cost much; none where fewer than
-    two draws have scores."""
-    rng, n = np.random.default_rng(seed), evaluation.n
-    drawn = [score(evaluation.take(rng.integers(0, n, n))) for _ in range(draws if n else 0)]
+def bootstrap(evaluation: Evaluation, score: Callable[[Evaluation], Sequence[float] | None]) -> list[Interval]:
+    """The intervals of any other scores in the same way; none where fewer than two draws have scores."""
+    rng, n = np.random.default_rng(0), evaluation.n
+    drawn = [score(evaluation.take(rng.integers(0, n, n))) for _ in range(_FEWER_DRAWS if n else 0)]
     found = np.array([values for values in drawn if values is not None])
     return [_pair(bounds) for bounds in np.percentile(found, (2.5, 97.5), axis=0).T] if len(found) > 1 else []
 

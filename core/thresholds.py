@@ -10,7 +10,7 @@ nothing else beside it, has no curve.
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,11 @@ class Limits:
         """The limits beside a model; without any, every answer counts."""
         path = folder / FILE
         return Limits(**json.loads(path.read_bytes())) if path.is_file() else Limits()
+
+    @staticmethod
+    def change(folder: Path, **changes: Any) -> None:
+        """Keep some limits anew; what was chosen beside them meanwhile stays."""
+        replace(Limits.read(folder), **changes).write(folder)
 
     def write(self, folder: Path) -> None:
         shelf.write(folder / FILE, json.dumps(asdict(self), ensure_ascii=False).encode())

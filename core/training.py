@@ -327,9 +327,8 @@ class Training(Extraction):
         atlas.remove(self.store, self.run_id)
         for name in (attention.FILE, unknowns.OTHERS):
             (self.folder / name).unlink(missing_ok=True)
-        limits = Limits.read(self.folder)
-        if limits.farthest is not None:
-            replace(limits, farthest=None).write(self.folder)
+        if Limits.read(self.folder).farthest is not None:
+            Limits.change(self.folder, farthest=None)
 
     def _clean(self) -> None:
         """Remove what only the training itself needed."""

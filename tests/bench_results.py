@@ -127,16 +127,15 @@ def measure(folder: Path) -> Numbers:
     return numbers
 
 
-def finish(store: Store, job: Job) -> None:
+def ended(store: Store, job: Job) -> Job:
     while (job := jobs.get(store, job.id)).active:
         time.sleep(0.05)
+    return job
+
+
+def finish(store: Store, job: Job) -> None:
+    job = ended(store, job)
     assert job.state == "succeeded", job.error
-
-
-def stop(store: Store, job: Job) -> None:
-    jobs.cancel(store, job.id)
-    while jobs.get(store, job.id).active:
-        time.sleep(0.05)
 
 
 def mend_s(store: Store, run: Run) -> list[float]:
@@ -156,7 +155,8 @@ def mend_s(store: Store, run: Run) -> list[float]:
             assert step.before.n == step.after.n == before.n and step.paired.n == before.n
             times.append(time.perf_counter() - began)
             assert job is not None
-            stop(store, job)
+            jobs.cancel(store, job.id)
+            ended(store, job)
     finally:
         refit.close()
     return times

@@ -163,8 +163,9 @@ def test_a_saved_model_of_it_says_the_same(both: Both, tmp_path: Path) -> None:
     expected = answer(assembled, pictures())
     path = tmp_path / "model.keras"
     path.write_bytes(model.to_bytes(assembled, ["a", "b", "c"]))
-    # Rounding grows on its way through random weights: to 1.9e-4 in EfficientNetV2B3, the most of all.
-    assert model.disagreement(path, pictures().astype(np.uint8), expected) < 5e-4
+    # Rounding grows on its way through random weights; to 1.9e-4 in this one, the only one of 37 above 1e-4.
+    bound = 2e-4 if both.backbone.name == "EfficientNetV2B3" else 1e-4
+    assert model.disagreement(path, pictures().astype(np.uint8), expected) < bound
 
 
 @pytest.mark.parametrize("pooling", ["average", "max", "flatten"])

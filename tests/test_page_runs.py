@@ -265,6 +265,40 @@ def test_a_run_stands_beside_the_one_that_the_same_plan_made_of_other_labels_unt
     assert not any("both models" in text for text in results(store, project)["markdown"])
 
 
+def test_a_retraining_that_is_at_work_since_an_earlier_visit_is_shown_and_not_offered_again(
+    home: tuple[Store, Project, Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "WORKER", ["/bin/true"])
+    store, project, run = home
+    picture = store.dataset(project.id).part("train").pictures[0]
+    album.relabel(store, project.id, [picture.id], next(x for x in run.result["classes"] if x != picture.label))
+    assert "Retrain" in results(store, project)["button"]
+    _, job = jobs.train(store, project.id, BASE)
+    assert job is not None
+    said = results(store, project)
+    assert any("The model is being trained and saved." in text for text in said["caption"])
+    assert "Retrain" not in said["button"]
+
+
+def test_without_test_pictures_the_results_speak_of_val_and_the_demo_shows_its_pictures(
+    home: tuple[Store, Project, Run],
+) -> None:
+    store, project, run = home
+    path = store.folder(run.id) / "evaluation-test.json"
+    old = Evaluation.from_dict(json.loads(path.read_bytes()))
+    shelf.write(path, json.dumps(old.take(np.empty(0, np.int64)).to_dict()).encode())
+    result = {**(run.result or {}), "test_n": 0, "test_accuracy": None}
+    with store.write() as db:
+        db.execute("UPDATE artifact SET sha256 = ? WHERE name = ?", (shelf.sha256(path), path.name))
+        db.execute("UPDATE run SET result = ? WHERE id = ?", (json.dumps(result), run.id))
+    said = visit(store.home, project.id, "results", "demo")["said"]
+    assert "No pictures were kept back for a test." in said["results"]["subheader"]
+    right = "Right on 6 of 6 val pictures, which steered the training: on new ones it may be less."
+    assert right in said["results"]["markdown"] and "**No mistakes on the val pictures**" in said["results"]["markdown"]
+    assert names([store.run(run.id)]) == {run.id: "Starter, linear head, 100\u00a0%"}
+    assert any("the model never learned from" in text for text in said["demo"]["caption"])
+
+
 def test_a_limit_travels_into_the_demo_and_the_export(home: tuple[Store, Project, Run]) -> None:
     store, project, run = home
     said = visit(store.home, project.id, "demo", "export")["said"]

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,17 @@ def test_without_val_pictures_it_says_so(store: Store, project: str, refit: Refi
     album.divide(store, project)
     with pytest.raises(HeadstartError, match="val"):
         refit.fit(project, Plan())
+
+
+def test_an_answer_that_takes_too_long_blames_no_file_and_the_next_one_comes(project: str, refit: Refit) -> None:
+    bounds = refit._child.bounds
+    refit._child.bounds = replace(bounds, wall_s=0.001)
+    for ask in (refit.fit, refit.train):
+        with pytest.raises(HeadstartError) as refused:
+            ask(project, Plan())
+        assert refused.value.code == "refit_too_large"
+    refit._child.bounds = bounds
+    assert refit.fit(project, Plan()).val.n > 0
 
 
 def test_a_warm_process_answers_faster_than_it_starts(project: str, refit: Refit) -> None:

@@ -59,7 +59,8 @@ def _curves(chosen: Sequence[Run], scores: dict[str, Evaluation], shown: dict[st
     with left:
         lines = {shown[run.id]: _precision(scores[run.id], label) for run in chosen}
         st.markdown(say("compare_pr"), help=say("pr_help"))
-        _draw(charts.trade(lines, shell.colors(), {"x": say("recall"), "y": say("precision")}), "pr_chart")
+        figure = charts.trade(lines, shell.colors(), {"x": say("recall"), "y": say("precision")})
+        shell.chart(figure, "compare-pr_chart", say("pr_chart"))
     with right:
         lines = {}
         for run in chosen:
@@ -67,7 +68,8 @@ def _curves(chosen: Sequence[Run], scores: dict[str, Evaluation], shown: dict[st
             loss = [row["val_loss"] for row in (*head, *tuned) if "val_loss" in row]
             lines[shown[run.id]] = (list(range(1, len(loss) + 1)), loss)
         st.markdown(say("compare_loss"), help=say("compare_loss_help"))
-        _draw(charts.overlaid(lines, shell.colors(), {"x": say("curve_epoch"), "y": say("val_loss")}), "loss_chart")
+        figure = charts.overlaid(lines, shell.colors(), {"x": say("curve_epoch"), "y": say("val_loss")})
+        shell.chart(figure, "compare-loss_chart", say("loss_chart"))
 
 
 def _precision(said: Evaluation, label: str | None) -> Line:
@@ -76,10 +78,6 @@ def _precision(said: Evaluation, label: str | None) -> Line:
         return [], []
     found = thresholds.curves(said, None if label is None else said.classes.index(label))
     return ([], []) if found is None else (found.recall.tolist(), found.precision.tolist())
-
-
-def _draw(figure: Any, name: str) -> None:
-    shell.chart(figure, f"compare-{name}", say(name))
 
 
 def _table(chosen: Sequence[Run], labels: dict[str, str]) -> pd.DataFrame:

@@ -1,7 +1,6 @@
 """How probable an answer must be to count: sliders, what they would have done to val and test, kept with the model."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,17 +24,12 @@ def panel(run: Run) -> None:
     st.markdown(say("threshold_lead"))
     left, right = st.columns([2, 3], gap="large")
     with left:
-        _slider(say("threshold"), f"least-{run.id}", limits.least, lambda share: _keep(folder, least=share))
+        _slider(say("threshold"), f"least-{run.id}", limits.least, lambda share: Limits.change(folder, least=share))
         _own(run, folder, limits)
     with right:
         st.table(pd.DataFrame(_rows(run, limits)), border="horizontal", hide_index=True)
         st.caption(say("threshold_how"))
     unknown.panel(run, limits)
-
-
-def _keep(folder: Path, **changes: Any) -> None:
-    """What another tab has chosen beside this stays."""
-    replace(Limits.read(folder), **changes).write(folder)
 
 
 def _slider(label: str, key: str, now: float, keep: Callable[[float], None]) -> None:
@@ -52,10 +46,10 @@ def _own(run: Run, folder: Path, limits: Limits) -> None:
 
     def pick() -> None:
         now = Limits.read(folder)
-        _keep(folder, classes={label: now.of(label) for label in st.session_state[key]})
+        Limits.change(folder, classes={label: now.of(label) for label in st.session_state[key]})
 
     def keep(label: str, share: float) -> None:
-        _keep(folder, classes={**Limits.read(folder).classes, label: share})
+        Limits.change(folder, classes={**Limits.read(folder).classes, label: share})
 
     st.multiselect(say("threshold_own"), classes, key=key, on_change=shell.attempt(pick))
     for label in st.session_state[key]:
@@ -81,11 +75,11 @@ def _row(what: str, found: Outcome, of_class: bool = False) -> dict[str, Any]:
     return {
         say("part"): what,
         say("threshold_answered"): answered,
-        say("threshold_right"): _share(found.correct, found.answered),
-        say("threshold_found"): _share(found.correct, found.n),
+        say("threshold_right"): _share(found.precision, found.correct, found.answered),
+        say("threshold_found"): _share(found.recall, found.correct, found.n),
         say("threshold_wrong"): found.answered - found.correct,
     }
 
 
-def _share(n: int, of: int) -> str:
-    return between(n / of, *wilson(n, of)) if of else "-"
+def _share(share: float | None, n: int, of: int) -> str:
+    return "-" if share is None else between(share, *wilson(n, of))

@@ -1,6 +1,5 @@
 """Pictures of none of the classes: from which distance on one is refused, and what both errors of that are."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +51,8 @@ def _choose(run: Run, limits: Limits, val: Array) -> None:
 
     def keep() -> None:
         share = st.session_state[key] / 100
-        folder = shell.store().folder(run.id)
         farthest = unknowns.limit(val, share) if share else None
-        replace(Limits.read(folder), farthest=farthest).write(folder)
+        Limits.change(shell.store().folder(run.id), farthest=farthest)
 
     now = 0 if limits.farthest is None else max(1, round(100 * float((val > limits.farthest).mean())))
     st.session_state[key] = min(now, _MOST)  # what is kept, whoever chose it
