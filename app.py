@@ -1,54 +1,94 @@
 """The server: Streamlit's pages, Headstart's own routes beside them, and the guard before both.
 
-`streamlit run app.py` starts it. Long work runs in processes of its own; TensorFlow is never imported in this one.
+`streamlit run app.py` starts it. Long work runs in separate processes; this process never imports TensorFlow.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from streamlit import net_util
 
-from core import jobs, serving, settings
-from core.store import Store
+from core import settings
+from core.disk import space
+from core.jobs import queue
+from core.store import recovery
+from core.web import connections, routes, startup
+from core.web.guard import Guard
 
-store = Store(settings.home())
+# Streamlit would ask a web service for this machine's address to check the origin of requests; our guard is stricter.
+net_util.get_external_ip = lambda: None
+ADDRESS, PORT = st.get_option("server.address") or "0.0.0.0", st.get_option("server.port")
+store, login = startup.begin(settings.home(), ADDRESS, PORT)
+_CHECK_S = 300  # seconds between checks whether a backup is due: after a day, or with the first project
 
 
 @asynccontextmanager
 async def lifespan(_: st.App) -> AsyncIterator[None]:
-    jobs.revive(store)
-    serving.clean_inbox(store)
-    serving.clean_temporary(store)
-    store.sweep()
-    serving.answer_at_once()
-    yield
+    queue.tend_all(store)
+    routes.clean_inbox(store)
+    routes.clean_temporary(store)
+    connections.answer_at_once()
+    startup.announce(ADDRESS, PORT)
+    backing_up = asyncio.create_task(_back_up())
+    async with connections.kept_moving():
+        yield
+    backing_up.cancel()
+    recovery.back_up(store, stopping=True)
 
 
-# Told where its server is, Streamlit's front end does not look below each page's own path first, which costs every deep
-# link two failing requests. A file of its own, since the guard allows no inline script that it does not know.
+async def _back_up() -> None:
+    while True:
+        await asyncio.to_thread(recovery.back_up, store)
+        await asyncio.to_thread(space.lay_ballast, store.home)
+        await asyncio.sleep(_CHECK_S)
+
+
+# Tells Streamlit's front end where its server is. Otherwise it first looks below the page's own path, which costs every
+# deep link two failing requests. A separate file, since the guard allows no other inline script.
 SETUP = "window.__streamlit = {BACKEND_BASE_URL: location.origin}"
+SCRIPTS = Path(__file__).parent / "pages" / "parts" / "front" / "scripts"
 PAGES = ("", "data", "train", "results", "demo", "export", "present")
 
 
 async def front(_: Request) -> Response:
-    """Streamlit's page, with the setup before everything else."""
+    """Streamlit's page, with our setup script first."""
     html = (Path(st.__file__).parent / "static" / "index.html").read_text()
     html = html.replace("<head>", '<head><script src="/setup.js"></script>', 1)
-    return HTMLResponse(html.replace("<title>Streamlit<", "<title>Headstart<", 1))
+    html = html.replace("<title>Streamlit<", "<title>Headstart<", 1)
+    # A browser that goes back after signing out must ask for the password, not show a page that cannot connect.
+    return HTMLResponse(html, headers={"Cache-Control": "no-store"})
 
 
 async def setup(_: Request) -> Response:
     return Response(SETUP, media_type="text/javascript")
 
 
+class Scripts(StaticFiles):
+    """The modules of our components; the browser checks each time for a newer file, since an update changes them."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        response = super().file_response(*args, **kwargs)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
+
+
 app = st.App(
     Path(__file__).parent / "pages" / "studio.py",
-    routes=[*serving.routes(store), Route("/setup.js", setup), *(Route(f"/{name}", front) for name in PAGES)],
-    middleware=[Middleware(serving.Guard)],
+    routes=[
+        *routes.routes(store),
+        Route("/setup.js", setup),
+        Mount("/scripts", Scripts(directory=SCRIPTS)),
+        *(Route(f"/{name}", front) for name in PAGES),
+    ],
+    middleware=[Middleware(Guard, login=login)],
     lifespan=lifespan,
 )

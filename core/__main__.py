@@ -15,15 +15,28 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from core import album, archive, curves, jobs, messages, runfile, sample, settings, shelf, takeout
+from core import backbones, settings
+from core.disk import blobs, home, space
 from core.errors import HeadstartError
-from core.jobs import Job
+from core.explain.predictor import Predictor
+from core.intake import archive, sample
+from core.jobs import queue
+from core.jobs.kinds import INTAKE, Delivery
+from core.jobs.queue import Job
+from core.language import messages
+from core.learning import curves
+from core.pictures import album, counts, export_zip
 from core.plan import DIALS, PRESETS, Plan, suggest
-from core.predictor import Predictor
-from core.runfile import RunFile
-from core.store import Project, Run, Store
+from core.runs import requests, run_file
+from core.runs.run_file import RunFile
+from core.store import backups, recovery
+from core.store.store import Project, Run, Store
 
 _POLL_S = 0.15
+# What of a result is printed.
+_ANSWERED = (
+    "classes", "split", "backbone", "val_accuracy", "test_accuracy", "test_n", "test_interval", "before_fine_tune",
+)  # fmt: skip
 # The shares of val and test of every new project.
 SHARES = (0.15, 0.15)
 
@@ -41,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _fail(HeadstartError("job_cancelled"), as_json)
         return 130
     except (OSError, sqlite3.Error) as error:
-        return _fail(HeadstartError("disk_trouble", reason=error), as_json)
+        return _fail(HeadstartError("disk_full" if space.is_full(error) else "disk_trouble", reason=error), as_json)
     _print(result, text, as_json, sys.stdout)
     return 0
 
@@ -62,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="python -m core", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    run = _command(commands, "run", _run, "train a model on labelled pictures")
+    run = _command(commands, "run", _run, "train a model on labeled pictures")
     run.add_argument("data", type=Path, help="a ZIP or folder of class folders, or of train, val, test")
     run.add_argument(
         "--run-file", type=Path, metavar="FILE", help="repeat the run of this run.yaml; it sets everything"
@@ -74,9 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--backbone", help="one of the 38 of the catalogue: Starter, MobileNetV2, VGG16 ...")
     run.add_argument("--fine-tune", type=int, metavar="BLOCKS", help="how many of the last blocks go on learning")
     run.add_argument("--epochs", type=int, help="passes of the head over the training pictures")
-    run.add_argument(
-        "--seed", type=int, help="start of all random numbers, and of the division into parts (default: 0)"
-    )
+    run.add_argument("--seed", type=int, help="start of all random numbers, and of the split into parts (default: 0)")
     run.add_argument("--home", type=Path, help="where to keep everything (default: $HEADSTART_HOME or ~/.headstart)")
     run.add_argument("--out", type=Path, help="a folder to copy the model to")
 
@@ -89,7 +100,13 @@ def _parser() -> argparse.ArgumentParser:
     give.add_argument("--project", help="the name or id of a project (default: the newest)")
     give.add_argument("--home", type=Path, help="where everything is kept (default: $HEADSTART_HOME or ~/.headstart)")
 
-    draw = _command(commands, "sample", _sample, "draw a labelled set of traffic signs to try things with")
+    restore = _command(commands, "restore", _restore, "put a backup of the database in its place, or list the backups")
+    restore.add_argument("backup", nargs="?", help="the name of one that is listed")
+    restore.add_argument(
+        "--home", type=Path, help="where everything is kept (default: $HEADSTART_HOME or ~/.headstart)"
+    )
+
+    draw = _command(commands, "sample", _sample, "draw a labeled set of traffic signs to try things with")
     draw.add_argument("out", type=Path, help="a .zip, or a folder")
     draw.add_argument("--seed", type=int, default=0)
     return parser
@@ -115,41 +132,48 @@ def _run(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     wanted = _wanted(options)
     if wanted is None:
         _plan(options, {})  # what is wrong with a setting is said before any picture is read
-    store = Store(options.home.absolute() if options.home else settings.home())
+    suggested = not (wanted or options.preset or options.backbone)
+    store = _store(options)
     started = time.monotonic()
     seed, *shares = (wanted.seed, wanted.val, wanted.test) if wanted else (options.seed or 0, *SHARES)
     project = _project(store, options.data, int(seed), tuple(shares))
     intake_s = _take_in(store, project, options.data)
     if wanted is not None:
-        runfile.settle(store, project.id, wanted)
+        run_file.settle(store, project.id, wanted)
         plan = wanted.plan
     else:
-        plan = _plan(options, {row.label: row.n for row in album.classes(store, project.id)})
-    run, is_new = _train(store, project, plan)
-    result = run.result or {}
+        plan = _plan(options, counts.of(store, project.id).learned)
+    run, is_new = _train(store, project, plan, suggested)
+    result = run.outcome
     remarks = _remarks(store, run, wanted) if wanted else []
     folder = store.folder(run.id)
     if options.out:
-        options.out.mkdir(parents=True, exist_ok=True)
-        for name in store.artifacts(run.id):
-            shutil.copyfile(folder / name, options.out / name)
-        (options.out / "run.yaml").write_text(runfile.write(store, run), encoding="utf-8")
+        with home.as_the_user_does():
+            options.out.mkdir(parents=True, exist_ok=True)
+            for name in store.artifacts(run.id):
+                shutil.copyfile(folder / name, options.out / name)
+            (options.out / "run.yaml").write_text(run_file.write(store, run), encoding="utf-8")
         folder = options.out
     excluded = {reason: n for (outcome, reason), n in store.outcomes(project.id).items() if outcome == "excluded"}
-    phases = result["seconds"] if is_new else dict.fromkeys(result["seconds"], 0)
+    phases = result.seconds if is_new else dict.fromkeys(result.seconds, 0)
     seconds = {"intake": round(intake_s, 3), **phases, "total": round(time.monotonic() - started, 3)}
     answer = {
-        "pictures": result["pictures"],
+        "pictures": result.pictures,
         "excluded": excluded,
-        **{name: result[name] for name in ("classes", "split", "backbone", "val_accuracy", "test_accuracy", "test_n")},
-        "test_interval": result["test_interval"],
-        "before_fine_tune": result["before_fine_tune"],
+        **{name: value for name, value in result.to_dict().items() if name in _ANSWERED},
         "seconds": seconds,
         "model": str((folder / "model.keras").resolve()),
     }
     if options.run_file:
         answer["remarks"] = remarks
     return answer, "\n".join([_report(store, project, run, answer), *remarks])
+
+
+def _store(options: argparse.Namespace) -> Store:
+    """The store of the home that was named; what goes there from now on is its owner's alone."""
+    folder = options.home.absolute() if options.home else settings.home()
+    home.keep_private(folder)
+    return Store(folder)
 
 
 def _wanted(options: argparse.Namespace) -> RunFile | None:
@@ -164,21 +188,24 @@ def _wanted(options: argparse.Namespace) -> RunFile | None:
     if not options.run_file.is_file():
         raise HeadstartError("data_missing", path=str(options.run_file))
     with options.run_file.open("rb") as file:
-        return runfile.read(file.read(runfile.MOST_BYTES + 1))
+        return run_file.read(file.read(run_file.MOST_BYTES + 1))
 
 
-def _plan(options: argparse.Namespace, counts: Mapping[str, int]) -> Plan:
-    """What was asked for; where nothing was, what the dial on the page suggests for so many pictures of each class."""
-    base = PRESETS[options.preset] if options.preset else suggest(options.dial or "balanced", counts)
+def _plan(options: argparse.Namespace, learned: Mapping[str, int]) -> Plan:
+    """What was asked for; where nothing was, what the dial on the page suggests when so many pictures of each class are
+    learned from."""
+    base = PRESETS[options.preset] if options.preset else suggest(options.dial or "balanced", learned)
     changes = {"backbone": options.backbone, "epochs": options.epochs, "fine_tune_blocks": options.fine_tune}
     known = {name: value for name, value in changes.items() if value is not None}
+    if options.backbone:
+        base = base.on(backbones.find(options.backbone))  # the dial suggests blocks for another one
     return base.with_(seed=options.seed or 0, **known)
 
 
 def _remarks(store: Store, run: Run, wanted: RunFile) -> list[str]:
     """How a run differs from that of its file, kept as its note."""
-    weights = (run.result or {}).get("made", {}).get("weights")
-    codes = runfile.differences(wanted, wanted.fingerprint == run.fingerprint, weights)
+    weights = run.outcome.made.weights if run.outcome.made else None
+    codes = run_file.differences(wanted, wanted.fingerprint == run.fingerprint, weights)
     remarks = [messages.note(code, {}) for code in codes]
     if remarks and not run.note:
         store.describe_run(run.id, note=" ".join(remarks))
@@ -186,7 +213,7 @@ def _remarks(store: Store, run: Run, wanted: RunFile) -> list[str]:
 
 
 def _project(store: Store, data: Path, seed: int, shares: tuple[float, ...]) -> Project:
-    """One project for each state of the data and division: the same command again finds its finished work."""
+    """One project for each state of the data and split: the same command again finds its finished work."""
     if not data.exists():
         raise HeadstartError("data_missing", path=str(data))
     text = f"{archive.stamp(data)} {seed}" + (f" {shares}" if shares != SHARES else "")
@@ -198,35 +225,43 @@ def _project(store: Store, data: Path, seed: int, shares: tuple[float, ...]) -> 
 
 def _take_in(store: Store, project: Project, data: Path) -> float:
     """Receive the files, unless that is done. Returns seconds."""
-    job = jobs.latest(store, project.id, "intake")
+    job = queue.latest(store, project.id, INTAKE)
     if job is not None and job.state == "succeeded":
         return 0.0
     started = time.monotonic()
     if job is None:
-        job = jobs.start(store, project.id, "intake", {"path": str(data.resolve()), "batch": "command line"})
+        job = queue.start(store, project.id, INTAKE, Delivery(str(data.resolve()), "command line"))
     elif not job.active:
-        job = jobs.resume(store, job.id)
+        job = queue.resume(store, job.id)
     _wait(store, job)
     return time.monotonic() - started
 
 
-def _train(store: Store, project: Project, plan: Plan) -> tuple[Run, bool]:
-    """Train by a plan, unless that is done and its files are whole. Answers whether it was done now."""
-    run, job = jobs.train(store, project.id, plan)
-    if job is not None:
-        _wait(store, job)
-    return store.run(run.id), job is not None
+def _train(store: Store, project: Project, plan: Plan, suggested: bool) -> tuple[Run, bool]:
+    """Train by a plan, unless that is done and its files are whole. Answers the run, which has another backbone where
+    the weights of a `suggested` one cannot be downloaded, and whether it was trained now."""
+    run, job = requests.train(store, project.id, plan, suggested)
+    if job is None:
+        return run, False
+    _wait(store, job)
+    (run_id,) = queue.get(store, job.id).runs
+    events = queue.events(store, job.id)
+    for event in events:
+        if event.kind == "note" and event.key.startswith("instead_"):
+            print(messages.note(event.facts["code"], event.facts["values"]), file=sys.stderr)
+    # A job that turned to a finished run has nothing to do.
+    return store.run(run_id), any(event.kind == "stage" and event.key != "download" for event in events)
 
 
 def _wait(store: Store, job: Job) -> None:
     """Show progress until the job ends. Raises the job's error; Ctrl-C cancels the job."""
     bar = _Bar()
     try:
-        while (job := jobs.get(store, job.id)).active or job.state == "paused":  # by a page, which can resume it
+        while (job := queue.tend(store, job.id)).active or job.state == "paused":  # by a page, which can resume it
             bar.show(job)
             time.sleep(_POLL_S)
     except KeyboardInterrupt:
-        jobs.cancel(store, job.id)
+        queue.cancel(store, job.id)
         raise
     finally:
         bar.end()
@@ -247,7 +282,7 @@ class _Bar:
         if not self._on:
             return
         filled = round(24 * min(job.done, job.total) / job.total) if job.total else 0
-        line = f"{messages.STAGES.get(job.stage, job.stage):<32} [{'#' * filled:<24}] {job.done}/{job.total or '?'}"
+        line = f"{messages.stage(job.stage):<32} [{'#' * filled:<24}] {job.done}/{job.total or '?'}"
         print("\r" + line.ljust(self._width), end="", file=sys.stderr, flush=True)
         self._width = len(line)
 
@@ -261,8 +296,8 @@ def _report(store: Store, project: Project, run: Run, answer: Mapping[str, Any])
     lines += [f"Not used: {file.name}. {_why(file.reason, file.values)}" for file in store.unused(project.id)]
     parts = answer["split"]
     lines.append(f"Train {parts['train']}, val {parts['val']}, test {parts['test']}.")
-    lines += [messages.note(code, values) for code, values in (run.result or {})["notes"]]
-    found = curves.of_result(Plan.from_dict(run.plan), run.result or {})
+    lines += [messages.note(code, values) for code, values in run.outcome.notes]
+    found = curves.of_result(Plan.from_dict(run.plan), run.outcome)
     lines += [messages.note(each.code, each.values) for each in found if not each.advice]
     tries = [messages.note(each.code, each.values) for each in found if each.advice]
     lines += ["To try next:", *(f"- {text}" for text in tries)] if tries else []
@@ -305,17 +340,32 @@ def _predict(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
 
 
 def _export_data(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    store = Store(options.home.absolute() if options.home else settings.home())
+    store = _store(options)
     wanted = options.project
     named = [each for each in store.projects() if wanted in (None, each.id, each.name)]
     if not named:
         raise HeadstartError("project_missing", id=wanted)
-    shelf.write(options.out, takeout.chunks(store, named[0].id))
-    n = album.count(store, named[0].id, album.Filter())
-    return {
-        "path": str(options.out.resolve()),
-        "pictures": n,
-    }, f"Wrote {n} pictures of {named[0].name} to {options.out}."
+    lost: list[str] = []
+    with home.as_the_user_does():
+        blobs.write(options.out, export_zip.chunks(store, named[0].id, lost))
+    n = album.count(store, named[0].id, album.Filter()) - len(lost)
+    lines = [f"Wrote {n} pictures of {named[0].name} to {options.out}."]
+    lines += [messages.note("taken_out_but", {"n": len(lost)}), *lost] if lost else []
+    return {"path": str(options.out.resolve()), "pictures": n, "damaged": lost}, "\n".join(lines)
+
+
+def _restore(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    folder = options.home.absolute() if options.home else settings.home()
+    found = {each.path.name: each for each in backups.all_of(folder)}
+    if options.backup is None:
+        when = {name: time.strftime("%Y-%m-%d %H:%M", time.localtime(each.at)) for name, each in found.items()}
+        lines = [f"{name}  {at}  ({found[name].why})" for name, at in when.items()]
+        return {"backups": list(found)}, "\n".join(lines) or f"There is no backup in {folder}."
+    if options.backup not in found:
+        raise HeadstartError("backup_missing", name=options.backup)
+    home.claim(folder, "")  # a server must not be at work on it
+    n = len(recovery.restore(folder, found[options.backup]).projects())
+    return {"restored": options.backup, "projects": n}, f"Restored {options.backup}: {n} projects."
 
 
 def _sample(options: argparse.Namespace) -> tuple[dict[str, Any], str]:

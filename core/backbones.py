@@ -1,35 +1,54 @@
-"""The pretrained networks on offer, as data, and where their weights belong.
+"""The catalogue of pretrained networks, as data, and the paths of their weights.
 
-Nothing here imports Keras: pages show this catalogue too. `core.neural.networks` builds a network from an entry;
-`core.weights` gets its weights.
+Nothing here imports Keras, because pages show this catalogue too. `core.neural.networks` builds a network from an
+entry; `core.features.weights` gets its weights.
 """
 
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from core import settings
 from core.errors import HeadstartError
 
 _K = "https://storage.googleapis.com/tensorflow/keras-applications"
 
+# Families trained with label smoothing, dropout, auxiliary losses or mixed pictures. These raise the accuracy on
+# ImageNet a little and make the frozen features much worse for other pictures (S. Kornblith, J. Shlens, Q. Le, Do
+# Better ImageNet Models Transfer Better?, CVPR 2019).
+_REGULARIZED = ("ConvNeXt", "EfficientNet", "Inception", "MobileNetV3", "NASNet", "Xception")
+# Points that this counts: the fewest whole ones that put ResNet50 (74.9 on ImageNet) before all regularized networks of
+# that study, of which NASNetLarge is best on ImageNet (82.5). With published weights, ResNets were consistently better
+# feature extractors than those, and accuracy on ImageNet said little (r2 = 0.24; first version, arXiv 1805.08974v1).
+_REGULARIZED_POINTS = 8.0
+
 
 @dataclass(frozen=True)
 class Block:
-    """A part of a network that is fine-tuned as one: it starts behind the output of layer `after`."""
+    """A part of a network that is fine-tuned as a unit: it starts after the output of layer `after`."""
 
     name: str
     after: str
 
 
 @dataclass(frozen=True)
+class Depth:
+    """An earlier layer whose output can serve as features too, and the number of its channels."""
+
+    layer: str
+    width: int
+
+
+@dataclass(frozen=True)
 class Backbone:
     """One pretrained network without its classifier.
 
-    `size` is the side of its square input in px, `width` the channels of its last feature map, `layers` those of Keras,
-    `scaling` what is
-    done to pixels of 0..255 first, `blocks` its parts from the top down, `top1` its ImageNet accuracy in percent as
-    published (None: not trained to classify), `cpu_ms` the time one core needs for one picture, `weights_hash` the MD5
-    or SHA-256 that Keras publishes, and `golden` the first features of a known picture where it publishes none.
+    `size` is the side of its square input in px, `width` the channels of its last feature map, `scaling` the
+    preprocessing of pixels of 0..255, `layers` the number of Keras layers, `cpu_ms` the milliseconds that one core
+    needs for one picture, `top1` the published ImageNet accuracy in percent (None: not trained to classify),
+    `blocks` its parts from the top down, `depths` the last activations of the two stages below the last one (a
+    stage ends where the feature map becomes smaller), from the top down, `weights_hash` the MD5 or SHA-256 that
+    Keras publishes, and `golden` the first features of a known picture, where Keras publishes no hash.
     """
 
     name: str
@@ -42,15 +61,15 @@ class Backbone:
     top1: float | None
     license: str
     blocks: tuple[Block, ...]
+    depths: tuple[Depth, ...]
     weights_url: str = ""
     weights_hash: str = ""
     weights_name: str = ""
-    summary: str = ""
     golden: tuple[float, ...] = ()
 
     @property
     def weights_file(self) -> str:
-        """The name of its weights file, which Keras takes from the address but for one network."""
+        """The name of its weights file: the end of the address, except for one network."""
         return self.weights_name or self.weights_url.rpartition("/")[2]
 
     @property
@@ -59,26 +78,43 @@ class Backbone:
         return self.parameters * 4 / 1e6
 
     @property
+    def transfer(self) -> float:
+        """How good its frozen features are expected to be for other pictures, to put networks in an order as long as
+        nothing was measured: `top1`, which orders networks trained alike (r = 0.99; Kornblith et al., 2019), less
+        what regularization added to it. Not a score on anything."""
+        return (self.top1 or 0.0) - _REGULARIZED_POINTS * self.name.startswith(_REGULARIZED)
+
+    @property
     def has_weights(self) -> bool:
         """True when the weights are on this machine."""
         return weights_path(self).is_file()
 
     @property
+    def is_available(self) -> bool:
+        """True when the weights are on this machine or may be downloaded."""
+        return self.has_weights or settings.may_download()
+
+    @property
     def weights_given(self) -> bool:
-        """True when a user gave the weights that are used, as a file."""
+        """True when the weights in use are a file that a user gave."""
         return weights_path(self) in given_paths(self)
 
 
 def _blocks(text: str) -> tuple[Block, ...]:
-    """From the top down, each as name:after."""
+    """Blocks from text, from the top down, each as name:after."""
     return tuple(Block(*pair.split(":")) for pair in text.split())
+
+
+def _depths(text: str) -> tuple[Depth, ...]:
+    """Depths from text, from the top down, each as layer:width."""
+    return tuple(Depth(layer, int(width)) for layer, _, width in (pair.partition(":") for pair in text.split()))
 
 
 STARTER = Backbone(
     "Starter", 128, 512, "signed", 793_064, 45, 3.6, None, "Apache-2.0",
     _blocks("top:block4_out block4:block3_out block3:block2_out block2:block1_out block1:stem_relu"),
+    _depths("block3_out:96 block2_out:48"),
     weights_name="starter.weights.h5",
-    summary="Small and always here, for a first look.",
 )  # fmt: skip
 
 VGG16 = Backbone(
@@ -86,9 +122,9 @@ VGG16 = Backbone(
     _blocks(
         "block5:block4_pool block4:block3_pool block3:block2_pool block2:block1_pool"
     ),
+    _depths("block4_conv3:512 block3_conv3:256"),
     f"{_K}/vgg16/vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
     "6d6bbae143d832006294945121d1f1fc",
-    summary="The one of the textbooks: large and slow.",
 )  # fmt: skip
 
 MOBILENET_V2 = Backbone(
@@ -98,13 +134,13 @@ MOBILENET_V2 = Backbone(
         "block_13:block_12_add block_12:block_11_add block_11:block_10_project_BN block_10:block_9_add "
         "block_9:block_8_add"
     ),
+    _depths("block_13_expand_relu:576 block_6_expand_relu:192"),
     f"{_K}/mobilenet_v2/mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5",
-    summary="Fast, and good on photographs.",
     golden=(0.2116, 0.0034, 0.192, 0.0592, 0.0, 0.1333, 0.0231, 0.1627),
 )  # fmt: skip
 
-# Top-1 as listed at https://keras.io/api/applications/ (MobileNetV3: in its source). Licenses of the weights as named
-# by Keras or by the authors they come from. `cpu_ms` by `tests/bench_backbones.py`.
+# Top-1 from https://keras.io/api/applications/ (MobileNetV3: from its source). Licenses of the weights as stated by
+# Keras or by their authors. `cpu_ms` from `tests/bench_backbones.py`.
 CATALOGUE = (
     STARTER,
     MOBILENET_V2,
@@ -114,6 +150,7 @@ CATALOGUE = (
         _blocks(
             "block5:block4_pool block4:block3_pool block3:block2_pool block2:block1_pool"
         ),
+        _depths("block4_conv4:512 block3_conv4:256"),
         f"{_K}/vgg19/vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5",
         "253f8cb515780f3b799900260a226db6",
     ),
@@ -124,6 +161,7 @@ CATALOGUE = (
             "conv4_block6:conv4_block5_out conv4_block5:conv4_block4_out conv4_block4:conv4_block3_out "
             "conv4_block3:conv4_block2_out conv4_block2:conv4_block1_out conv4_block1:conv3_block4_out"
         ),
+        _depths("conv4_block6_out:1024 conv3_block4_out:512"),
         f"{_K}/resnet/resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
         "4d473c1dd8becc155b73f8504c6f6626",
     ),
@@ -134,6 +172,7 @@ CATALOGUE = (
             "conv4_block23:conv4_block22_out conv4_block22:conv4_block21_out conv4_block21:conv4_block20_out "
             "conv4_block20:conv4_block19_out conv4_block19:conv4_block18_out conv4_block18:conv4_block17_out"
         ),
+        _depths("conv4_block23_out:1024 conv3_block4_out:512"),
         f"{_K}/resnet/resnet101_weights_tf_dim_ordering_tf_kernels_notop.h5",
         "88cf7a10940856eca736dc7b7e228a21",
     ),
@@ -144,6 +183,7 @@ CATALOGUE = (
             "conv4_block36:conv4_block35_out conv4_block35:conv4_block34_out conv4_block34:conv4_block33_out "
             "conv4_block33:conv4_block32_out conv4_block32:conv4_block31_out conv4_block31:conv4_block30_out"
         ),
+        _depths("conv4_block36_out:1024 conv3_block8_out:512"),
         f"{_K}/resnet/resnet152_weights_tf_dim_ordering_tf_kernels_notop.h5",
         "ee4c566cf9a93f14d82f913c2dc6dd0c",
     ),
@@ -154,6 +194,7 @@ CATALOGUE = (
             "conv4_block6:conv4_block5_out conv4_block5:conv4_block4_out conv4_block4:conv4_block3_out "
             "conv4_block3:conv4_block2_out conv4_block2:conv4_block1_out conv4_block1:conv3_block4_out"
         ),
+        _depths("conv4_block6_preact_relu:1024 conv3_block4_preact_relu:512"),
         f"{_K}/resnet/resnet50v2_weights_tf_dim_ordering_tf_kernels_notop.h5",
         "fac2f116257151a9d068a22e544a4917",
     ),
@@ -164,6 +205,7 @@ CATALOGUE = (
             "conv4_block23:conv4_block22_out conv4_block22:conv4_block21_out conv4_block21:conv4_block20_out "
             "conv4_block20:conv4_block19_out conv4_block19:conv4_block18_out conv4_block18:conv4_block17_out"
         ),
+        _depths("conv4_block23_preact_relu:1024 conv3_block4_preact_relu:512"),
         f"{_K}/resnet/resnet101v2_weights_tf_dim_ordering_tf_kernels_notop.h5",
         "c0ed64b8031c3730f411d2eb4eea35b5",
     ),
@@ -174,6 +216,7 @@ CATALOGUE = (
             "conv4_block36:conv4_block35_out conv4_block35:conv4_block34_out conv4_block34:conv4_block33_out "
             "conv4_block33:conv4_block32_out conv4_block32:conv4_block31_out conv4_block31:conv4_block30_out"
         ),
+        _depths("conv4_block36_preact_relu:1024 conv3_block8_preact_relu:512"),
         f"{_K}/resnet/resnet152v2_weights_tf_dim_ordering_tf_kernels_notop.h5",
         "ed17cf2e0169df9d443503ef94b23b33",
     ),
@@ -183,6 +226,7 @@ CATALOGUE = (
             "mixed10:mixed9 mixed9:mixed8 mixed8:mixed7 mixed7:mixed6 mixed6:mixed5 mixed5:mixed4 mixed4:mixed3 "
             "mixed3:mixed2 mixed2:mixed1 mixed1:mixed0"
         ),
+        _depths("mixed7:768 mixed2:288"),
         f"{_K}/inception_v3/inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5",
         "bcbd6486424b2319ff4ef7d526e38f63",
     ),
@@ -193,6 +237,7 @@ CATALOGUE = (
             "block8_6:block8_5_ac block8_5:block8_4_ac block8_4:block8_3_ac block8_3:block8_2_ac "
             "block8_2:block8_1_ac block8_1:mixed_7a"
         ),
+        _depths("block17_20_ac:1088 block35_10_ac:320"),
         f"{_K}/inception_resnet_v2/inception_resnet_v2_weights_tf_dim_ordering_tf_kernels_notop.h5",
         "d19885ff4a710c122648d3b5c3b684e4",
     ),
@@ -202,6 +247,7 @@ CATALOGUE = (
             "block14:add_11 block13:add_10 block12:add_9 block11:add_8 block10:add_7 block9:add_6 block8:add_5 "
             "block7:add_4 block6:add_3 block5:add_2"
         ),
+        _depths("block13_sepconv1_act:728 block4_sepconv1_act:256"),
         f"{_K}/xception/xception_weights_tf_dim_ordering_tf_kernels_notop.h5",
         "b0042744bf5b25fce3cb969f33bebb97",
     ),
@@ -212,6 +258,7 @@ CATALOGUE = (
             "conv_9:conv_pw_8_relu conv_8:conv_pw_7_relu conv_7:conv_pw_6_relu conv_6:conv_pw_5_relu "
             "conv_5:conv_pw_4_relu"
         ),
+        _depths("conv_pw_11_relu:512 conv_pw_5_relu:256"),
         f"{_K}/mobilenet/mobilenet_1_0_224_tf_no_top.h5",
     ),
     Backbone(
@@ -223,6 +270,7 @@ CATALOGUE = (
             "expanded_conv_5:expanded_conv_4_add expanded_conv_4:expanded_conv_3_project_bn "
             "expanded_conv_3:expanded_conv_2_add"
         ),
+        _depths("activation_11:288 activation_1:96"),
         f"{_K}/mobilenet_v3/weights_mobilenet_v3_small_224_1.0_float_no_top_v2.h5",
         "d3e8ec802a04aa4fc771ee12a9a9b836",
     ),
@@ -235,6 +283,7 @@ CATALOGUE = (
             "expanded_conv_9:expanded_conv_8_add expanded_conv_8:expanded_conv_7_add "
             "expanded_conv_7:expanded_conv_6_project_bn"
         ),
+        _depths("activation_13:672 activation_1:240"),
         f"{_K}/mobilenet_v3/weights_mobilenet_v3_large_224_1.0_float_no_top_v2.h5",
         "07fb09a5933dd0c8eaafa16978110389",
     ),
@@ -243,6 +292,7 @@ CATALOGUE = (
         _blocks(
             "conv5:pool4_pool conv4:pool3_pool conv3:pool2_pool"
         ),
+        _depths("pool4_relu:1024 pool3_relu:512"),
         f"{_K}/densenet/densenet121_weights_tf_dim_ordering_tf_kernels_notop.h5",
         "30ee3e1110167f948a6b9946edeeb738",
     ),
@@ -251,6 +301,7 @@ CATALOGUE = (
         _blocks(
             "conv5:pool4_pool conv4:pool3_pool conv3:pool2_pool"
         ),
+        _depths("pool4_relu:1280 pool3_relu:512"),
         f"{_K}/densenet/densenet169_weights_tf_dim_ordering_tf_kernels_notop.h5",
         "b8c4d4c20dd625c148057b9ff1c1176b",
     ),
@@ -259,6 +310,7 @@ CATALOGUE = (
         _blocks(
             "conv5:pool4_pool conv4:pool3_pool conv3:pool2_pool"
         ),
+        _depths("pool4_relu:1792 pool3_relu:512"),
         f"{_K}/densenet/densenet201_weights_tf_dim_ordering_tf_kernels_notop.h5",
         "c13680b51ded0fb44dff2d8f86ac8bb1",
     ),
@@ -267,6 +319,7 @@ CATALOGUE = (
         _blocks(
             "cells:stem_bn1"
         ),
+        _depths("adjust_relu_1_9:528 adjust_relu_1_5:264"),
         f"{_K}/nasnet/NASNet-mobile-no-top.h5",
         "1ed92395b5b598bdda52abe5c0dbfd63",
         weights_name="nasnet_mobile_no_top.h5",
@@ -278,6 +331,7 @@ CATALOGUE = (
             "block6b:block6a_project_bn block6a:block5c_add block5c:block5b_add block5b:block5a_project_bn "
             "block5a:block4c_add"
         ),
+        _depths("block6a_expand_activation:672 block4a_expand_activation:240"),
         "https://storage.googleapis.com/keras-applications/efficientnetb0_notop.h5",
         "50bc09e76180e00e4465e1a485ddc09d",
     ),
@@ -288,6 +342,7 @@ CATALOGUE = (
             "block6d:block6c_add block6c:block6b_add block6b:block6a_project_bn block6a:block5d_add "
             "block5d:block5c_add"
         ),
+        _depths("block6a_expand_activation:672 block4a_expand_activation:240"),
         "https://storage.googleapis.com/keras-applications/efficientnetb1_notop.h5",
         "74c4e6b3e1f6a1eea24c589628592432",
     ),
@@ -298,6 +353,7 @@ CATALOGUE = (
             "block6d:block6c_add block6c:block6b_add block6b:block6a_project_bn block6a:block5d_add "
             "block5d:block5c_add"
         ),
+        _depths("block6a_expand_activation:720 block4a_expand_activation:288"),
         "https://storage.googleapis.com/keras-applications/efficientnetb2_notop.h5",
         "111f8e2ac8aa800a7a99e3239f7bfb39",
     ),
@@ -308,6 +364,7 @@ CATALOGUE = (
             "block6e:block6d_add block6d:block6c_add block6c:block6b_add block6b:block6a_project_bn "
             "block6a:block5e_add"
         ),
+        _depths("block6a_expand_activation:816 block4a_expand_activation:288"),
         "https://storage.googleapis.com/keras-applications/efficientnetb3_notop.h5",
         "af6d107764bb5b1abb91932881670226",
     ),
@@ -318,6 +375,7 @@ CATALOGUE = (
             "block6g:block6f_add block6f:block6e_add block6e:block6d_add block6d:block6c_add "
             "block6c:block6b_add"
         ),
+        _depths("block6a_expand_activation:960 block4a_expand_activation:336"),
         "https://storage.googleapis.com/keras-applications/efficientnetb4_notop.h5",
         "ebc24e6d6c33eaebbd558eafbeedf1ba",
     ),
@@ -328,6 +386,7 @@ CATALOGUE = (
             "block6i:block6h_add block6h:block6g_add block6g:block6f_add block6f:block6e_add "
             "block6e:block6d_add"
         ),
+        _depths("block6a_expand_activation:1056 block4a_expand_activation:384"),
         "https://storage.googleapis.com/keras-applications/efficientnetb5_notop.h5",
         "38879255a25d3c92d5e44e04ae6cec6f",
     ),
@@ -338,6 +397,7 @@ CATALOGUE = (
             "block6k:block6j_add block6j:block6i_add block6i:block6h_add block6h:block6g_add "
             "block6g:block6f_add"
         ),
+        _depths("block6a_expand_activation:1200 block4a_expand_activation:432"),
         "https://storage.googleapis.com/keras-applications/efficientnetb6_notop.h5",
         "9ecce42647a20130c1f39a5d4cb75743",
     ),
@@ -348,6 +408,7 @@ CATALOGUE = (
             "block7a:block6m_add block6m:block6l_add block6l:block6k_add block6k:block6j_add "
             "block6j:block6i_add"
         ),
+        _depths("block6a_expand_activation:1344 block4a_expand_activation:480"),
         "https://storage.googleapis.com/keras-applications/efficientnetb7_notop.h5",
         "cbcfe4450ddf6f3ad90b1b398090fe4a",
     ),
@@ -357,9 +418,9 @@ CATALOGUE = (
             "top:block6h_add block6h:block6g_add block6g:block6f_add block6f:block6e_add block6e:block6d_add "
             "block6d:block6c_add block6c:block6b_add block6b:block6a_project_bn block6a:block5e_add"
         ),
+        _depths("block6a_expand_activation:672 block4a_expand_activation:192"),
         f"{_K}/efficientnet_v2/efficientnetv2-b0_notop.h5",
         "893217f2bb855e2983157299931e43ff",
-        summary="More accurate, at more than twice the time.",
     ),
     Backbone(
         "EfficientNetV2B1", 240, 1280, "inside", 6_931_124, 334, 29, 79.8, "Apache-2.0",
@@ -367,6 +428,7 @@ CATALOGUE = (
             "top:block6i_add block6i:block6h_add block6h:block6g_add block6g:block6f_add block6f:block6e_add "
             "block6e:block6d_add block6d:block6c_add block6c:block6b_add block6b:block6a_project_bn"
         ),
+        _depths("block6a_expand_activation:672 block4a_expand_activation:192"),
         f"{_K}/efficientnet_v2/efficientnetv2-b1_notop.h5",
         "0e80663031ca32d657f9caa404b6ec37",
     ),
@@ -376,6 +438,7 @@ CATALOGUE = (
             "top:block6j_add block6j:block6i_add block6i:block6h_add block6h:block6g_add block6g:block6f_add "
             "block6f:block6e_add block6e:block6d_add block6d:block6c_add block6c:block6b_add"
         ),
+        _depths("block6a_expand_activation:720 block4a_expand_activation:224"),
         f"{_K}/efficientnet_v2/efficientnetv2-b2_notop.h5",
         "1dfe2e7a5d45b6632553a8961ea609eb",
     ),
@@ -385,6 +448,7 @@ CATALOGUE = (
             "top:block6l_add block6l:block6k_add block6k:block6j_add block6j:block6i_add block6i:block6h_add "
             "block6h:block6g_add block6g:block6f_add block6f:block6e_add block6e:block6d_add"
         ),
+        _depths("block6a_expand_activation:816 block4a_expand_activation:224"),
         f"{_K}/efficientnet_v2/efficientnetv2-b3_notop.h5",
         "f6abf7b5849ac99a89b50dd3fd532856",
     ),
@@ -394,6 +458,7 @@ CATALOGUE = (
             "top:block6o_add block6o:block6n_add block6n:block6m_add block6m:block6l_add block6l:block6k_add "
             "block6k:block6j_add block6j:block6i_add block6i:block6h_add block6h:block6g_add"
         ),
+        _depths("block6a_expand_activation:960 block4a_expand_activation:256"),
         f"{_K}/efficientnet_v2/efficientnetv2-s_notop.h5",
         "af0682fb74e8c54910f2d4393339c070",
     ),
@@ -404,6 +469,7 @@ CATALOGUE = (
             "block7b:block7a_project_bn block7a:block6r_add block6r:block6q_add block6q:block6p_add "
             "block6p:block6o_add"
         ),
+        _depths("block6a_expand_activation:1056 block4a_expand_activation:320"),
         f"{_K}/efficientnet_v2/efficientnetv2-m_notop.h5",
         "1b8dc055df72dde80d614482840fe342",
     ),
@@ -413,6 +479,7 @@ CATALOGUE = (
             "top:block7g_add block7g:block7f_add block7f:block7e_add block7e:block7d_add block7d:block7c_add "
             "block7c:block7b_add block7b:block7a_project_bn block7a:block6y_add block6y:block6x_add"
         ),
+        _depths("block6a_expand_activation:1344 block4a_expand_activation:384"),
         f"{_K}/efficientnet_v2/efficientnetv2-l_notop.h5",
         "b0b66b5c863aef5b46e8608fe1711615",
     ),
@@ -422,9 +489,9 @@ CATALOGUE = (
             "stage_3:convnext_tiny_downsampling_block_2 stage_2:convnext_tiny_downsampling_block_1 "
             "stage_1:convnext_tiny_downsampling_block_0"
         ),
+        _depths("convnext_tiny_stage_2_block_8_gelu:1536 convnext_tiny_stage_1_block_2_gelu:768"),
         f"{_K}/convnext/convnext_tiny_notop.h5",
         "d547c096cabd03329d7be5562c5e14798aa39ed24b474157cef5e85ab9e49ef1",
-        summary="The most accurate of these, and slow.",
     ),
     Backbone(
         "ConvNeXtSmall", 224, 768, "inside", 49_454_688, 259, 242, 82.3, "MIT",
@@ -432,6 +499,7 @@ CATALOGUE = (
             "stage_3:convnext_small_downsampling_block_2 stage_2:convnext_small_downsampling_block_1 "
             "stage_1:convnext_small_downsampling_block_0"
         ),
+        _depths("convnext_small_stage_2_block_26_gelu:1536 convnext_small_stage_1_block_2_gelu:768"),
         f"{_K}/convnext/convnext_small_notop.h5",
         "6fc8009faa2f00c1c1dfce59feea9b0745eb260a7dd11bee65c8e20843da6eab",
     ),
@@ -441,6 +509,7 @@ CATALOGUE = (
             "stage_3:convnext_base_downsampling_block_2 stage_2:convnext_base_downsampling_block_1 "
             "stage_1:convnext_base_downsampling_block_0"
         ),
+        _depths("convnext_base_stage_2_block_26_gelu:2048 convnext_base_stage_1_block_2_gelu:1024"),
         f"{_K}/convnext/convnext_base_notop.h5",
         "40a20c5548a5e9202f69735ecc06c990e6b7c9d2de39f0361e27baeb24cb7c45",
     ),
@@ -448,7 +517,7 @@ CATALOGUE = (
 
 
 def find(name: str) -> Backbone:
-    """The backbone with this name, in any case. Raises HeadstartError when there is none."""
+    """The backbone with this name; upper and lower case are the same. Raises HeadstartError when there is none."""
     for backbone in CATALOGUE:
         if backbone.name.casefold() == name.casefold():
             return backbone
@@ -456,7 +525,8 @@ def find(name: str) -> Backbone:
 
 
 def weights_path(backbone: Backbone) -> Path:
-    """Where the weights of a backbone are, or belong: inside Headstart, or in the Keras cache (`KERAS_HOME`)."""
+    """The path of a backbone's weights, whether they exist or not: inside Headstart, or in the Keras cache
+    (`KERAS_HOME`)."""
     if not backbone.weights_url:
         return Path(__file__).parent / "neural" / backbone.weights_file
     given = next((path for path in given_paths(backbone) if path.is_file()), None)
@@ -464,8 +534,8 @@ def weights_path(backbone: Backbone) -> Path:
 
 
 def given_paths(backbone: Backbone) -> tuple[Path, Path]:
-    """Where weights belong that a user gave as a file: in the newer format, which Keras knows by its ending, and in the
-    older one. Their names are not the published one, since they need not be the published weights."""
+    """The paths of weights that a user gives as a file: in the newer format, which Keras recognizes by its suffix, and
+    in the older one. Their names differ from the published one, because they may be other weights."""
     stem = backbone.weights_file.removesuffix(".h5")
     return _models() / f"{stem}.weights.h5", _models() / f"{stem}.given.h5"
 

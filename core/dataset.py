@@ -1,13 +1,13 @@
-"""The labelled pictures of a project as values, and how they are divided into parts.
+"""The labeled pictures of a project as values, and their split into parts.
 
-Everything here is immutable: changing a label or leaving pictures out gives a new `Dataset` with a new fingerprint.
-The files a user sent are `File`s, one for each, whether its picture is used or not.
+Everything here is immutable: a changed label or an excluded picture gives a new `Dataset` with a new fingerprint. Every
+file that a user sent is a `File`, whether its picture is used or not.
 """
 
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -19,8 +19,8 @@ PARTS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture of a dataset. `id` is the sha256 of its stored bytes, `part` is None until it is split, `group` names
-    those that must stand in the same part."""
+    """One picture of a dataset. `id` is the sha256 of its stored bytes, `part` is None before the split, and pictures
+    of the same `group` must be in the same part."""
 
     id: str
     label: str
@@ -45,8 +45,28 @@ class File:
 
 
 @dataclass(frozen=True)
+class Facts:
+    """The facts about a stored picture from its first decoding; `pixels` is the sha256 of its decoded pixels."""
+
+    id: str
+    width: int
+    height: int
+    pixels: str
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Received:
+    """The outcome for one file; `facts` and `thumbnail` only if its picture was decoded for the first time."""
+
+    file: File
+    facts: Facts | None = None
+    thumbnail: bytes | None = None
+
+
+@dataclass(frozen=True)
 class Dataset:
-    """Labelled pictures; `classes` are sorted, so that a class has the same index wherever it is computed."""
+    """Labeled pictures; `classes` are sorted, so that a class has the same index everywhere."""
 
     pictures: tuple[Picture, ...]
 
@@ -61,7 +81,8 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """The sha256 of what a training sees: ids, labels and parts, in any order. Groups only lead to parts."""
+        """The sha256 of everything that a training depends on: ids, labels and parts, in any order. Groups matter only
+        through the parts."""
         rows = sorted(f"{p.id} {p.part} {p.label}" for p in self.pictures)
         return hashlib.sha256("\n".join(rows).encode()).hexdigest()
 
@@ -69,27 +90,19 @@ class Dataset:
         """The pictures of one part."""
         return Dataset(tuple(p for p in self.pictures if p.part == name))
 
-    def relabel(self, labels: Mapping[str, str]) -> "Dataset":
-        """With new labels for some picture ids."""
-        return Dataset(tuple(replace(p, label=labels.get(p.id, p.label)) for p in self.pictures))
-
-    def without(self, ids: Iterable[str]) -> "Dataset":
-        """Without some picture ids."""
-        gone = set(ids)
-        return Dataset(tuple(p for p in self.pictures if p.id not in gone))
-
     def to_bytes(self) -> bytes:
-        """As JSON that `from_bytes` takes back."""
+        """JSON that `from_bytes` reads."""
         rows = [[p.id, p.label, p.width, p.height, p.part, p.group] for p in self.pictures]
         return json.dumps(rows, ensure_ascii=False).encode()
 
     @staticmethod
     def from_bytes(data: bytes) -> "Dataset":
-        """Of rows with or without a group: older ones have none."""
+        """The dataset from JSON; rows of older versions have no group."""
         return Dataset(tuple(Picture(*row) for row in json.loads(data)))
 
     def require_trainable(self) -> None:
-        """Raise unless there are at least two classes with two pictures each."""
+        """Raise HeadstartError unless there are two classes, and each has two pictures, at least one of them for
+        training."""
         if len(self.classes) < 2:
             raise HeadstartError("too_few_classes", n=len(self.classes), names=", ".join(self.classes) or "none")
         for label, n in self.counts.items():
@@ -103,7 +116,7 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Split:
-    """Which part each picture id belongs to."""
+    """The part of each picture, by id."""
 
     parts: Mapping[str, str]
     seed: int
@@ -115,7 +128,7 @@ class Split:
 
 @dataclass(frozen=True)
 class _Unit:
-    """What goes into one part together: the members of a group, or one picture that has none."""
+    """Pictures that go into one part together: those of a group, or a single picture without one."""
 
     pictures: tuple[Picture, ...]
     counts: Mapping[str, int]
@@ -129,18 +142,19 @@ def split(
     placed: Mapping[str, str] | None = None,
     stay: Mapping[str, str] | None = None,
 ) -> Split:
-    """Divide a dataset into train, val and test: seeded, and stratified (each class by the same fractions, as nearly
-    as its groups allow).
+    """Divide a dataset into train, val and test: seeded, and stratified (the same fractions of each class, as far as
+    its groups allow).
 
     Pictures that already have a part keep it, so an uploaded layout and a locked test part stay as they are: a class
-    gets test pictures only if it has none yet, and val is taken from what is left. Val without test is a test part
-    (nobody has trained on it; a part used for choosing epochs must not be it). The order of a class is a hash of seed
-    and id (of a group: its name), so a picture that comes or goes does not deal the others anew.
+    gets test pictures only if it has none yet, and val is taken from the rest. An uploaded val part without a test part
+    becomes the test part: nobody has trained on it, and test must not be the part that chooses epochs. Pictures are
+    ordered by a hash of seed and id (groups: their name), so an added or removed picture does not move the others.
 
-    Free members of a group follow those that have a part: into test before val, into val before train. A layout that
-    came with one group in several parts stays as it came. `placed` is what a user chose, picture id -> part: these
-    pictures and the free members of their groups go there, all others stay. `stay` is where members of groups with a
-    test picture are that must not follow it, since a score hangs on the test part: the leak stays, and can be told.
+    Pictures without a part follow the members of their group that have one: into test before val, into val before
+    train. A layout that came with one group in several parts stays as it came. `placed` is the user's choice, picture
+    id -> part: these pictures and the members of their groups without a part go there, all others stay. `stay`, picture
+    id -> part: pictures that keep their part although their group has a test picture, because a score was already
+    measured on test. The leak remains and is reported.
     """
     pins = {p.id: p.part for p in dataset.pictures if p.part}
     if "test" not in pins.values():
@@ -168,7 +182,7 @@ def split(
 
 
 def _units(dataset: Dataset, seed: int) -> list[_Unit]:
-    """The groups and the pictures without one, in the order in which they are dealt."""
+    """The groups and the pictures without one, in the order in which they are assigned to parts."""
     found: dict[tuple[bool, str], list[Picture]] = {}
     for p in dataset.pictures:
         found.setdefault((p.group is None, p.id if p.group is None else p.group), []).append(p)
@@ -183,10 +197,10 @@ def _units(dataset: Dataset, seed: int) -> list[_Unit]:
 def _follow(
     unit: _Unit, pins: Mapping[str, str], kept: Mapping[str, set[str]], stay: Mapping[str, str]
 ) -> dict[str, str]:
-    """The parts of a unit that is not free to be dealt: its members follow the one that must stay where it is."""
+    """The parts of a unit with a member that must keep its part; the other members follow it. Empty for a free unit."""
     if pins.keys().isdisjoint(p.id for p in unit.pictures):
         return {}
-    # "train" alone only says that a picture is not in test: val still comes from there.
+    # "train" alone only means that a picture is not in test: val is still taken from it.
     firm = [pins[p.id] for p in unit.pictures if p.id in pins and (pins[p.id] != "train" or "val" in kept[p.label])]
     if not firm:
         return {}
@@ -199,16 +213,16 @@ def _follow(
 def _deal(
     units: list[_Unit], fraction: float, closed: set[str], before: Mapping[str, int], barred: Mapping[str, str]
 ) -> list[_Unit]:
-    """The units that make up a fraction of each class; none of a class that is `closed`, less what came `before`. Units
-    with a picture that is `barred` count, but are not taken.
+    """Choose the units that make up a fraction of each class. Skips `closed` classes and subtracts pictures that were
+    placed `before`; units with a `barred` picture count, but are not taken.
 
-    A unit is taken if that brings its classes nearer to their fractions and leaves some of each. A class whose groups
-    are all too large for that gets its smallest one, unless that is more than half of it.
+    A unit is taken if that brings its classes nearer to their fractions and leaves pictures of each. A class whose
+    groups are all too large for that gets its smallest one, unless that is more than half of the class.
     """
     n: Counter[str] = Counter()
     for unit in units:
         n.update(unit.counts)
-    wanted = {label: max(0, _share(n[label] + before[label], fraction) - before[label]) for label in n}
+    wanted = {label: max(0, share(n[label] + before[label], fraction) - before[label]) for label in n}
     free = [
         unit
         for unit in units
@@ -230,24 +244,25 @@ def _deal(
 
 
 def _nearer(missing: int, k: int) -> int:
-    """By how much `k` more pictures bring a class nearer to what it misses; less than 0 if they lead away."""
+    """How much nearer `k` more pictures bring a class to its target, which is `missing` pictures away; negative if they
+    lead away from it."""
     return abs(missing) - abs(missing - k)
 
 
 def _places(units: list[_Unit], placed: Mapping[str, str], pins: Mapping[str, str]) -> dict[str, str]:
-    """The parts of pictures that a user moved, and of those that go with them."""
+    """The parts of the pictures that a user moved, and of the members of their groups that go with them."""
     parts: dict[str, str] = {}
     for unit in units if placed else []:
-        there = [placed[p.id] for p in unit.pictures if p.id in placed]
-        if there:
+        chosen = [placed[p.id] for p in unit.pictures if p.id in placed]
+        if chosen:
             parts |= {
-                p.id: placed.get(p.id, _strictest(there)) for p in unit.pictures if p.id in placed or p.id not in pins
+                p.id: placed.get(p.id, _strictest(chosen)) for p in unit.pictures if p.id in placed or p.id not in pins
             }
     return parts
 
 
 def _strictest(parts: list[str]) -> str:
-    """The part that is farthest from training."""
+    """The part that is farthest from training: test before val before train."""
     return max(parts, key=PARTS.index)
 
 
@@ -255,8 +270,8 @@ def _rank(seed: int, key: str) -> bytes:
     return hashlib.sha256(f"{seed} {key}".encode()).digest()
 
 
-def _share(n: int, fraction: float) -> int:
-    """At least one of three or more; never so many that none is left to train on."""
+def share(n: int, fraction: float) -> int:
+    """The number of pictures in a fraction of n: at least 1 if n is 3 or more, and at most n - 1."""
     if fraction <= 0 or n < 2:
         return 0
     return min(max(round(n * fraction), 1 if n >= 3 else 0), n - 1)

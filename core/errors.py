@@ -1,15 +1,15 @@
-"""What went wrong, as a code with values; the sentences stand in `core/messages.py`.
+"""Errors that a user can act on, as a code with values; their texts are in the catalog of `core.language`.
 
-Anything else that escapes is a fault of ours: pages show an error id for it, the log has the traceback.
+Any other exception is a bug: pages show an error id for it, and the log has the traceback.
 """
 
 from typing import Any
 
-from core import messages
+from core.language import messages
 
 
 class HeadstartError(Exception):
-    """An error a user can act on. `code` names an entry of `messages.ERRORS`, `values` fill it."""
+    """An error a user can act on. `code` names its texts (`error.<code>`, `hint.<code>`), `values` fill them."""
 
     def __init__(self, code: str, **values: Any) -> None:
         self.code = code

@@ -1,7 +1,7 @@
-"""Where Headstart keeps its things, and the limits it works within.
+"""The home folder of Headstart and its limits.
 
-One value per setting, with its help beside it. The environment changes the home (`HEADSTART_HOME`);
-the limits are constants of this version, chosen from measurements named in their help.
+The environment variable `HEADSTART_HOME` changes the home, `HEADSTART_DOWNLOADS` forbids downloads. The limits are
+constants of this version, each with a help text that names the measurement behind it.
 """
 
 import os
@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 VERSION = "0.1.0"
+# Training pictures whose features are stored with a model, to recognize pictures of none of its classes.
+REMEMBERED = 1_000
 
 
 def home() -> Path:
@@ -16,31 +18,39 @@ def home() -> Path:
     return Path(os.environ.get("HEADSTART_HOME") or Path.home() / ".headstart").expanduser().absolute()
 
 
+def may_download() -> bool:
+    """Whether weights may be downloaded; `HEADSTART_DOWNLOADS=0` forbids it."""
+    return os.environ.get("HEADSTART_DOWNLOADS") != "0"
+
+
 def cores() -> int:
-    """How many cores this process may use, which in a container can be fewer than the machine has."""
+    """The number of cores that this process may use, which a container can limit."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def memory_bytes() -> int:
-    """How much memory this process may use, which in a container can be less than the machine has; 0 if unknown."""
+    """The bytes of memory that this process may use, which a container can limit; 0 if unknown."""
     names = getattr(os, "sysconf_names", {})
     known = {"SC_PAGE_SIZE", "SC_PHYS_PAGES"} <= set(names)
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if known else 0
-    try:
-        return min(total, int(Path("/sys/fs/cgroup/memory.max").read_text()))
-    except (OSError, ValueError):  # not Linux, an older one, or "max"
-        return total
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):  # cgroup version 2, version 1
+        try:
+            total = min(total, int((Path("/sys/fs/cgroup") / name).read_text()))
+        except (OSError, ValueError):  # not Linux, the other version, or "max"
+            continue
+    return total
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds on what a user's files may cost. Sizes in bytes unless the name says otherwise."""
+    """Limits on the resources that a user's files may take. Sizes are in bytes unless the name says otherwise."""
 
     archive_files: int = field(
         default=101_000, metadata={"help": "Most files in one delivery: 100,000 pictures and the tables beside them."}
     )
     archive_bytes: int = field(default=20 << 30, metadata={"help": "Most bytes in all files of one ZIP, unpacked."})
     file_bytes: int = field(default=200 << 20, metadata={"help": "Most bytes of one file."})
+    weights_bytes: int = field(default=600 << 20, metadata={"help": "Most bytes of a file with a backbone's weights."})
     ratio: int = field(
         default=200,
         metadata={"help": "Most bytes unpacked per byte packed, for files over `ratio_floor`; deflate reaches 1028."},
@@ -53,13 +63,16 @@ class Limits:
     smallest_side_px: int = field(default=8, metadata={"help": "Shortest side of a picture that shows anything."})
     aspect: int = field(default=100, metadata={"help": "Most times a picture may be longer than wide."})
     classes: int = field(default=1_000, metadata={"help": "Most classes in one project."})
-    class_name: int = field(default=80, metadata={"help": "Most characters of a class name; the rest is cut."})
+    class_name: int = field(default=80, metadata={"help": "Most characters of a class name; a longer one is cut."})
     decode_memory_mb: int = field(default=1_536, metadata={"help": "Address space of a process that decodes."})
     decode_cpu_s: int = field(default=10, metadata={"help": "Processor time for one picture."})
     decode_wall_s: int = field(default=20, metadata={"help": "Wall time for one picture."})
     fetch_s: int = field(default=30, metadata={"help": "Seconds for one picture that is fetched by its address."})
     feature_bytes: int = field(
         default=20 << 30, metadata={"help": "Most bytes of cached features; those used longest ago go first."}
+    )
+    network_bytes: int = field(
+        default=8 << 30, metadata={"help": "Most bytes of converted networks; those used longest ago go first."}
     )
     matrix_bytes: int = field(
         default=64 << 20,

@@ -1,93 +1,100 @@
-"""The pictures of a project: bring them, see what was not used and why, sort them, divide them."""
+"""The pictures of a project: add them, see which files were not used and why, sort and split them."""
 
-import pandas as pd
 import streamlit as st
 
-from core import album, jobs, messages
-from core.album import ClassRow, Filter
+from core.intake import deliveries
+from core.jobs import queue
+from core.jobs.kinds import INTAKE
+from core.language import messages
+from core.pictures import album
+from core.pictures.album import ClassRow, Filter
 from core.plan import rarest
-from core.store import Project
-from pages.parts import division, findings, gallery, live, reading, shell, sorting, undecided, versions, ways
-from pages.parts.gallery import Tile
-from pages.parts.words import plain, say
+from core.store.store import Project
+from pages.parts.data import (
+    add_pictures,
+    class_rows,
+    data_versions,
+    findings_panel,
+    folder_panel,
+    split_panel,
+    unsorted_pictures,
+)
+from pages.parts.frame import context, job_panel, picture_actions
+from pages.parts.frame.words import brief, plain, say
 
-_ROWS = 12  # classes with a strip
-_STRIP = 7  # pictures beside a class
-_FEW = 10  # pictures a class needs for a first impression
-_NAMED = 6  # classes named in one finding
+_FEW = 10  # pictures that a class needs for a first impression
+_LINE = 45  # characters that fit on one line of a cell
+_LINES = 72  # height in px of a row whose cells have several lines
+_NAMED = 6  # classes that one finding names
 
 
-def _findings(found: Project) -> None:
-    """What the user should know before training, in sentences."""
-    outcomes = shell.store().outcomes(found.id)
+def _findings(project: Project, rows: list[ClassRow]) -> None:
+    """What the user should know about the pictures before a training; `rows` are the classes."""
+    outcomes = context.store().outcomes(project.id)
     total = sum(n for (outcome, _), n in outcomes.items() if outcome != "ignored")
     unused = sum(n for (outcome, _), n in outcomes.items() if outcome == "excluded")
     if len(rows) == 1:
         st.warning(say("one_class"), icon=":material/warning:")
-    few = [f"**{plain(row.label)}** ({row.n})" for row in rows if row.n < _FEW]
-    if few:
-        more = [f"+{len(few) - _NAMED}"] if len(few) > _NAMED else []
-        st.warning(say("few", least=_FEW, classes=", ".join(few[:_NAMED] + more)), icon=":material/warning:")
-    untaught = [f"**{plain(row.label)}**" for row in rows if not row.parts["train"]]
-    if untaught and len(rows) > 1:
-        st.warning(say("untaught", classes=", ".join(untaught[:_NAMED])), icon=":material/warning:")
+    class_rows.untrainable(project, rows, "untrainable")
+    small = [f"**{plain(brief(row.label))}** ({row.n})" for row in rows if 1 < row.n < _FEW]
+    if small:
+        others = [f"+{len(small) - _NAMED}"] if len(small) > _NAMED else []
+        st.warning(say("few", least=_FEW, classes=", ".join(small[:_NAMED] + others)), icon=":material/warning:")
     if (rare := rarest({row.label: row.n for row in rows})) is not None:
         most = max(rows, key=lambda row: row.n)
-        text = say("uneven", most=plain(most.label), least=plain(rare[0]), times=round(rare[1]))
+        text = say("uneven", most=plain(brief(most.label)), least=plain(brief(rare[0])), times=round(rare[1]))
         st.warning(text, icon=":material/balance:")
-    left_out = album.count(shell.store(), found.id, Filter(excluded=True))
+    left_out = album.count(context.store(), project.id, Filter(excluded=True))
     if not unused:
         more = f" \u00b7 {say('left_out_n', n=left_out)}" if left_out else ""
         st.caption(f":material/check: {say('all_used', n=total)}{more}")
         return
-    reasons = [f"{messages.REASONS[reason]} {n}" for (outcome, reason), n in outcomes.items() if outcome == "excluded"]
-    with st.expander(f"{say('not_used', n=unused, total=total)}: {', '.join(reasons)}", icon=":material/rule:"):
-        sentences = [(file.name, *messages.error(file.reason, file.values)) for file in shell.store().unused(found.id)]
-        table = pd.DataFrame(sentences, columns=[say("file"), say("reason"), say("todo")])
-        st.dataframe(table, hide_index=True, width="stretch", height="content" if len(table) < 9 else 330)
+    reasons = [f"{messages.reason(reason)} {n}" for (outcome, reason), n in outcomes.items() if outcome == "excluded"]
+    with st.expander(
+        f"{say('not_used', n=unused, files=say('files_n', n=total))}: {', '.join(reasons)}", icon=":material/rule:"
+    ):
+        sentences = [
+            (file.name, *messages.error(file.reason, file.values)) for file in context.store().unused(project.id)
+        ]
+        table = dict(zip((say("file"), say("reason"), say("todo")), zip(*sentences, strict=True), strict=True))
+        widths = {say("file"): 190, say("reason"): 330, say("todo"): 300}
+        columns = {name: st.column_config.TextColumn(width=px) for name, px in widths.items()}
+        tall = _LINES if any(len(text) > _LINE for _, *texts in sentences for text in texts) else None
+        high = "content" if len(sentences) < (4 if tall else 9) else 330
+        context.table(table, height=high, row_height=tall, column_config=columns)
 
 
-def _classes(found: Project) -> None:
-    st.subheader(say("classes"), anchor=False)
-    most = max(row.n for row in rows)
-    for row in rows[:_ROWS]:
-        name, strip = st.columns([2, 5], vertical_alignment="center", gap="medium")
-        name.progress(row.n / most, text=f"{plain(row.label)} \u00b7 {row.n}")
-        with strip:
-            shown = album.page(shell.store(), found.id, Filter(row.label), 0, _STRIP)
-            gallery.show([Tile(p.id, p.label) for p in shown], f"strip-{row.label}", 84, strip=True)
-    if len(rows) > _ROWS:
-        st.caption(say("more_classes", n=len(rows) - _ROWS))
+project = context.project()
+rows = album.classes(context.store(), project.id)
+job = queue.current(context.store(), project.id, INTAKE)
 
-
-found = shell.project()
-rows: list[ClassRow] = album.classes(shell.store(), found.id)
-job = jobs.current(shell.store(), found.id, "intake")
-
-if job is not None:
-    live.panel(found, job)
-undecided.panel(found, [row.label for row in rows])
+if job is not None and not deliveries.is_dismissed(context.store(), job):
+    job_panel.panel(project, job)
+asked = unsorted_pictures.panel(project, [row.label for row in rows])
 if rows:
-    reading.show(found)
-    _findings(found)
-    findings.panel(found)
+    folder_panel.show(project)
+    _findings(project, rows)
+    findings_panel.panel(project)
     left, right = st.columns([3, 2], gap="large")
     with left:
-        _classes(found)
+        class_rows.show(project, rows)
     with right:
-        division.show(found, rows)
-        versions.panel(found)
+        split_panel.show(project, rows)
+        data_versions.panel(project)
         if len(rows) >= 2 and st.button(say("next_train"), type="primary", key="next", width="stretch"):
-            shell.go("train", found)
-        st.subheader(say("add_pictures"), anchor=False)
-        ways.take_in(found, slim=True)
-        ways.take_out(found)
-elif job is not None and job.active:
-    ways.take_in(found, slim=True)
+            context.go("train", project)
+        st.header(say("add_pictures"), anchor=False)
+        add_pictures.take_in(project, slim=True)
+        if asked:
+            st.caption(f":material/help: {say('asked_above')}")
+        add_pictures.take_out(project)
+elif asked or (job is not None and job.active):
+    add_pictures.take_in(project, slim=True)
 else:
-    hidden = album.count(shell.store(), found.id, Filter(excluded=True))
-    st.title(say("all_left_out", n=hidden) if hidden else say("data_empty"), anchor=False)
+    hidden = album.count(context.store(), project.id, Filter(excluded=True))
+    context.headline(say("all_left_out", n=hidden) if hidden else say("data_empty"))
     st.markdown(say("all_left_out_more") if hidden else say("data_empty_more"))
-    ways.take_in(found, slim=False)
-if rows or album.count(shell.store(), found.id, Filter(excluded=True)):
-    sorting.gallery(found, [row.label for row in rows])
+    class_rows.take_back(project)
+    add_pictures.take_in(project, slim=False)
+if rows or album.count(context.store(), project.id, Filter(excluded=True)):
+    picture_actions.gallery(project, [row.label for row in rows])

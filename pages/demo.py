@@ -2,17 +2,18 @@
 
 import streamlit as st
 
-from pages.parts import runs as names
-from pages.parts import shell, trial
-from pages.parts.words import say
+from pages.parts.demo import try_model
+from pages.parts.frame import context
+from pages.parts.frame.words import say
+from pages.parts.results import run_list as names
 
-found = shell.project()
-runs = shell.finished(found)
+project = context.project()
+runs = context.finished(project)
 if not runs:
-    shell.empty(say("demo_empty"), say("demo_empty_more"), "train", found, say("go_train"))
+    context.empty(say("demo_empty"), say("demo_empty_more"), "train", project, say("go_train"))
 else:
-    run = names.choose(found, runs)
-    if shell.is_stale(run):
+    run = names.choose(project, runs)
+    if context.is_stale(run):
         st.info(say("stale"), icon=":material/update:")
-    trial.draw(run, wide=False)
-    shell.link("present", found, say("present_open"), icon=":material/present_to_all:", help=say("present_help"))
+    try_model.draw(run, wide=False)
+    context.link("present", project, say("present_open"), icon=":material/present_to_all:", help=say("present_help"))

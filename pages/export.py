@@ -1,34 +1,41 @@
-"""Take the model away: each file with what it is for, its size, and how far its answers agree."""
+"""Download the model: each file with its purpose, its size, and how closely its answers agree with the model's."""
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from core import runfile, script, settings, thresholds, unknowns
+from core import settings
+from core.disk import blobs
 from core.errors import HeadstartError
-from pages.parts import drawer, shell
-from pages.parts import runs as names
-from pages.parts.words import say, size
+from core.explain import novelty
+from core.runs import keras_script, run_file
+from core.scores import thresholds
+from core.store.store import Run
+from pages.parts.demo import damaged_files
+from pages.parts.frame import context
+from pages.parts.frame.words import about, say, size
+from pages.parts.results import run_list as names
+from pages.parts.train import settings_form
 
-SCRIPT = Path(settings.__file__).parent / "neural" / "use_model.py"
-# The last two only where something was chosen, and where it was kept.
+SCRIPT = Path(settings.__file__).parent / "neural" / "exported" / "use_model.py"
+# The last two exist only if thresholds were chosen, or the model keeps its training pictures' features.
 _FILES = (
     ("model.keras", "keras_for"),
     ("model.tflite", "tflite_for"),
     ("head.npz", "head_for"),
     ("model.json", "json_for"),
     (thresholds.FILE, "limits_for"),
-    (unknowns.FILE, "known_for"),
+    (novelty.FILE, "known_for"),
 )
 
 
 @contextlib.contextmanager
 def _row(name: str, purpose: str, n_bytes: int | None = None) -> Iterator[tuple[Any, Any]]:
-    """One file: what it is for and its size; answers where to say how far it agrees, and where its button goes."""
+    """A row for one file with its purpose and size; yields the columns for its agreement and its button."""
     with st.container(border=True, key=f"file-{name}"):
         what, how_large, agrees, button = st.columns([5, 1, 3, 2], vertical_alignment="center")
         what.markdown(f"**{name}**  \n{say(purpose)}")
@@ -37,62 +44,74 @@ def _row(name: str, purpose: str, n_bytes: int | None = None) -> Iterator[tuple[
         yield agrees, button
 
 
-def _link(button: Any, name: str) -> None:
-    """A file that lies in the folder of the run."""
-    button.link_button(say("download_file"), f"/api/model/{run.id}/{name}", icon=":material/download:", width="stretch")
+def _link(button: Any, run: Run, name: str) -> None:
+    """A button for a file in the folder of the run."""
+    address = f"/api/model/{run.id}/{name}"
+    button.link_button(about(say("download_file"), name), address, icon=":material/download:", width="stretch")
+
+
+def _say_agreement(agrees: Any, name: str, folder: Path, damaged: Sequence[str]) -> None:
+    """How closely the answers of a file agree with those of the trained model, if that was measured."""
+    if name not in ("model.keras", "model.tflite"):
+        agrees.markdown(say("needed_script" if name in (thresholds.FILE, novelty.FILE) else "needed"))
+    elif "model.json" in damaged:  # it holds the difference
+        agrees.markdown(f":material/check: {say('agrees')}")
+    else:
+        difference = json.loads((folder / "model.json").read_bytes())["agreement"]
+        agrees.markdown(f":material/check: {say('agrees')}", help=say("agrees_help", difference=f"{difference:.6f}"))
 
 
 def _offer(button: Any, name: str, make: Callable[[], bytes]) -> None:
-    """A file that is made when it is asked for."""
+    """A button for a file that is built when it is clicked."""
     button.download_button(
-        say("download_file"), make, name, "application/octet-stream", icon=":material/download:", on_click="ignore",
-        key=f"get-{name}", width="stretch",
+        about(say("download_file"), name), make, name, "application/octet-stream", icon=":material/download:",
+        on_click="ignore", key=f"get-{name}", width="stretch",
     )  # fmt: skip
 
 
-found = shell.project()
-runs = shell.finished(found)
+project = context.project()
+runs = context.finished(project)
 if not runs:
-    shell.empty(say("export_empty"), say("export_empty_more"), "train", found, say("go_train"))
+    context.empty(say("export_empty"), say("export_empty_more"), "train", project, say("go_train"))
     st.stop()
 
-run = names.choose(found, runs)
-folder = shell.store().folder(run.id)
-artifacts = shell.store().artifacts(run.id)
+run = names.choose(project, runs)
+folder, artifacts = context.store().model(run.id)
 if not all((folder / name).is_file() for name in artifacts):
-    shell.show(HeadstartError("run_incomplete", path=str(folder)))
+    damaged_files.show(HeadstartError("run_incomplete", path=str(folder)), run)
     st.stop()
-difference = json.loads((folder / "model.json").read_bytes())["agreement"]
+damaged = [name for name, key in artifacts.items() if not blobs.seems_sound(folder / name, key)]
+if damaged:
+    damaged_files.show(HeadstartError("model_damaged", names=", ".join(damaged)), run)
 st.markdown(say("export_lead"))
 for name, purpose in _FILES:
-    if name in (thresholds.FILE, unknowns.FILE) and not (folder / name).is_file():
+    if name in (thresholds.FILE, novelty.FILE) and not (folder / name).is_file():
         continue
-    checked = name in ("model.keras", "model.tflite")
     with _row(name, purpose, (folder / name).stat().st_size) as (agrees, button):
-        agrees.markdown(
-            f":material/check: {say('agrees')}" if checked else say("exact"),
-            help=say("agrees_help", difference=f"{difference:.6f}") if checked else None,
-        )
-        _link(button, name)
+        if name in damaged:
+            agrees.markdown(f":material/error: {say('damaged')}")
+            continue
+        _say_agreement(agrees, name, folder, damaged)
+        _link(button, run, name)
 with _row("use_model.py", "script_for", SCRIPT.stat().st_size) as (_, button):
     _offer(button, "use_model.py", SCRIPT.read_bytes)
 
-st.subheader(say("export_run"), anchor=False, help=say("export_run_help"))
+st.header(say("export_run"), anchor=False, help=say("export_run_help"))
 with _row("train.zip", "train_for") as (agrees, button):
-    unlike = script.unlike(run)
+    unlike = keras_script.unlike(run)
     if unlike:
-        agrees.markdown(say("train_unlike", names=", ".join(drawer.title(name) for name in unlike)))
+        agrees.markdown(say("train_unlike", names=", ".join(settings_form.title(name) for name in unlike)))
     else:
         agrees.markdown(say("train_close"), help=say("train_close_help"))
-    _offer(button, "train.zip", lambda: script.build(shell.store(), run))
-with _row("run.yaml", "run_file_for") as (agrees, button):
-    agrees.markdown(say("exact"))
-    _offer(button, "run.yaml", lambda: runfile.write(shell.store(), run).encode())
+    _offer(button, "train.zip", lambda: keras_script.build(context.store(), run))
+with _row("run.yaml", "run_file_for") as (_, button):
+    _offer(button, "run.yaml", lambda: run_file.write(context.store(), run).encode())
 with _row("logs.zip", "logs_for" if "logs.zip" in artifacts else "logs_missing") as (agrees, button):
-    if "logs.zip" in artifacts:
-        agrees.markdown(say("exact"))
-        _link(button, "logs.zip")
+    if "logs.zip" in damaged:
+        agrees.markdown(f":material/error: {say('damaged')}")
+    elif "logs.zip" in artifacts:
+        _link(button, run, "logs.zip")
 
-st.subheader(say("script_title"), anchor=False)
+st.header(say("script_title"), anchor=False)
 st.markdown(say("script_more"))
-st.code(SCRIPT.read_text(), language="python")
+st.code(SCRIPT.read_text(), language="python", wrap_lines=True)

@@ -2,22 +2,25 @@
 
 import streamlit as st
 
-from pages.parts import runs as names
-from pages.parts import shell, trial
-from pages.parts.words import plain, say
+from pages.parts.demo import try_model
+from pages.parts.frame import context
+from pages.parts.frame.words import plain, say
+from pages.parts.results import run_list as names
 
-# Streamlit leaves an empty sidebar standing when one comes here from a page that has one. The examples stay in view.
+# Streamlit keeps an empty sidebar when the user comes from a page with one, and space for its header. The limits of the
+# picture keep the examples in view, and its round corners where it is narrower than its column.
 st.html(
     "<style>[data-testid=stSidebar], [data-testid=stHeader] { display: none }"
-    " [data-testid=stImage] img { max-height: 52vh; object-fit: contain }</style>"
+    " [data-testid=stMainBlockContainer] { padding-top: 2rem }"
+    " [data-testid=stImage] img { max-height: 52vh; width: auto !important; max-width: 100% }</style>"
 )
 
-found = shell.project()
-runs = shell.finished(found)
+project = context.project()
+runs = context.finished(project)
 with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-    st.subheader(plain(found.name), anchor=False)
-    shell.link("demo", found, say("present_leave"), icon=":material/close:")
+    st.header(plain(project.name), anchor=False)
+    context.link("demo", project, say("present_leave"), icon=":material/close:")
 if not runs:
-    shell.empty(say("demo_empty"), say("demo_empty_more"))
+    context.empty(say("demo_empty"), say("demo_empty_more"))
 else:
-    trial.draw(names.current(found, runs), wide=True)
+    try_model.draw(names.present(project, runs), wide=True)

@@ -1,27 +1,31 @@
-"""The projects of this machine: a first look for newcomers, cards for the others."""
+"""The projects of this server: an introduction if there are none, else a card for each."""
 
 import streamlit as st
 
-from core import album, jobs
-from core.album import Filter
-from core.store import Project
-from pages.parts import gallery, shell
-from pages.parts.gallery import Tile
-from pages.parts.words import percent, plain, say
+from core.disk import space
+from core.jobs import queue
+from core.jobs.kinds import INTAKE, Delivery
+from core.pictures import album
+from core.pictures.album import Filter
+from core.store.store import Project, Run
+from pages.parts.frame import context, gallery
+from pages.parts.frame.gallery import Tile
+from pages.parts.frame.words import about, percent, plain, say
+from pages.parts.results import run_list
 
 _MOSAIC = 6  # pictures on a card
 
 
 def _create(name: str) -> None:
-    found = shell.store().add_project(name.strip())
-    st.session_state["open"] = found.id
+    project = context.store().add_project(name.strip())
+    st.session_state["open"] = project.id
 
 
 def _sample() -> None:
-    found = shell.store().add_project(say("sample_name"), source="sample 0")
-    st.session_state["open"] = found.id
-    if jobs.latest(shell.store(), found.id) is None:
-        jobs.start(shell.store(), found.id, "intake", {"sample": 0, "audit": True})
+    project = context.store().add_project(say("sample_name"), source="sample 0")
+    st.session_state["open"] = project.id
+    if queue.latest(context.store(), project.id) is None:
+        queue.start(context.store(), project.id, INTAKE, Delivery(sample=0, audit=True))
 
 
 @st.dialog(say("new_project"))
@@ -34,74 +38,87 @@ def _ask_name() -> None:
 
 
 @st.dialog(say("delete_title"))
-def _ask_delete(found: Project) -> None:
-    runs = len(shell.finished(found))
-    st.markdown(say("delete_text", name=plain(found.name), runs=runs))
+def _ask_delete(project: Project) -> None:
+    store, n = context.store(), len(context.finished(project))
+    name = plain(project.name)
+    st.markdown(say("delete_text", name=name, runs=n) if n else say("delete_text_bare", name=name))
     with st.container(horizontal=True):
-        if st.button(say("delete_yes"), type="primary", key="delete-yes"):
-            shell.store().delete_project(found.id)
+        delete = context.attempt(lambda: space.deleting(store.home, lambda: store.delete_project(project.id)))
+        if context.danger(say("delete_yes"), key="delete", on_click=delete):
             st.rerun()
         if st.button(say("cancel"), key="delete-no"):
             st.rerun()
 
 
 def _buttons(rest: bool) -> None:
-    """What begins a project; beside others it is quiet."""
+    """The buttons that create a project; `rest`: other projects exist, so that no button is the primary one."""
     with st.container(horizontal=True, horizontal_alignment="center", width="content" if rest else "stretch"):
         st.button(
             say("try_sample"),
             type="secondary" if rest else "primary",
             key="sample",
             help=say("try_sample_help"),
-            on_click=shell.attempt(_sample),
+            on_click=context.attempt(_sample),
         )
         if st.button(say("new_project"), key="new", type="secondary"):
             _ask_name()
 
 
 def _hero() -> None:
+    st.markdown(f"**{say('app')}**", text_alignment="center")
     st.title(say("hero"), anchor=False, text_alignment="center")
     st.markdown(say("hero_more"), text_alignment="center")
     _buttons(rest=False)
     st.space("small")
     for column, name in zip(st.columns(3, gap="large"), ("upload", "train", "show"), strict=True):
         with column:
-            st.image(str(shell.ART / f"{name}.webp"), width="stretch", alt=say(f"hero_{name}"))
+            st.image(str(context.ART / f"{name}.webp"), width="stretch", alt=say(f"hero_{name}").replace("**", ""))
             st.markdown(say(f"hero_{name}"), text_alignment="center")
 
 
-def _card(found: Project) -> None:
-    store = shell.store()
-    rows = album.classes(store, found.id)
+def _card(project: Project) -> None:
+    store = context.store()
+    rows = album.classes(store, project.id)
     total = sum(row.n for row in rows)
-    with st.container(border=True, key=f"card-{found.id}"):
+    with st.container(border=True, key=f"card-{project.id}"):
         per_class = max(1, -(-_MOSAIC // max(1, len(rows))))
-        shown = [p for row in rows[:_MOSAIC] for p in album.page(store, found.id, Filter(row.label), 0, per_class)]
+        shown = [p for row in rows[:_MOSAIC] for p in album.page(store, project.id, Filter(row.label), 0, per_class)]
         if shown:
-            gallery.show([Tile(p.id, p.label) for p in shown[:_MOSAIC]], f"mosaic-{found.id}", 72)
-        st.subheader(plain(found.name), anchor=False)
-        st.markdown(say("card_counts", n=total, classes=len(rows)) if rows else say("card_empty"))
-        scores = [run.result for run in shell.finished(found) if run.result and run.result["test_n"]]
-        if scores:
-            best = max(scores, key=lambda result: result["test_accuracy"])
-            st.markdown(say("card_score", score=percent(best["test_accuracy"]), n=best["test_n"]))
-        else:
-            st.markdown(say("card_untrained"))
+            gallery.show([Tile(p.id, p.label) for p in shown[:_MOSAIC]], f"mosaic-{project.id}", 72)
+        st.header(plain(project.name), anchor=False)
+        reading = queue.current(store, project.id, INTAKE)
+        counts = say("card_counts", pictures=say("pictures_n", n=total), classes=say("classes_n", n=len(rows)))
+        empty = say("card_reading" if reading is not None and reading.active else "card_empty")
+        st.markdown(counts if rows else empty)
+        done = context.finished(project)
+        st.markdown(_score(done))
         with st.container(horizontal=True):
-            if st.button(say("open"), key=f"open-{found.id}", type="primary"):
-                shell.go("results" if scores else "data", found)
-            if st.button(say("delete"), key=f"delete-{found.id}", type="tertiary", icon=":material/delete:"):
-                _ask_delete(found)
+            if st.button(about(say("open"), project.name), key=f"open-{project.id}", type="primary"):
+                context.go("results" if done else "data", project)
+            label = about(say("delete"), project.name)
+            if st.button(label, key=f"delete-{project.id}", type="tertiary", icon=":material/delete:"):
+                _ask_delete(project)
+
+
+def _score(done: list[Run]) -> str:
+    """The score of the promoted run or else of the newest one, whichever has an honest score."""
+    shown = run_list.to_show(done)
+    if shown is not None:
+        return say("card_score", score=percent(shown.outcome.test_accuracy), n=shown.outcome.test_n)
+    if any(run.outcome.test_n for run in done):
+        return say("card_too_good")
+    return say("card_untested" if done else "card_untrained")
 
 
 opened = st.session_state.pop("open", None)
 if opened:
-    shell.go("data", shell.store().project(opened))
+    context.go("data", context.store().project(opened))
 
-projects = shell.store().projects()
+projects = context.store().projects()
 if not projects:
     _hero()
 else:
+    st.markdown(f"**{say('app')}**")
     with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
         st.title(say("projects"), anchor=False)
         _buttons(rest=True)

@@ -1,31 +1,37 @@
-"""The frame that app.py serves: page settings, the router, and around every page the way and the sidebar."""
+"""The script that app.py serves: page settings, the router, and the frame (steps and sidebar) around every page."""
 
 import streamlit as st
 
 from core.errors import HeadstartError
-from pages.parts import bell, shell, way
-from pages.parts.words import say
+from core.jobs import queue
+from pages.parts.frame import banners, context, navigation, notifications, style
+from pages.parts.frame.words import say
 
-st.set_page_config(page_title=say("app"), page_icon=str(shell.ART / "icon.png"), layout="wide")
+st.set_page_config(page_title=say("app"), page_icon=str(context.ART / "icon.png"), layout="wide")
 
-shell.PAGES.update(
+context.PAGES.update(
     {
         name: st.Page(
             f"{name}.py", title=say(name), url_path="" if name == "projects" else name, default=name == "projects"
         )
-        for name in ("projects", *shell.STEPS, "present")
+        for name in ("projects", *context.STEPS, "present")
     }
 )
-page = st.navigation(list(shell.PAGES.values()), position="hidden")
-current = next(name for name, entry in shell.PAGES.items() if entry.url_path == page.url_path)
+page = st.navigation(list(context.PAGES.values()), position="hidden")
+current = next(name for name, entry in context.PAGES.items() if entry.url_path == page.url_path)
 
 try:
+    queue.tend_all(context.store())  # so that the page reads the present states below
+    style.draw(current)
     if current != "present":
-        way.frame(current)
-        shell.show_pending_error()
-        bell.watch()  # before the page, which may stop early
+        navigation.frame(current)
+        banners.show()
+        context.show_pending_error()
+        notifications.watch()  # before the page, which may stop early
+    else:
+        navigation.title(current)
     page.run()
 except HeadstartError as error:
-    shell.show(error)
+    context.show(error)
 except Exception as error:  # noqa: BLE001 - the last stop: an error id for the user, the traceback for the log
-    shell.fault(error)
+    context.fault(error)

@@ -1,22 +1,60 @@
 """Choose how to train, start, and watch."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import streamlit as st
 
-from core import album, backbones, effects, jobs, plan
+from core import backbones, plan
 from core.errors import HeadstartError
+from core.jobs import queue
+from core.jobs.kinds import DOWNLOAD, TRAIN, WEIGHTS, OfWeights
+from core.jobs.queue import Job
+from core.learning import ablations
+from core.pictures import album, counts
+from core.pictures.counts import Counts
 from core.plan import Plan
-from pages.parts import chooser, drawer, line, live, preview, questions, repeat, runs, search, shell
-from pages.parts.chooser import Choice
-from pages.parts.words import duration, percent, plain, say
+from core.runs import requests
+from core.store.store import Project
+from pages.parts.data import class_rows
+from pages.parts.frame import context, job_panel, job_queue
+from pages.parts.frame.words import duration, percent, plain, say
+from pages.parts.results import run_list
+from pages.parts.train import (
+    augmentation_panel,
+    automatic_search,
+    backbone_picker,
+    fit_and_growth,
+    repeat_run,
+    settings_form,
+)
+from pages.parts.train.backbone_picker import BackboneChoice
 
 
-def _key(name: str) -> str:
-    """Settings belong to a project and a position of the dial: turning it starts from its own values."""
-    return f"plan-{found.id}-{dial}-{name}"
+@dataclass(frozen=True)
+class Form:
+    """The settings form of a project (with these pictures) at one position of the dial, which has its own values."""
+
+    project: Project
+    dial: str
+    pictures: Counts
+
+    def key(self, name: str) -> str:
+        """The key of the widget of a setting."""
+        return f"plan-{self.project.id}-{self.dial}-{name}"
+
+    @property
+    def is_suggested(self) -> bool:
+        """Whether nobody has chosen another backbone than the dial, which then chooses again where it must."""
+        return self.key("backbone") not in st.session_state
+
+    def use(self, values: Mapping[str, Any]) -> None:
+        """Put values of settings into the form."""
+        if values["backbone"] != st.session_state.get(self.key("backbone")):
+            st.session_state.pop(self.key("fine_tune_blocks"), None)  # the number of blocks is that of one backbone
+        st.session_state.update({self.key(name): value for name, value in values.items()})
 
 
 def _dial() -> str:
@@ -28,31 +66,23 @@ def _dial() -> str:
     return str(chosen)
 
 
-def _use(values: Mapping[str, Any]) -> None:
-    if values["backbone"] != st.session_state.get(_key("backbone")):
-        st.session_state.pop(_key("fine_tune_blocks"), None)  # another one has other blocks
-    st.session_state.update({_key(name): value for name, value in values.items()})
-
-
-def _consequences(chosen: Plan, n: int) -> None:
-    head = runs.head_words(chosen.hidden_units, chosen.hidden_layers)
-    words = {"backbone": chosen.backbone, "head": head, "time": duration(shell.estimate_s(found, chosen, n))}
-    if chosen.fine_tune_blocks:
-        every = [block.name for block in backbones.find(chosen.backbone).blocks]
-        top, *below = every[: chosen.fine_tune_blocks]
-        blocks = say("blocks_few" if len(below) == 1 else "blocks_many", top=top, lowest=below[-1]) if below else top
-        st.markdown(say("plan_tuned", blocks=blocks, n=chosen.fine_tune_blocks, all=len(every), **words))
+def _consequences(form: Form, chosen: Plan) -> None:
+    head = run_list.head_words(chosen.hidden_units, chosen.hidden_layers)
+    time = duration(context.estimate_s(form.project, chosen, form.pictures))
+    words = {"backbone": chosen.backbone, "head": head, "time": time}
+    if n := chosen.fine_tune_blocks:
+        st.markdown(say("plan_tuned", n=n, all=len(backbones.find(chosen.backbone).blocks), **words))
     else:
         st.markdown(say("plan_frozen", **words))
-    if (rare := plan.rarest(counts)) is not None:
+    if (rare := plan.rarest(form.pictures.learned)) is not None:
         key = "uneven_balanced" if chosen.balance else "uneven_unbalanced"
         st.caption(say(key, label=plain(rare[0]), times=round(rare[1])))
 
 
-def _start(chosen: Plan) -> None:
-    before = {each.id for each in jobs.line(shell.store())}
-    run, started = jobs.train(shell.store(), found.id, chosen)
-    repeat.remark(found, dial, run)
+def _start(form: Form, chosen: Plan) -> None:
+    before = {each.id for each in queue.computing(context.store())}
+    run, started = requests.train(context.store(), form.project.id, chosen, form.is_suggested)
+    repeat_run.remark(form.project, form.dial, run)
     if started is None or started.id in before:
         st.session_state["already"] = "already" if started is None else "already_queued"
 
@@ -61,77 +91,90 @@ def _close(job_id: str) -> None:
     st.session_state["closed"] = job_id
 
 
-def _form() -> Plan | None:
-    """Everything to choose; answers what is chosen, if it is a plan."""
-    mirror = preview.mirror(found, list(counts))
-    suggested = plan.suggest(dial, counts, effects.may_flip(mirror))
-    backbone = st.session_state.get(_key("backbone"), suggested.backbone)
-    chooser.draw(Choice(found, backbone, fetching, lambda name: _use({"backbone": name})))
-    base = repeat.base(found, dial, backbone) or suggested.with_(backbone=backbone)
-    summary, offers = st.container(), st.container()  # above the drawer: what they lead to is shown beside them
+def _draw(form: Form, fetching: bool, blocked: bool) -> Plan | None:
+    """Draw the form; returns the chosen plan, or None if it is not valid. `fetching`: weights are being downloaded;
+    `blocked`: no training can start."""
+    project, dial, learned = form.project, form.dial, form.pictures.learned
+    mirror = augmentation_panel.mirror(project, list(learned))
+    suggested = plan.suggest(dial, learned, ablations.may_flip(mirror))
+    backbone = st.session_state.get(form.key("backbone"), suggested.backbone)
+    backbone_picker.draw(BackboneChoice(project, backbone, fetching, lambda name: form.use({"backbone": name})))
+    base = repeat_run.base(project, dial, backbone) or suggested.on(backbones.find(backbone))
+    summary, offers = st.container(), st.container()  # above the settings, beside what they start
     try:
-        show = partial(preview.panel, found, list(counts), base.backbone, mirror)
-        chosen = base.with_(**drawer.settings(base, _key, show))
+        show = partial(augmentation_panel.panel, project, list(learned), base.backbone, mirror)
+        chosen = base.with_(**settings_form.settings(base, form.key, show))
     except HeadstartError as error:
-        shell.show(error)
+        context.show(error)
         return None
     with offers:
-        search.choices(found, chosen, sum(counts.values()))
-    repeat.panel(found, dial, _use)
+        automatic_search.choices(project, chosen, form.pictures, form.is_suggested)
+    repeat_run.panel(project, dial, form.use)
     with summary:
-        repeat.verdict(found, dial, chosen)
-        _consequences(chosen, sum(counts.values()))
-        waits = bool(jobs.line(shell.store()))
-        label = say("enqueue" if waits else "train_again" if shell.finished(found) else "start")
-        begin = shell.attempt(lambda: _start(chosen))
+        repeat_run.verdict(project, dial, chosen)
+        _consequences(form, chosen)
+        waits = bool(queue.computing(context.store()))
+        label = say("enqueue" if waits else "train_again" if context.finished(project) else "start")
+        begin = context.attempt(lambda: _start(form, chosen))
         text = say("enqueue_help") if waits else None
-        st.button(label, type="primary", key="start", on_click=begin, help=text, width="stretch")
+        label = backbone_picker.with_download(label, chosen.backbone)
+        st.button(label, type="primary", key="start", on_click=begin, help=text, width="stretch", disabled=blocked)
     return chosen
 
 
-def _live(chosen: Plan | None) -> None:
+def _live(form: Form, job: Job | None, chosen: Plan | None) -> None:
     if job is None:
-        shell.empty(say("live_empty"), say("live_empty_more"))
+        context.empty(say("live_empty"), say("live_empty_more"))
         return
-    if job.state == "succeeded" and job.run_id:
-        result = shell.store().run(job.run_id).result or {}
-        correct = round((result.get("test_accuracy") or 0) * result.get("test_n", 0))
-        words = {"correct": correct, "n": result["test_n"], "backbone": result["backbone"]}
-        words["score"] = percent(result["test_accuracy"])
-        st.success(say("done_score" if result["test_n"] else "done_no_test", **words), icon=":material/check_circle:")
-        if shell.is_stale(shell.store().run(job.run_id)):
+    if job.state == "succeeded" and job.kind is TRAIN and job.runs:
+        run = context.store().run(job.runs[0])
+        result = run.outcome
+        words = {"correct": result.test_correct, "n": result.test_n, "backbone": result.backbone}
+        words["score"] = percent(result.test_accuracy)
+        st.success(say("done_score" if result.test_n else "done_no_test", **words), icon=":material/check_circle:")
+        run_list.warn_too_good(run)
+        if context.is_stale(run):
             st.info(say("stale"), icon=":material/update:")
         if st.button(say("see_results"), type="primary", key="see", width="stretch"):
-            runs.pick(found, job.run_id)
-            shell.go("results", found)
-    live.panel(found, job)
-    if job.kind in search.KINDS and not job.active:
-        search.outcome(job, chosen, _use)
+            run_list.pick(form.project, run.id)
+            context.go("results", form.project)
+    job_panel.panel(form.project, job)
+    if job.kind in automatic_search.KINDS and not job.active:
+        automatic_search.outcome(job, chosen, form.use)
 
 
-found = shell.project()
-counts = {row.label: row.n for row in album.classes(shell.store(), found.id)}
-job = questions.shown(found, jobs.current(shell.store(), found.id))
-download = jobs.current(shell.store(), found.id, "download")
+project = context.project()
+pictures = counts.of(context.store(), project.id)
+job = fit_and_growth.shown(project, queue.current(context.store(), project.id))
+download = queue.current(context.store(), project.id, DOWNLOAD, WEIGHTS)
 fetching = download is not None and download.active
 
-if len(counts) < 2:
-    shell.empty(say("train_locked"), say("train_locked_more"), "data", found, say("data"))
+if len(pictures.learned) < 2:
+    context.empty(say("train_locked"), say("train_locked_more"), "data", project, say("data"))
 else:
     if already := st.session_state.pop("already", ""):
         st.info(say(already), icon=":material/info:")
+    blocked = class_rows.untrainable(project, album.classes(context.store(), project.id), "untrainable-train")
     left, right = st.columns([1, 1], gap="large")
     with left:
-        dial = _dial()
-        settings = _form()
+        form = Form(project, _dial(), pictures)
+        settings = _draw(form, fetching, blocked)
     with right:
         newer = download is not None and (job is None or download.created_at > job.created_at)
-        stopped = newer and download is not None and download.state in jobs.RESUMABLE
+        # A stopped download does not matter once the weights are here, by whatever way.
+        told = download.parameters if download is not None else None
+        stopped = (
+            newer
+            and download is not None
+            and download.state in queue.RESUMABLE
+            and isinstance(told, OfWeights)
+            and not backbones.find(told.backbone).has_weights
+        )
         if download is not None and (fetching or (stopped and st.session_state.get("closed") != download.id)):
-            live.panel(found, download)
+            job_panel.panel(project, download)
             if stopped:
                 st.button(say("close"), key="close", on_click=_close, args=(download.id,))
-        _live(settings)
-        line.panel(job)
+        _live(form, job, settings)
+        job_queue.panel(job)
         if settings is not None:
-            questions.tabs(found, settings, sum(counts.values()), busy=bool(job and job.active))
+            fit_and_growth.tabs(project, settings, pictures, busy=bool(job and job.active))

@@ -2,7 +2,9 @@
 
 import base64
 import io
+import json
 import os
+import stat
 import struct
 import sys
 import time
@@ -181,7 +183,7 @@ def many(path: Path, n: int, declared: int | None = None, data: bytes = b"x") ->
     return path
 
 
-# -- targets of `core.child`
+# -- targets of `core.sandbox.process`
 
 Answer = tuple[dict[str, Any], bytes]
 
@@ -222,24 +224,51 @@ def misbehave(question: dict[str, Any], body: bytes) -> Answer:
     return {"pid": os.getpid(), "n": question.get("n", 0)}, body
 
 
+def trickle(question: dict[str, Any], body: bytes) -> Answer:
+    """Sends an answer by itself, a byte every `s` seconds."""
+    pipe = max(n for n in map(int, os.listdir("/proc/self/fd")) if _is_pipe(n))  # the last that the process opened
+    answer = json.dumps({"n": question["n"]}).encode()
+    for byte in struct.pack("<II", len(answer), 0) + answer:
+        time.sleep(question["s"])
+        os.write(pipe, bytes([byte]))
+    return {"n": question["n"]}, b""
+
+
+def _is_pipe(descriptor: int) -> bool:
+    try:
+        return stat.S_ISFIFO(os.fstat(descriptor).st_mode)
+    except OSError:  # that by which the descriptors were listed
+        return False
+
+
+def die_at_first(question: dict[str, Any], body: bytes) -> Answer:
+    """Ends by a signal the first `times` that it is asked, as counted in the file `marks`."""
+    marks = Path(question["marks"])
+    done = len(marks.read_bytes()) if marks.exists() else 0
+    if done < question["times"]:
+        marks.write_bytes(bytes(done + 1))
+        os.kill(os.getpid(), question["signal"])
+    return {"n": done}, b""
+
+
 def decode_or_misbehave(question: dict[str, Any], body: bytes) -> Answer:
     """The decoder of the intake, which dies of one picture and never ends with another."""
-    from core import images
+    from core.sandbox import decoding
 
     data = Path(question["path"]).read_bytes()
     if data == MURDEROUS:
         os.abort()
     if data == ENDLESS:
         time.sleep(600)
-    return images.answer(question, body)
+    return decoding.answer(question, body)
 
 
 def decode_without_heif(question: dict[str, Any], body: bytes) -> Answer:
     """The decoder of the intake where the extra for iPhone pictures is not installed."""
     sys.modules["pi_heif"] = None  # type: ignore[assignment]
-    from core import images
+    from core.sandbox import decoding
 
-    return images.answer(question, body)
+    return decoding.answer(question, body)
 
 
 MURDEROUS, ENDLESS = png(1_001), png(1_002)

@@ -20,11 +20,13 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageFilter
 
-from core import audit, jobs
-from core.audit import BY_KIND
+from core.audit import findings
+from core.audit.findings import BY_KIND
 from core.errors import HeadstartError
-from core.images import decode
-from core.store import Store
+from core.jobs import queue
+from core.jobs.kinds import INTAKE, Delivery
+from core.sandbox.decoding import decode
+from core.store.store import Store
 from tests.bench_fit import finish
 
 SETS = ("hymenoptera", "sign-language-digits")
@@ -96,8 +98,8 @@ def project(store: Store, name: str, files: dict[str, bytes], folder: Path) -> t
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(data)
     made = store.add_project(name).id
-    finish(store, jobs.start(store, made, "intake", {"path": str(folder), "batch": "b"}))
-    return made, finish(store, audit.start(store, made))
+    finish(store, queue.start(store, made, INTAKE, Delivery(str(folder), "b")))
+    return made, finish(store, findings.start(store, made))
 
 
 def faults(store: Store, name: str, own: list[tuple[str, bytes]], foreign: list[bytes], folder: Path) -> dict[str, Any]:
@@ -134,8 +136,8 @@ def faults(store: Store, name: str, own: list[tuple[str, bytes]], foreign: list[
         "recall": round(len(dropped & exact) / len(exact), 3),
         "precision": round(len(dropped & exact) / len(dropped), 3),
     }
-    group = audit.groups(store, made)
-    told = audit.pairs(store, made)
+    group = findings.groups(store, made)
+    told = findings.pairs(store, made)
     right = sum(root.get(a, a) == root.get(b, b) for a, b in told)
     copies = [path for kind in ("resized", "compressed", "cropped") for path in planted[kind]]
     joined = {path for path in copies if group.get(ids[path], "") == group.get(ids[pairs[path]], "-")}
@@ -146,7 +148,7 @@ def faults(store: Store, name: str, own: list[tuple[str, bytes]], foreign: list[
     }
     for kind in ("resized", "compressed", "cropped"):
         answer[f"near_{kind}_recall"] = round(len(joined & planted[kind]) / len(planted[kind]), 3)
-    found = {finding.kind: set(finding.ids) for finding in audit.findings(store, made)}
+    found = {finding.kind: set(finding.ids) for finding in findings.findings(store, made)}
     for kind in SINGLE:
         answer[kind] = scored(found.get(kind, set()), {ids[path] for path in planted[kind]})
     # One color or darkness is like no class either.
@@ -165,8 +167,8 @@ def clean(store: Store, name: str, own: list[tuple[str, bytes]], folder: Path) -
     """What is found in the set as it is."""
     files = {f"{label}/{number}.jpg": data for number, (label, data) in enumerate(own)}
     made, seconds = project(store, name, files, folder)
-    again = finish(store, audit.start(store, made))
-    found = {finding.kind: finding.n for finding in audit.findings(store, made)}
+    again = finish(store, findings.start(store, made))
+    found = {finding.kind: finding.n for finding in findings.findings(store, made)}
     return {"pictures": len(files), "found": found, "seconds": round(seconds, 1), "seconds_again": round(again, 1)}
 
 

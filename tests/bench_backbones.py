@@ -20,7 +20,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from core import backbones
 from core.backbones import Backbone
-from core.neural import export, networks
+from core.neural import conversion, networks
 
 _TURNS_S = 3.0
 
@@ -28,7 +28,7 @@ _TURNS_S = 3.0
 def measure(backbone: Backbone) -> dict[str, float]:
     """`ms` of one core's time for one picture, `mb` of the converted network."""
     network = networks.build(backbone, None)
-    data = export.to_tflite(network.input, networks.pool(network.output, "average"))
+    data = conversion.to_tflite(network.input, networks.pool(network.output, "average"))
     del network
     keras.utils.clear_session()
     with tempfile.TemporaryDirectory() as folder:

@@ -25,19 +25,23 @@ import psutil
 from numpy.typing import NDArray
 from PIL import Image
 
-from core import backbones, engine, features, head, images, shelf
-from core.child import Children
-from core.dataset import File
-from core.engine import Engine
-from core.features import Cache, Recipe, View
-from core.head import Labelled
-from core.intake import Facts, Received
+from core import backbones
+from core.dataset import Facts, File, Received
+from core.disk import blobs
+from core.disk.blobs import Shelf
+from core.explain.predictor import Predictor
+from core.features import feature_cache, runtime
+from core.features.feature_cache import Cache, Recipe, View
+from core.features.runtime import Engine
+from core.learning import head
+from core.learning.head import Labeled
+from core.pictures import receiving
 from core.plan import PRESETS, Plan
-from core.predictor import Predictor
 from core.progress import Silent
-from core.refit import Refit
-from core.shelf import Shelf
-from core.store import Store
+from core.runs.what_if import Refit
+from core.sandbox import decoding
+from core.sandbox.process import Children
+from core.store.store import Store
 
 BACKBONE = backbones.MOBILENET_V2
 RECIPE = Recipe("bench", "average", BACKBONE.size)
@@ -142,11 +146,11 @@ def network() -> Any:
 
 
 def convert(folder: Path) -> Path:
-    from core.neural import export
+    from core.neural import conversion
 
     model = network()
     path = folder / "network.tflite"
-    path.write_bytes(export.to_tflite(model.input, model.output))
+    path.write_bytes(conversion.to_tflite(model.input, model.output))
     return path
 
 
@@ -160,21 +164,22 @@ def draw_photographs(folder: Path, n: int, size: tuple[int, int] = (500, 375)) -
         picture = Image.fromarray(np.clip(np.asarray(soft) + grain, 0, 255).astype(np.uint8))
         path = folder / "picture.jpg"
         picture.save(path, quality=90)
-        views.append(View(Shelf(folder / "pictures").keep([path.read_bytes()])))
+        shelf = Shelf(folder / "pictures")
+        views.append(View(shelf.settle(shelf.stage([path.read_bytes()]))))
     return views
 
 
 def throughput(path: Path, turns: int, notes: list[str]) -> Numbers:
     """Pictures through the network: Keras predict, ours in both precisions, and the engines by themselves."""
     pixels = np.random.default_rng(1).integers(0, 256, (192, BACKBONE.size, BACKBONE.size, 3), dtype=np.uint8)
-    model, ours = network(), engine.load(path, n_pictures=10_000)
+    model, ours = network(), runtime.load(path, n_pictures=10_000)
     rivals: dict[str, Callable[[], object]] = {
         "keras": lambda: model.predict(pixels, batch_size=32, verbose=0),
         "ours": lambda: ours.run(pixels),
         **{name: (lambda work=work: work(pixels)) for name, work in raw_engines(path).items()},
     }
-    if engine.has_bfloat16():
-        coarse = engine.load(path, "bfloat16", 10_000)
+    if runtime.has_bfloat16():
+        coarse = runtime.load(path, "bfloat16", 10_000)
         rivals["bfloat16"] = lambda: coarse.run(pixels)
     times = fastest(rivals, turns)
     expected = np.asarray(model.predict(pixels, batch_size=32, verbose=0))
@@ -249,21 +254,21 @@ def in_a_folder(work: Callable[..., Numbers]) -> Callable[..., Numbers]:
 def files(folder: Path, path: str, turns: str, notes: list[str]) -> Numbers:
     """From files to features, beside decoding alone and the engine alone, each with all cores."""
     views = draw_photographs(folder, 400)
-    pictures, loaded = Shelf(folder / "pictures"), engine.load(Path(path), n_pictures=len(views))
+    pictures, loaded = Shelf(folder / "pictures"), runtime.load(Path(path), n_pictures=len(views))
     turn = 0
 
     def whole() -> None:
         nonlocal turn
         turn += 1
         cache = Cache(folder / "files", Recipe(f"files {turn}", "average", BACKBONE.size))
-        features.extract(cache, loaded, pictures, views, Silent())
+        feature_cache.extract(cache, loaded, pictures, views, Silent())
 
-    with Children("core.images:answer", images.DECODING) as children:
-        decoded = list(features.decode(children, pictures, views, BACKBONE.size))
+    with Children("core.sandbox.decoding:answer", decoding.DECODING) as children:
+        decoded = list(feature_cache.decode(children, pictures, views, BACKBONE.size))
         pixels = np.stack(decoded)
         times = fastest(
             {
-                "decoding": lambda: list(features.decode(children, pictures, views, BACKBONE.size)),
+                "decoding": lambda: list(feature_cache.decode(children, pictures, views, BACKBONE.size)),
                 "engine": lambda: loaded.run(pixels),
                 "whole": whole,
             },
@@ -288,7 +293,7 @@ def add_ten(folder: Path, path: str, notes: list[str]) -> Numbers:
     def work(n: int) -> None:
         cache = Cache(folder / "ten", RECIPE)
         missing = cache.missing(views[:n])
-        features.extract(cache, engine.load(Path(path), n_pictures=len(missing)), pictures, views[:n], Silent())
+        feature_cache.extract(cache, runtime.load(Path(path), n_pictures=len(missing)), pictures, views[:n], Silent())
 
     first = seconds(lambda: work(1_000))
     ten = min(seconds(partial(work, n)) for n in (1_010, 1_020, 1_030))
@@ -305,7 +310,7 @@ def heads(notes: list[str]) -> Numbers:
     hidden = rng.normal(0, 0.45, (10, 40))[targets] + rng.normal(0, 1, (3_000, 40))
     rows = np.maximum(hidden @ rng.normal(0, 0.16, (40, 1280)) + rng.normal(0, 0.5, (3_000, 1280)), 0)
     rows = rows.astype(np.float32)
-    train, val = Labelled(rows[:2_000], targets[:2_000]), Labelled(rows[2_000:], targets[2_000:])
+    train, val = Labeled(rows[:2_000], targets[:2_000]), Labeled(rows[2_000:], targets[2_000:])
     numbers: Numbers = {}
     for name, units in (("head_vs_keras_fit", 0), ("hidden_head_vs_keras_fit", 1024)):
         plan = (PRESETS["mlp"] if units else Plan()).with_(epochs=20, hidden_units=units, patience=0)
@@ -341,13 +346,16 @@ def slider(folder: Path, notes: list[str]) -> Numbers:
     keys = [hashlib.sha256(bytes([i % 256, i // 256])).hexdigest() for i in range(2_000)]
     targets = rng.integers(0, 10, 2_000)
     files = [File(i, f"{i}.jpg", "used", f"class {targets[i]}", None, key) for i, key in enumerate(keys)]
-    store.receive(
-        project.id, "bench", [Received(f, Facts(f.picture_id or "", 9, 9, f.picture_id or "", ())) for f in files]
+    receiving.receive(
+        store,
+        project.id,
+        "bench",
+        [Received(f, Facts(f.picture_id or "", 9, 9, f.picture_id or "", ())) for f in files],
     )
     with store.write() as db:
         db.execute("UPDATE dataset SET part = CASE WHEN picture_id < '2' THEN 'val' ELSE 'train' END")
     starter = backbones.STARTER
-    weights = shelf.sha256(backbones.weights_path(starter))
+    weights = blobs.sha256(backbones.weights_path(starter))
     cache = Cache(store.home / "features", Recipe(weights, "average", starter.size))
     rows = rng.normal(0, 0.12, (10, 1280))[targets] + rng.normal(0.3, 1, (2_000, 1280))
     cache.add([View(key) for key in keys], np.maximum(rows, 0).astype(np.float32))
@@ -395,10 +403,10 @@ def scale(folder: Path, count: str, notes: list[str]) -> Numbers:
     subprocess.run([sys.executable, "-c", _TINY, str(folder / "tiny.tflite")], check=True, stderr=subprocess.DEVNULL)
     pictures, views = Shelf(folder / "pictures"), draw_small(folder / "pictures", n)
     cache = Cache(folder / "features", Recipe("tiny", "average", 32))
-    loaded = engine.load(folder / "tiny.tflite", n_pictures=2)
-    took = seconds(lambda: features.extract(cache, loaded, pictures, views, Silent()))
-    data = Labelled(cache.read(views), np.arange(n) % 10)
-    few = Labelled(cache.read(views[:500]), np.arange(500) % 10)
+    loaded = runtime.load(folder / "tiny.tflite", n_pictures=2)
+    took = seconds(lambda: feature_cache.extract(cache, loaded, pictures, views, Silent()))
+    data = Labeled(cache.read(views), np.arange(n) % 10)
+    few = Labeled(cache.read(views[:500]), np.arange(500) % 10)
     head.fit(data, few, 10, Plan(epochs=2), Silent())
     return {"rss_mb": highest_mb(), "seconds_per_1k": took / n * 1_000}
 
@@ -415,9 +423,9 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from core import backbones
-from core.neural import export, networks
+from core.neural import conversion, networks
 tiny = networks.build(replace(backbones.STARTER, size=32), None)
-Path(sys.argv[1]).write_bytes(export.to_tflite(tiny.input, networks.pool(tiny.output, "average")))
+Path(sys.argv[1]).write_bytes(conversion.to_tflite(tiny.input, networks.pool(tiny.output, "average")))
 """
 
 
@@ -429,7 +437,7 @@ def draw_small(root: Path, n: int) -> list[View]:
         path = root / "picture.png"
         root.mkdir(exist_ok=True)
         Image.fromarray(rng.integers(0, 256, (24, 24, 3), dtype=np.uint8)).save(path, compress_level=1)
-        key = shelf.sha256(path)
+        key = blobs.sha256(path)
         target = Shelf(root).path(key)
         target.parent.mkdir(exist_ok=True)
         path.rename(target)

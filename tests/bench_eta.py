@@ -13,9 +13,12 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from core import jobs
+from core.jobs import queue
+from core.jobs.kinds import INTAKE, Delivery
+from core.pictures import counts
 from core.plan import Plan, suggest
-from core.store import Store
+from core.runs import requests
+from core.store.store import Store
 
 _EVERY_S = 0.5
 _SHARES = (0.1, 0.25, 0.5, 0.75)
@@ -33,8 +36,8 @@ _PLANS: Mapping[str, Callable[[Mapping[str, int]], Plan]] = {
 def project(store: Store, data: Path) -> str:
     """A project with these pictures."""
     made = store.add_project(data.name, data.name)
-    job = jobs.start(store, made.id, "intake", {"path": str(data), "batch": "b"})
-    while (job := jobs.get(store, job.id)).active:
+    job = queue.start(store, made.id, INTAKE, Delivery(str(data), "b"))
+    while (job := queue.tend(store, job.id)).active:
         time.sleep(_EVERY_S)
     assert job.state == "succeeded", job.error
     return made.id
@@ -42,17 +45,17 @@ def project(store: Store, data: Path) -> str:
 
 def watch(store: Store, project_id: str, plan: Plan) -> tuple[float, list[tuple[float, float]]]:
     """Train; answers the seconds that it took, and what was said to be left at which second."""
-    _, job = jobs.train(store, project_id, plan)
+    _, job = requests.train(store, project_id, plan)
     assert job is not None
-    while jobs.get(store, job.id).state == "queued":
+    while queue.get(store, job.id).state == "queued":
         time.sleep(0.01)
     started, said = time.time(), []
-    while (job := jobs.get(store, job.id)).active:
+    while (job := queue.tend(store, job.id)).active:
         left = job.left_s(time.time())
         if left is not None:
             said.append((time.time() - started, left))
         time.sleep(_EVERY_S)
-    assert job.state == "succeeded", jobs.log_path(store, job.id).read_text()
+    assert job.state == "succeeded", queue.log_path(store, job.id).read_text()
     return (job.ended_at or 0.0) - started, said
 
 
@@ -69,7 +72,7 @@ def errors(total: float, said: Sequence[tuple[float, float]]) -> dict[str, float
 
 def main() -> None:
     data = Path(os.environ["HEADSTART_TEST_DATA"])
-    os.environ["KERAS_HOME"] = os.environ.get("HEADSTART_TEST_KERAS_HOME", "")
+    os.environ |= {"KERAS_HOME": os.environ.get("HEADSTART_TEST_KERAS_HOME", ""), "HEADSTART_DOWNLOADS": "0"}
     sets = ("hymenoptera",) if "--quick" in sys.argv else ("hymenoptera", "sign-language-digits")
     results: dict[str, dict[str, float]] = {}
     as_json = "--json" in sys.argv
@@ -85,7 +88,7 @@ def main() -> None:
             with tempfile.TemporaryDirectory() as folder:
                 store = Store(Path(folder))
                 project_id = project(store, data / name)
-                plan = _PLANS[plan_name](store.dataset(project_id).counts)
+                plan = _PLANS[plan_name](counts.of(store, project_id).learned)
                 for turn, each in (("first", plan), ("again", plan.with_(seed=1))):
                     title = f"{name}, {plan_name}, {turn}"
                     row = results[title] = errors(*watch(store, project_id, each))

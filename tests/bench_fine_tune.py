@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from core import backbones
 from core import plan as plans
 from core.__main__ import main as command
-from core.head import Head, Labelled
+from core.learning.head import Head, Labeled
 from core.neural import networks
 from core.neural.tuning import _Tuner
 from core.plan import Plan
@@ -72,7 +72,7 @@ def ours(pixels: NDArray[np.uint8], targets: NDArray[np.int64]) -> tuple[Callabl
     extraction_s = time.perf_counter() - started
     head = Head(((np.zeros((BACKBONE.width, CLASSES), np.float32), np.zeros(CLASSES, np.float32)),))
     plan = Plan(backbone=BACKBONE.name, fine_tune_blocks=BLOCKS, fine_tune_rate=RATE, batch_size=32)
-    data: Any = Labelled(features, targets)  # type: ignore[arg-type]
+    data: Any = Labeled(features, targets)  # type: ignore[arg-type]
     tuner = _Tuner(networks.upper(model, block), head, data, plan, Silent())
     return lambda: tuner.epoch(data, 1), extraction_s
 

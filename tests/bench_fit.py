@@ -16,38 +16,42 @@ from typing import Any
 
 import numpy as np
 
-from core import advice, backbones, growth, head, jobs
+from core import backbones
 from core.dataset import Dataset
-from core.features import Cache, Recipe, views
-from core.head import Labelled
+from core.disk.blobs import sha256
+from core.features.feature_cache import Cache, Recipe, views
+from core.jobs import queue
+from core.jobs.kinds import FIT, INTAKE, MORE, Delivery
+from core.learning import head, learning_curve
+from core.learning.head import Labeled
+from core.learning.transferability import Fit
 from core.plan import Plan
 from core.progress import Silent
-from core.shelf import sha256
-from core.store import Store
-from core.transfer import Fit
+from core.runs import questions, requests
+from core.store.store import Store
 
 SETS = ("hymenoptera", "sign-language-digits")
 # Divisions of the training pictures for which the curve is checked.
 HALVES = 5
 
 
-def finish(store: Store, job: jobs.Job) -> float:
+def finish(store: Store, job: queue.Job) -> float:
     """Wait for a job; answers its seconds."""
     started = time.monotonic()
-    while (job := jobs.get(store, job.id)).active:
+    while (job := queue.tend(store, job.id)).active:
         time.sleep(0.1)
     if job.state != "succeeded":
-        raise SystemExit(jobs.log_path(store, job.id).read_text())
+        raise SystemExit(queue.log_path(store, job.id).read_text())
     return time.monotonic() - started
 
 
 def asked(store: Store, project: str, backbone: str) -> dict[str, Any]:
     """Both answers, and how long they took."""
     plan = Plan(backbone=backbone)
-    fit_s = finish(store, advice.ask_fit(store, project, plan))
-    more_s = finish(store, advice.ask_more(store, project, plan))
+    fit_s = finish(store, questions.ask_fit(store, project, plan))
+    more_s = finish(store, questions.ask_more(store, project, plan))
     now = store.dataset(project).fingerprint
-    told = {kind: advice.answer(store, project, kind, plan, now) for kind in ("fit", "more")}
+    told = {kind.name: questions.answer(store, project, kind, plan, now) for kind in (FIT, MORE)}
     fit, curve = told["fit"].fit, told["more"].growth
     return {
         "pictures": fit.n,
@@ -73,11 +77,11 @@ def doubled(store: Store, project: str, backbone: str) -> dict[str, Any]:
     weights = sha256(backbones.weights_path(entry))
     cache = Cache(store.home / "features", Recipe(weights, "average", entry.size))
     found = []
-    train, val, test = (labelled(cache, data, data.part(part)) for part in ("train", "val", "test"))
+    train, val, test = (labeled(cache, data, data.part(part)) for part in ("train", "val", "test"))
     for seed in range(HALVES):
         rows = np.random.default_rng(seed).permutation(len(train.targets))[: len(train.targets) // 2]
-        half = Labelled(train.features[rows], train.targets[rows])
-        curve = growth.measure(half, val, len(data.classes), Plan(), Silent())
+        half = Labeled(train.features[rows], train.targets[rows])
+        curve = learning_curve.measure(half, val, len(data.classes), Plan(), Silent())
         scores = [head.solve(part, len(data.classes), Plan()).probabilities(test.features) for part in (half, train)]
         before, after = (float((each.argmax(axis=1) == test.targets).mean()) for each in scores)
         found.append((curve.gain, curve.low, curve.high, after - before))
@@ -90,9 +94,9 @@ def doubled(store: Store, project: str, backbone: str) -> dict[str, Any]:
     }
 
 
-def labelled(cache: Cache, data: Dataset, part: Dataset) -> Labelled:
+def labeled(cache: Cache, data: Dataset, part: Dataset) -> Labeled:
     targets = np.array([data.classes.index(p.label) for p in part.pictures])
-    return Labelled(cache.read(views([p.id for p in part.pictures]))[:], targets)
+    return Labeled(cache.read(views([p.id for p in part.pictures]))[:], targets)
 
 
 def measure(root: Path) -> list[dict[str, Any]]:
@@ -101,11 +105,13 @@ def measure(root: Path) -> list[dict[str, Any]]:
         store = Store(Path(folder))
         for name in SETS:
             project = store.add_project(name).id
-            finish(store, jobs.start(store, project, "intake", {"path": str(root / name), "batch": "bench"}))
+            finish(store, queue.start(store, project, INTAKE, Delivery(str(root / name), "bench")))
             for backbone in ("Starter", "MobileNetV2"):
                 if backbones.find(backbone).has_weights:
                     row = {"data": name, "backbone": backbone, **asked(store, project, backbone)}
-                    _, job = jobs.train(store, project, Plan(backbone=backbone, epochs=1))  # the features of all parts
+                    _, job = requests.train(
+                        store, project, Plan(backbone=backbone, epochs=1)
+                    )  # the features of all parts
                     if job is not None:
                         finish(store, job)
                     rows.append(row | doubled(store, project, backbone))

@@ -26,13 +26,15 @@ import psutil
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from core import album, audit, jobs
-from core.album import Filter
-from core.dataset import File
-from core.intake import Facts, Received
-from core.jobs import Job
+from core.audit import findings
+from core.dataset import Facts, File, Received
+from core.jobs import queue
+from core.jobs.kinds import AUDIT, INTAKE, Delivery
+from core.jobs.queue import Job
+from core.pictures import album, receiving
+from core.pictures.album import Filter
 from core.settings import cores
-from core.store import Project, Store
+from core.store.store import Project, Store
 from tests import bench_web, browser, inputs
 
 Numbers = dict[str, float | None]
@@ -120,7 +122,7 @@ def draw(folder: Path, n: int) -> Path:
 
 
 def wait(store: Store, job: Job) -> Job:
-    while (job := jobs.get(store, job.id)).active:
+    while (job := queue.tend(store, job.id)).active:
         time.sleep(0.05)
     assert job.state == "succeeded", job.error
     return job
@@ -129,7 +131,7 @@ def wait(store: Store, job: Job) -> Job:
 def intake_s(store: Store, project: Project, source: Path) -> float:
     """Seconds from the click to the divided dataset, the start of the worker's process included."""
     began = time.monotonic()
-    wait(store, jobs.start(store, project.id, "intake", {"path": str(source), "batch": "all"}))
+    wait(store, queue.start(store, project.id, INTAKE, Delivery(str(source), "all")))
     seconds = time.monotonic() - began
     n = sum(1 for _ in source.rglob("*.jpg"))
     assert len(store.dataset(project.id).pictures) == n
@@ -138,7 +140,7 @@ def intake_s(store: Store, project: Project, source: Path) -> float:
 
 def audit_s(store: Store, project: Project) -> float:
     """Seconds of the audit of a project that has just come in, nothing cached."""
-    job = jobs.current(store, project.id, "audit") or audit.start(store, project.id)
+    job = queue.current(store, project.id, AUDIT) or findings.start(store, project.id)
     job = wait(store, job)
     assert job.ended_at is not None
     return job.ended_at - job.created_at
@@ -217,7 +219,7 @@ def rows(store: Store, n: int) -> Project:
         key, label = hashlib.sha256(f"row {i}".encode()).hexdigest(), f"class {i % 50:02}"
         file = File(i, f"{label}/{i}.jpg", "used", label, picture_id=key)
         received.append(Received(file, Facts(key, WIDTH, HEIGHT, key, ())))
-    store.receive(project.id, "rows", received)
+    receiving.receive(store, project.id, "rows", received)
     album.divide(store, project.id)
     shown = album.ids(store, project.id, Filter(), 0, 1_000)
     for row in album.classes(store, project.id):

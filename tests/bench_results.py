@@ -14,19 +14,27 @@ import statistics
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from playwright.sync_api import Page, sync_playwright
 
-from core import album, atlas, backbones, jobs, mending, shelf, survey
+from core import backbones
 from core.dataset import Dataset
-from core.evaluation import Evaluation
-from core.features import SHARD_ROWS, Cache, Recipe, views
-from core.jobs import Job
+from core.disk import blobs
+from core.explain import picture_map
+from core.features.feature_cache import SHARD_ROWS, Cache, Recipe, views
+from core.jobs import queue
+from core.jobs.queue import Job
+from core.pictures import album
 from core.plan import Plan
-from core.refit import Refit
-from core.store import Run, Store
+from core.runs import requests
+from core.runs.what_if import Refit
+from core.scores import rescoring
+from core.scores.evaluation import Evaluation
+from core.store.store import Run, Store
+from core.worker import publishing
 from tests import bench_intake, bench_web, browser
 
 Numbers = dict[str, float | None]
@@ -107,7 +115,7 @@ def measure(folder: Path) -> Numbers:
     """All numbers of TARGETS."""
     store = Store(folder / "home")
     project = bench_web.large_project(store, folder)
-    run, job = jobs.train(store, project.id, Plan())
+    run, job = requests.train(store, project.id, Plan())
     assert job is not None
     finish(store, job)
     run = store.run(run.id)
@@ -128,7 +136,7 @@ def measure(folder: Path) -> Numbers:
 
 
 def ended(store: Store, job: Job) -> Job:
-    while (job := jobs.get(store, job.id)).active:
+    while (job := queue.tend(store, job.id)).active:
         time.sleep(0.05)
     return job
 
@@ -150,12 +158,12 @@ def mend_s(store: Store, run: Run) -> list[float]:
             album.relabel(store, run.project_id, wrong, f"class-{n % bench_web.CLASSES}")
             plan = Plan.from_dict(run.plan)
             after = refit.train(run.project_id, plan)
-            _, job = jobs.train(store, run.project_id, plan)  # which saves the model, behind the page
-            step = mending.step(before, after.test, store.dataset(run.project_id), "test")
+            _, job = requests.train(store, run.project_id, plan)  # which saves the model, behind the page
+            step = rescoring.step(before, after.test, store.dataset(run.project_id), "test")
             assert step.before.n == step.after.n == before.n and step.paired.n == before.n
             times.append(time.perf_counter() - began)
             assert job is not None
-            jobs.cancel(store, job.id)
+            queue.cancel(store, job.id)
             ended(store, job)
     finally:
         refit.close()
@@ -167,21 +175,23 @@ def large_run(store: Store, like: Run) -> Run:
     project = bench_intake.rows(store, LARGE)
     data = album.divide(store, project.id)
     run = store.add_run(project.id, like.plan, data)
-    folder = store.folder(run.id)
-    shutil.copytree(store.folder(like.id), folder, dirs_exist_ok=True)
-    shelf.write(folder / "dataset.json", data.to_bytes())
-    survey.overview(store, run.id, data, filled_cache(store, Plan.from_dict(like.plan), data))
+    folder = store.root(run.id)
+    shutil.copytree(store.root(like.id), folder, dirs_exist_ok=True)
+    blobs.write(folder / "dataset.json", data.to_bytes())
+    cache = filled_cache(store, Plan.from_dict(like.plan), data)
+    place = store.folder(like.id).name
+    publishing.write_map(folder / place, data, cache)
     drawn = next((store.home / "thumbnails").glob("*/*.jpg")).read_bytes()
     for picture in data.pictures:
         path = store.thumbnail(picture.id)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(drawn)
-    artifacts = store.artifacts(like.id)
+    artifacts = store.files(like.id)
     for part in ("val", "test"):
-        name = f"evaluation-{part}.json"
-        shelf.write(folder / name, json.dumps(scores(data, part).to_dict()).encode())
-        artifacts[name] = shelf.sha256(folder / name)
-    result = {**(like.result or {}), "pictures": len(data.pictures)}
+        name = f"{place}/evaluation-{part}.json"
+        blobs.write(folder / name, json.dumps(scores(data, part).to_dict()).encode())
+        artifacts[name] = blobs.sha256(folder / name)
+    result = replace(like.outcome, pictures=len(data.pictures)).to_dict()
     with store.write() as db:
         db.execute("UPDATE run SET result = ? WHERE id = ?", (json.dumps(result), run.id))
         db.executemany("INSERT INTO artifact VALUES (?, ?, ?)", [(run.id, *pair) for pair in artifacts.items()])
@@ -191,7 +201,7 @@ def large_run(store: Store, like: Run) -> Run:
 def filled_cache(store: Store, plan: Plan, data: Dataset) -> Cache:
     """Features of islands in space, one for each class, as if the backbone had said them."""
     backbone = backbones.find(plan.backbone)
-    weights = shelf.sha256(backbones.weights_path(backbone))
+    weights = blobs.sha256(backbones.weights_path(backbone))
     cache = Cache(store.home / "features", Recipe(weights, plan.pooling, backbone.size))
     rng = np.random.default_rng(0)
     islands = {label: rng.normal(size=WIDTH).astype(np.float32) for label in data.classes}
@@ -219,7 +229,7 @@ def page_numbers(page: Page, url: str, store: Store, run: Run, large: Run) -> Nu
     """What a visitor waits for."""
     first = paint_ms(page, url, large)
     began = time.monotonic()
-    job = atlas.job(store, large)
+    job = picture_map.job(store, large)
     assert job is not None
     finish(store, job)
     second = time.monotonic() - began + first / 1000
@@ -227,7 +237,7 @@ def page_numbers(page: Page, url: str, store: Store, run: Run, large: Run) -> Nu
     frames = page.evaluate(_FRAMES)
     large_reruns = rerun_ms(page)
     paint_ms(page, url, run)
-    made = atlas.job(store, run)
+    made = picture_map.job(store, run)
     assert made is not None
     finish(store, made)
     paint_ms(page, url, run)

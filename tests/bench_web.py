@@ -18,9 +18,11 @@ import psutil
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from core import jobs
+from core.jobs import queue
+from core.jobs.kinds import INTAKE, Delivery
 from core.plan import Plan
-from core.store import Project, Store
+from core.runs import requests
+from core.store.store import Project, Store
 from tests import browser
 from tests.browser import Server, button, step
 
@@ -119,8 +121,8 @@ def large_project(store: Store, folder: Path) -> Project:
             picture = Image.fromarray(pixels).resize((48, 48), Image.Resampling.NEAREST)
             picture.save(source / f"class-{label}" / f"{number}.png")
     project = store.add_project("Large")
-    job = jobs.start(store, project.id, "intake", {"path": str(source), "batch": "large"})
-    while (job := jobs.get(store, job.id)).active:
+    job = queue.start(store, project.id, INTAKE, Delivery(str(source), "large"))
+    while (job := queue.tend(store, job.id)).active:
         time.sleep(0.1)
     assert job.state == "succeeded", job.error
     return project
@@ -157,15 +159,15 @@ def rerun_ms(page: Page, app: Server, project: Project, n: int = CLASSES * PER_C
 def rerun_while(stage: str, page: Page, app: Server, project: Project) -> list[float]:
     """The same while a training of ours is at a stage that outlasts it."""
     store = Store(app.home)
-    _, job = jobs.train(store, project.id, BUSY[stage])
+    _, job = requests.train(store, project.id, BUSY[stage])
     assert job is not None
-    while (job := jobs.get(store, job.id)).stage != stage:
+    while (job := queue.get(store, job.id)).stage != stage:
         assert job.active, job.error
         time.sleep(0.1)
     times = rerun_ms(page, app, project)
-    assert jobs.get(store, job.id).stage == stage, "the stage ended before all was measured"
-    jobs.cancel(store, job.id)
-    while jobs.get(store, job.id).active:
+    assert queue.get(store, job.id).stage == stage, "the stage ended before all was measured"
+    queue.cancel(store, job.id)
+    while queue.tend(store, job.id).active:
         time.sleep(0.1)
     return times
 

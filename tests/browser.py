@@ -16,7 +16,9 @@ from pathlib import Path
 import psutil
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, Response, expect
 
-from core.store import Store
+from core.language.catalog import say
+from core.store.store import Store
+from tests.texts import pattern
 
 ROOT = Path(__file__).parent.parent
 # No telemetry, no updates, nothing that leaves this machine; a drawn camera in place of a real one.
@@ -76,7 +78,7 @@ def free_port() -> int:
 def server(home: Path, port: int, keras_home: Path | None = None) -> Iterator[Server]:
     """`streamlit run app.py` on a home until the end of the block. Workers live on: `stop_workers` ends them."""
     home.mkdir(parents=True, exist_ok=True)
-    environment = os.environ | {"HEADSTART_HOME": str(home), "HOME": str(home)}
+    environment = os.environ | {"HEADSTART_HOME": str(home), "HOME": str(home), "HEADSTART_DOWNLOADS": "0"}
     if keras_home is not None:
         environment["KERAS_HOME"] = str(keras_home)
     command = [sys.executable, "-m", "streamlit", "run", "app.py"]
@@ -119,7 +121,11 @@ def workers(home: Path, job_id: str = "") -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter(["cmdline"]):
         words = process.info["cmdline"] or []
-        if {"core.turn", "core.worker"} & set(words) and str(home) in words and (not job_id or job_id in words):
+        if (
+            {"core.jobs.waiter", "core.worker.main"} & set(words)
+            and str(home) in words
+            and (not job_id or job_id in words)
+        ):
             found.append(process)
     return found
 
@@ -145,7 +151,7 @@ def tab(browser: Browser, url: str, outage: bool = False) -> Iterator[Page]:
         yield page
         if page.get_by_test_id("stException").count():
             problems.append(page.get_by_test_id("stException").first.inner_text())
-        if page.get_by_text("Something went wrong that should not have").count():
+        if page.get_by_text(say("fault_title")).count():
             problems.append("a fault of ours is shown")
         if outage:
             problems = [problem for problem in problems if not _OUTAGE.search(problem)]
@@ -193,9 +199,11 @@ def by_key(page: Page, key: str) -> Locator:
     return page.locator(".st-key-" + re.sub(r"[^a-zA-Z0-9_-]", "-", key))
 
 
-def button(page: Page, name: str) -> Locator:
-    """The button of this name."""
-    return page.get_by_role("button", name=name, exact=True)
+def button(page: Page, label: str) -> Locator:
+    """The button with this label; its name may also say of what it is, which only a screen reader tells."""
+    named = page.locator(f"xpath=//button[.//p[normalize-space(text()[1])='{label}']]")
+    # Of a button with help Streamlit draws a second one for small screens.
+    return page.get_by_role("button", name=label, exact=True).or_(named.filter(visible=True))
 
 
 def project_id(page: Page) -> str:
@@ -208,6 +216,14 @@ def step(page: Page, name: str) -> None:
     """Go to a step by the way on top."""
     by_key(page, "way").get_by_role("link", name=name).click()
     page.wait_for_url(re.compile(rf"/{name.lower()}\?"))
+
+
+def write(field: Locator, text: str) -> None:
+    """Type into a field, in place of what stands in it, with a user's keys: `fill` sets a value past all of them."""
+    field.click()
+    field.press("ControlOrMeta+a")
+    field.page.keyboard.type(text)
+    expect(field).to_have_value(text)
 
 
 def slide(page: Page, key: str, *presses: str) -> None:
@@ -224,24 +240,24 @@ def slide(page: Page, key: str, *presses: str) -> None:
 def try_sample(page: Page, url: str) -> str:
     """From the first look to the sample's data page; answers the project's id."""
     page.goto(url)
-    button(page, "Try the sample").click()
-    expect(page.get_by_text(re.compile("4 of 308 files are not used"))).to_be_visible(timeout=90_000)
+    button(page, say("try_sample")).click()
+    expect(page.get_by_text(say("not_used", n=4, files=say("files_n", n=308)))).to_be_visible(timeout=90_000)
     return project_id(page)
 
 
 def choose_fast(page: Page) -> None:
     """On the training page: turn the dial to Fast."""
-    page.get_by_role("radio", name="Fast").click()
+    page.get_by_role("radio", name=say("fast")).click()
     idle(page)
 
 
 def await_results(page: Page) -> None:
     """Wait for the end of the training and open its results."""
-    button(page, "See results").click(timeout=TRAIN_S * 1000)
+    button(page, say("see_results")).click(timeout=TRAIN_S * 1000)
     page.wait_for_url(re.compile("/results"))
-    expect(page.get_by_text(re.compile(r"Right on \d+ of \d+ pictures"))).to_be_visible()
+    expect(page.get_by_text(pattern("headline"))).to_be_visible()
 
 
 def await_answer(page: Page) -> None:
     """Wait until demo or presentation has answered a picture."""
-    expect(page.get_by_text(re.compile(r"Answered in \d+ ms"))).to_be_visible(timeout=30_000)
+    expect(page.get_by_text(pattern("demo_time"))).to_be_visible(timeout=30_000)

@@ -1,10 +1,16 @@
 """Fixtures of all tests: drawn pictures, and homes in which Starter is converted already."""
 
+import fcntl
+import io
+import math
 import os
 import shutil
-from collections.abc import Iterator
+import sys
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,40 +21,107 @@ if TYPE_CHECKING:
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from core import jobs
-from core.store import Store
-from tests import pictures
+# As the workers of a home: several threads of a small matrix wait for each other, and for those of the other process.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
+# No test downloads anything, in whatever process: the dial suggests what is here.
+os.environ["HEADSTART_DOWNLOADS"] = "0"
+
+from core.jobs import queue
+from core.jobs.kinds import INTAKE, Delivery
+from core.store.store import Store
+from core.web.local_hosts import is_loopback
+from tests import drawing, tiers, workers
+from tests.workers import wait
+
+
+def _ask_nobody_else(event: str, arguments: tuple[Any, ...]) -> None:
+    """Tests that allow downloads find no network but that of this machine."""
+    if event == "socket.connect" and isinstance(arguments[1], tuple) and not is_loopback(str(arguments[1][0])):
+        raise ConnectionRefusedError(f"a test asked {arguments[1]}")
+
+
+sys.addaudithook(_ask_nobody_else)
+
+WATCH = pytest.StashKey[tiers.Watch]()
 # The settings of `trained`.
 TRAINED = ("--preset", "linear", "--epochs", "20")
 
 
-def wait(store: Store, job: jobs.Job, timeout_s: float = 120) -> jobs.Job:
-    """The job once it has ended."""
-    import time
+def once(factory: pytest.TempPathFactory, name: str, build: Callable[[Path], object]) -> Path:
+    """A folder that is built once for all processes of pytest, by the first that asks, while the others wait. All of
+    them read it."""
+    root = factory.getbasetemp()
+    root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+    folder, whole = root / f"once-{name}", root / f"once-{name}.whole"
+    with (root / f"once-{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not whole.exists():
+            shutil.rmtree(folder, ignore_errors=True)  # begun by one that failed
+            build(folder)
+            whole.touch()
+    return folder
 
-    end = time.monotonic() + timeout_s
-    while (job := jobs.get(store, job.id)).active:
-        if time.monotonic() > end:
-            raise TimeoutError(jobs.log_path(store, job.id).read_text())
-        time.sleep(0.05)
-    return job
+
+def home_once(factory: pytest.TempPathFactory, name: str, build: Callable[[Path], object]) -> Path:
+    """A copy of a home that is built once for all processes of pytest: two of them may not open one home."""
+    return Path(shutil.copytree(once(factory, name, build), factory.mktemp(name) / name))
+
+
+def left_out_of_test(store: Store, project_id: str) -> set[str]:
+    """The pictures that must stay in the test part and are not used."""
+    return store.locked_in_test(project_id, math.inf) - {p.id for p in store.dataset(project_id).pictures}
 
 
 @pytest.fixture(scope="session")
 def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three class folders of twelve pictures."""
-    return pictures.folders(tmp_path_factory.mktemp("shapes"))
+    """Three class folders of twelve pictures. Read only."""
+    return once(tmp_path_factory, "shapes", drawing.folders)
 
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory, shapes: Path) -> Path:
     """A home in which Starter was trained on `shapes` once by the command line. Read only: copy it to change it."""
+    return home_once(tmp_path_factory, "trained", lambda home: _train_once(shapes, home))
+
+
+@pytest.fixture(scope="session")
+def received(tmp_path_factory: pytest.TempPathFactory, trained: Path, shapes: Path) -> Path:
+    """A home whose only project has the pictures of `shapes`, of which nothing was computed yet. Read only."""
+
+    def build(home: Path) -> None:
+        shutil.copytree(trained / "networks", home / "networks")
+        store = Store(home)
+        with workers.no_processes():
+            job = queue.start(store, store.add_project("p").id, INTAKE, Delivery(str(shapes), "b"))
+            assert wait(store, job).state == "succeeded"
+
+    return home_once(tmp_path_factory, "received", build)
+
+
+@pytest.fixture(scope="session")
+def named(tmp_path_factory: pytest.TempPathFactory, trained: Path) -> Path:
+    """A home in which Starter was trained once on four pictures of each class of `names.WORST`. Read only."""
+    from tests import names
+
+    def build(home: Path) -> None:
+        shutil.copytree(trained / "networks", home / "networks")
+        data = tmp_path_factory.mktemp("worst") / "worst.zip"
+        with zipfile.ZipFile(data, "w") as archive:
+            for n in range(4 * len(names.WORST)):
+                drawn = io.BytesIO()
+                drawing.draw("circle", n).save(drawn, "PNG")
+                archive.writestr(f"{names.WORST[n // 4]}/{n % 4}.png", drawn.getvalue())
+        _train_once(data, home)
+
+    return home_once(tmp_path_factory, "named", build)
+
+
+def _train_once(data: Path, home: Path) -> None:
     from core.__main__ import main
 
-    home = tmp_path_factory.mktemp("home")
-    assert main(["run", str(shapes), "--home", str(home), *TRAINED, "--json"]) == 0
-    return home
+    assert main(["run", str(data), "--home", str(home), *TRAINED, "--json"]) == 0
 
 
 @pytest.fixture
@@ -57,6 +130,24 @@ def store(tmp_path: Path, trained: Path) -> Store:
     home = tmp_path / "home"
     shutil.copytree(trained / "networks", home / "networks")
     return Store(home)
+
+
+@pytest.fixture
+def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs get no process: `wait` does them in this one, or the test plays their worker."""
+    monkeypatch.setattr(queue, "PROCESS", [])
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs get no process: they are done where they are started."""
+    monkeypatch.setattr(queue, "_spawn", workers.work)
+
+
+@pytest.fixture
+def forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs get processes that have imported TensorFlow already."""
+    monkeypatch.setattr(queue, "_spawn", workers.fork)
 
 
 @pytest.fixture(scope="session")
@@ -97,15 +188,26 @@ def chromium() -> "Iterator[Browser]":
         launched.close()
 
 
-@pytest.fixture
-def app(tmp_path: Path) -> "Iterator[Server]":
-    """A server on an empty home."""
+@pytest.fixture(scope="module")
+def server_of_file(tmp_path_factory: pytest.TempPathFactory, trained: Path) -> "Iterator[Server]":
+    """A server on a home in which nothing is but Starter, converted; once per file."""
     from tests import browser
 
-    home = tmp_path / "server-home"
+    home = tmp_path_factory.mktemp("served") / "home"
+    shutil.copytree(trained / "networks", home / "networks")
     with browser.server(home, browser.free_port()) as started:
         yield started
-    browser.stop_workers(home)
+
+
+@pytest.fixture
+def app(server_of_file: "Server") -> "Iterator[Server]":
+    """The server of the file, on which there is no project yet."""
+    from tests import browser
+
+    yield server_of_file
+    browser.stop_workers(server_of_file.home)
+    for project in server_of_file.store.projects():
+        server_of_file.store.delete_project(project.id)
 
 
 @pytest.fixture
@@ -115,6 +217,34 @@ def page(chromium: "Browser", app: "Server") -> "Iterator[Page]":
 
     with browser.tab(chromium, app.url) as opened:
         yield opened
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """`-m fast` does not read what imports TensorFlow or opens a browser."""
+    return (config.option.markexpr == "fast" and collection_path.is_file() and tiers.is_heavy(collection_path)) or None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the fast tests, and let the files that take longest come first: the last ones fill what time is left."""
+    cost: Counter[Path] = Counter()
+    for item in items:
+        if isinstance(item, pytest.Function) and tiers.is_fast(item):
+            item.add_marker("fast")
+        cost[item.path] += tiers.cost(item)
+    items.sort(key=lambda item: -cost[item.path])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """A test that `-m fast` runs fails where it starts a process."""
+    watch = item.config.stash.setdefault(WATCH, tiers.Watch())
+    watch.is_on, watch.started = item.config.option.markexpr == "fast", []
+    try:
+        answer = yield
+    finally:
+        watch.is_on = False
+    assert not watch.started, f"it starts a process, so it is not fast: add its name to tests/tiers.py {watch.started}"
+    return answer
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -1,17 +1,18 @@
-"""`core.worker` that kills itself with SIGKILL at its n-th report (n from HEADSTART_TEST_CRASH_AT)."""
+"""`core.worker.main` that kills itself with SIGKILL at its n-th report (n from HEADSTART_TEST_CRASH_AT)."""
 
 import os
 import signal
 import sys
 from pathlib import Path
 
-from core import jobs, worker
+from core.jobs import queue
+from core.worker import main
 
 _left = int(os.environ["HEADSTART_TEST_CRASH_AT"])
-_guarded = jobs.Ticket._guarded
+_guarded = queue.Ticket._guarded
 
 
-def _counting(self: jobs.Ticket, cancellable: bool = True):  # type: ignore[no-untyped-def]
+def _counting(self: queue.Ticket, cancellable: bool = True):  # type: ignore[no-untyped-def]
     global _left
     _left -= 1
     if _left == 0:
@@ -19,5 +20,5 @@ def _counting(self: jobs.Ticket, cancellable: bool = True):  # type: ignore[no-u
     return _guarded(self, cancellable)
 
 
-jobs.Ticket._guarded = _counting  # type: ignore[method-assign]
-sys.exit(worker.main(Path(sys.argv[1]), sys.argv[2]))
+queue.Ticket._guarded = _counting  # type: ignore[method-assign]
+sys.exit(main.main(Path(sys.argv[1]), sys.argv[2]))

@@ -1,4 +1,4 @@
-"""Small labelled pictures drawn on the spot, easy enough for any backbone."""
+"""Small labeled pictures drawn on the spot, easy enough for any backbone."""
 
 from pathlib import Path
 

@@ -1,5 +1,5 @@
-"""A process that waits for its turn and then does nothing but report, until a file `go` lies in the home; with `deaf`
-among the job's params it works for ever and without a word."""
+"""A process that waits for its turn and then does nothing but report, until a file `go` lies in the home; a job
+about the run `deaf` works for ever and without a word."""
 
 import os
 import sys
@@ -7,27 +7,27 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core import turn
+from core.jobs import waiter
 
 if TYPE_CHECKING:
-    from core.ticket import Ticket
+    from core.jobs.job_context import Ticket
 
 
 def _patient(ticket: "Ticket") -> None:
     ticket.stage("head", 0)
-    while "deaf" in ticket.job.params or not (ticket.store.home / "go").exists():
-        if "deaf" not in ticket.job.params:
+    deaf = ticket.job.runs == ("deaf",)
+    while deaf or not (ticket.store.home / "go").exists():
+        if not deaf:
             ticket.tick(0)
         time.sleep(0.05)
-    ticket.succeed({}, {})
+    ticket.succeed()
 
 
-home, job_id = Path(sys.argv[1]), sys.argv[2]
-if turn._KEPT in os.environ:
-    from core import jobs, worker
+home, job_id, command = Path(sys.argv[1]), sys.argv[2], [sys.executable, "-m", "tests.patient_worker"]
+if waiter._KEPT in os.environ:
+    from core.jobs import queue
+    from core.worker import main
 
-    jobs.WORKER = [sys.executable, "-m", "tests.patient_worker"]
-    worker._KINDS = dict.fromkeys(worker._KINDS, _patient)
-    sys.exit(worker.main(home, job_id))
-turn.WORKER = [sys.executable, "-m", "tests.patient_worker"]
-turn.main(home, job_id)
+    queue.PROCESS = command
+    sys.exit(main.main(home, job_id, _patient))
+waiter.main(home, job_id, command)

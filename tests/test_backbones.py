@@ -55,6 +55,19 @@ def test_every_entry_says_where_its_weights_are_from_and_what_they_may_be_used_f
         assert 60 < (backbone.top1 or 0) < 90 and backbone.cpu_ms > 0
 
 
+def test_networks_trained_alike_are_expected_to_transfer_in_the_order_of_their_accuracy_on_imagenet() -> None:
+    names = ("VGG16", "ResNet50", "ResNet101", "ResNet152")
+    assert [backbones.find(name).transfer for name in names] == [71.3, 74.9, 76.4, 76.6]
+    assert backbones.STARTER.transfer == 0 < backbones.MOBILENET_V2.transfer
+
+
+def test_accuracy_on_imagenet_that_came_from_regularization_is_not_expected_to_transfer() -> None:
+    resnet = backbones.find("ResNet50")
+    for name in ("InceptionV3", "InceptionResNetV2", "EfficientNetV2B0", "MobileNetV3Large"):
+        entry = backbones.find(name)
+        assert (entry.top1 or 0) > (resnet.top1 or 0) and entry.transfer < resnet.transfer
+
+
 def test_blocks_of_a_backbone_have_names_of_their_own() -> None:
     for backbone in backbones.CATALOGUE:
         assert backbone.blocks

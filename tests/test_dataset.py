@@ -10,6 +10,7 @@ import pytest
 
 from core.dataset import PARTS, Dataset, Picture, Split, split
 from core.errors import HeadstartError
+from core.language.catalog import say
 
 
 def made(counts: Mapping[str, int], part: str | None = None) -> Dataset:
@@ -45,14 +46,6 @@ def test_classes_and_counts_are_sorted_by_name() -> None:
     assert list(data.counts.items()) == [("Cat", 2), ("ant", 1), ("dog", 3)]
 
 
-def test_relabelling_and_leaving_out_give_new_datasets() -> None:
-    data = made({"cat": 2, "dog": 2})
-    first, second, *_ = (p.id for p in data.pictures)
-    assert data.relabel({first: "bird", "unknown": "x"}).counts == {"bird": 1, "cat": 1, "dog": 2}
-    assert data.without([first, second, "unknown"]).counts == {"dog": 2}
-    assert data.counts == {"cat": 2, "dog": 2}
-
-
 def test_a_part_is_a_dataset_of_its_pictures() -> None:
     data = pinned(made({"cat": 4}), ("train", 3), ("test", 1))
     assert [len(data.part(name).pictures) for name in PARTS] == [3, 0, 1]
@@ -63,8 +56,8 @@ def test_the_fingerprint_is_that_of_ids_labels_and_parts_in_any_order() -> None:
     first = data.pictures[0]
     assert Dataset(data.pictures[::-1]).fingerprint == data.fingerprint
     changed = [
-        data.relabel({first.id: "dog"}),
-        data.without([first.id]),
+        Dataset((replace(first, label="dog"), *data.pictures[1:])),
+        Dataset(data.pictures[1:]),
         Dataset((replace(first, part="val"), *data.pictures[1:])),
         Dataset((replace(first, part=None), *data.pictures[1:])),
         Dataset((replace(first, id="0" * 64), *data.pictures[1:])),
@@ -76,15 +69,15 @@ def test_a_class_needs_two_pictures() -> None:
     made({"cat": 2, "dog": 2}).require_trainable()
     with pytest.raises(HeadstartError) as caught:
         made({"cat": 9, "birds": 1}).require_trainable()
-    assert caught.value.message == "The class 'birds' has 1 picture; at least 2 are needed."
-    assert caught.value.hint == "Add pictures of 'birds', or leave the class out."
+    assert caught.value.message == say("error.too_few_pictures", label="birds", n=1)
+    assert caught.value.hint == say("hint.too_few_pictures", label="birds")
 
 
 @pytest.mark.parametrize(
     ("counts", "message"),
     [
-        ({"cat": 9}, "There is 1 class with usable pictures (cat); a model needs at least 2 to tell apart."),
-        ({}, "There is 0 class with usable pictures (none); a model needs at least 2 to tell apart."),
+        ({"cat": 9}, say("error.too_few_classes", n=1, names="cat")),
+        ({}, say("error.too_few_classes", n=0, names="none")),
     ],
 )
 def test_a_model_needs_two_classes(counts: dict[str, int], message: str) -> None:

@@ -2,14 +2,17 @@
 
 import ast
 import re
+import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from core.language.catalog import say
 from core.plan import Plan
 from core.settings import Limits
 
@@ -17,25 +20,7 @@ ROOT = Path(__file__).parent.parent
 SOURCES = sorted([*ROOT.glob("core/**/*.py"), *ROOT.glob("pages/**/*.py"), ROOT / "app.py"])
 SOURCES = [path for path in SOURCES if path.is_file()]
 # Catalogues are exempt from the size ceiling.
-CATALOGUES = {"core/messages.py", "core/backbones.py", "pages/parts/words.py"}
-
-LAYERS = (
-    ("errors", "messages", "settings", "progress", "shelf", "schema", "child", "turn"),
-    (
-        "archive", "backbones", "boundary", "calibration", "comparison", "confusions", "curves", "dataset", "doubts",
-        "effects", "embedding", "engine", "evaluation", "features", "fetch", "forecast", "growth", "head", "heatmap",
-        "images", "intake", "layout", "manifest", "matrix", "measures", "mending", "places", "plan",
-        "sample", "search", "tables", "thresholds", "transfer", "twins", "unknowns",
-        "weights",
-    ),
-    (
-        "store", "album", "atlas", "attention", "audit", "changes", "inbox", "preview", "jobs", "reading", "ticket",
-        "predictor", "refit", "advice", "charts", "remedies", "report", "runfile", "runs", "script", "serving",
-        "takeout", "tracking", "upload", "versions",
-    ),
-    ("delivery", "extraction", "training", "answers", "inspection", "record", "survey", "worker", "__main__"),
-)  # fmt: skip
-LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
+CATALOGUES = {"core/backbones.py"}
 
 
 def imports(path: Path, top_level_only: bool = False) -> Iterator[str]:
@@ -48,43 +33,42 @@ def imports(path: Path, top_level_only: bool = False) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def core_modules(path: Path, top_level_only: bool = False) -> set[str]:
-    found = {name.split(".")[1] for name in imports(path, top_level_only) if name.startswith("core.")}
-    return {name for name in found if name in LEVEL or name == "neural"}
-
-
 def names(paths: list[Path]) -> list[str]:
     return [path.relative_to(ROOT).as_posix() for path in paths]
 
 
-@pytest.mark.parametrize("path", [p for p in SOURCES if p.parent.name == "core" and p.name != "__init__.py"], ids=str)
-def test_core_modules_import_only_their_own_layer_or_below(path: Path) -> None:
-    level = LEVEL[path.stem]
-    for name in core_modules(path) - {"neural"}:
-        assert LEVEL[name] <= level, f"{path.stem} imports {name}"
-    assert not [name for name in imports(path) if name.split(".")[0] in ("streamlit", "pages", "app")]
+def test_imports_run_one_way_between_rooms() -> None:
+    linter = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run([linter, "--no-cache"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
 
 
-def test_only_modules_of_the_worker_open_neural_and_only_inside_functions() -> None:
-    users = [p for p in SOURCES if "neural" in core_modules(p) and p.parent.name != "neural"]
-    assert names(users) == ["core/answers.py", "core/extraction.py", "core/record.py", "core/training.py"]
-    assert not [path for path in users if "neural" in core_modules(path, top_level_only=True)]
+def test_a_wrong_import_breaks_the_contract(tmp_path: Path) -> None:
+    for name in ("core", "pages"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    with (tmp_path / "core/store/store.py").open("a") as file:
+        file.write("\nfrom core.runs import run_file  # noqa\n")
+    linter = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run([linter, "--no-cache"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1 and "core.store.store -> core.runs.run_file" in done.stdout
 
 
-def test_neural_knows_no_store_no_jobs_and_no_pages() -> None:
-    for path in ROOT.glob("core/neural/*.py"):
-        assert all(LEVEL[name] <= 1 for name in core_modules(path) - {"neural"}), path
-        assert not [name for name in imports(path) if name.split(".")[0] in ("streamlit", "sqlite3", "pages")]
+def test_neural_is_opened_only_inside_functions() -> None:
+    users = [p for p in SOURCES if p.parent.name != "neural" and p.parent.name != "exported"]
+    assert not [path for path in users if any(n.startswith("core.neural") for n in imports(path, top_level_only=True))]
 
 
-def test_keras_and_tensorflow_are_imported_in_neural_alone() -> None:
-    for path in SOURCES:
-        if path.parent.name != "neural":
-            assert not [n for n in imports(path) if n.split(".")[0] in ("keras", "tensorflow")], path
+def test_a_room_holds_two_to_twelve_modules_and_no_module_name_stands_twice() -> None:
+    modules = [path for path in SOURCES if path.name not in ("__init__.py", "__main__.py")]
+    rooms = Counter(path.parent.relative_to(ROOT).as_posix() for path in modules)
+    assert not {room: n for room, n in rooms.items() if not 2 <= n <= 12 and room != "."}
+    assert [name for name, n in Counter(path.stem for path in modules).items() if n > 1] == []
 
 
 def test_importing_all_of_core_outside_neural_loads_no_tensorflow() -> None:
-    modules = [f"core.{name}" for name in LEVEL if (ROOT / "core" / f"{name}.py").is_file()]
+    inside = [p for p in ROOT.glob("core/**/*.py") if "neural" not in p.parts and "__" not in p.name]
+    modules = [".".join(p.relative_to(ROOT).with_suffix("").parts) for p in inside]
     script = f"import importlib, sys\nfor m in {modules!r}: importlib.import_module(m)\n"
     heavy = ("tensorflow", "keras", "sklearn", "openTSNE", "scipy", "streamlit")
     script += f"print([m for m in {heavy} if m in sys.modules])"
@@ -112,6 +96,16 @@ def test_files_and_functions_stay_under_their_ceilings(path: Path) -> None:
             assert len([a for a in arguments if a.arg != "self"]) <= 7, f"{name}: {node.name}"
 
 
+def test_no_class_name_means_two_things() -> None:
+    names = [
+        node.name
+        for path in SOURCES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef)
+    ]
+    assert [name for name, n in Counter(names).items() if n > 1] == []
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=names(SOURCES))
 def test_every_module_says_what_it_is(path: Path) -> None:
     if path.name != "__init__.py":
@@ -120,8 +114,10 @@ def test_every_module_says_what_it_is(path: Path) -> None:
 
 
 def test_every_setting_has_help_and_every_number_has_bounds() -> None:
-    for setting in (*fields(Plan), *fields(Limits)):
+    for setting in fields(Limits):
         assert setting.metadata["help"].endswith("."), setting.name
+    for setting in fields(Plan):
+        assert say(f"setting_help.{setting.name}").endswith("."), setting.name
     for setting in fields(Plan):
         assert setting.type in ("str", str) or {"low", "high"} <= set(setting.metadata), setting.name
 
@@ -132,6 +128,46 @@ def test_nothing_is_pickled_and_no_page_writes_raw_html() -> None:
         assert not re.search(r"pickle\.(load|dump)|\bjoblib\b|allow_pickle=True|unsafe_allow_html", text), path
 
 
+def test_no_key_is_made_of_a_name_that_a_user_gave() -> None:
+    """Components refuse some names (with two underscores, say), and two names may become one key."""
+    given = {"label", "truth", "predicted", "first", "second", "title", "note", "values"}
+    for path in ROOT.glob("pages/**/*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.JoinedStr) and ast.unparse(node)[2:].split("{")[0].endswith("-"):
+                for part in (part.value for part in node.values if isinstance(part, ast.FormattedValue)):
+                    named = part.attr if isinstance(part, ast.Attribute) else getattr(part, "id", "")
+                    assert named not in given, f"{path.name}: {ast.unparse(node)}"
+
+
+def test_every_table_that_can_be_downloaded_is_made_where_formulas_are_disarmed() -> None:
+    users = [path for path in SOURCES if re.search(r"\bst\.(dataframe|data_editor)\b", path.read_text())]
+    assert names(users) == ["pages/parts/frame/context.py"]
+
+
 def test_no_file_names_a_machine_or_a_folder_of_its_making() -> None:
     for path in [*SOURCES, ROOT / "README.md", ROOT / "CHANGELOG.md"]:
         assert not re.search(r"/work/|\.\./shared|/root/|/tmp/", path.read_text()), path
+
+
+def test_no_handler_of_a_script_can_cancel_a_key_by_what_it_answers() -> None:
+    # `onkeydown = (event) => event.key === "Enter" && ...` answers false for every other key, which cancels the key.
+    for path in ROOT.glob("pages/parts/front/scripts/**/*.js"):
+        for line in path.read_text().splitlines():
+            assert not re.search(r"\bon[a-z]+( =|:) [^{]*=> [^{]*(&&|\|\||\?)", line), f"{path.name}: {line.strip()}"
+
+
+def test_browser_tests_type_with_keys() -> None:
+    # Playwright's `fill` sets a value past every key, and so past a field that takes none.
+    for path in [*ROOT.glob("tests/stories/test_*.py"), ROOT / "tests" / "browser.py"]:
+        assert not re.search(r"\.fill\(", path.read_text()), path
+
+
+def test_sql_stands_in_the_room_of_the_store_and_in_that_of_the_jobs_alone() -> None:
+    statement = re.compile(r"\b(SELECT|INSERT|UPDATE|DELETE FROM|PRAGMA)\b")
+    elsewhere = [
+        path for path in SOURCES if path.relative_to(ROOT).parts[:2] not in (("core", "store"), ("core", "jobs"))
+    ]
+    for path in elsewhere:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                assert not statement.search(node.value), f"{path.relative_to(ROOT)}: {node.value}"

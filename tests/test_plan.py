@@ -8,7 +8,8 @@ import pytest
 
 from core import backbones
 from core.errors import HeadstartError
-from core.plan import DIALS, PRESETS, Plan, mirror_risks, rarest, suggest
+from core.language.catalog import say
+from core.plan import DIALS, PRESETS, Plan, best_here, mirror_risks, rarest, suggest, suggested_backbone
 
 NUMERIC = [setting for setting in fields(Plan) if isinstance(setting.default, int | float)]
 
@@ -26,7 +27,7 @@ def test_the_defaults_are_a_usable_plan_with_the_backbone_that_ships() -> None:
 
 @pytest.mark.parametrize("setting", fields(Plan), ids=lambda setting: setting.name)
 def test_every_setting_has_help_that_is_a_sentence(setting: Any) -> None:
-    text = setting.metadata["help"]
+    text = say(f"setting_help.{setting.name}")
     assert len(text.split()) >= 3 and text[0].isupper() and text.endswith(".")
 
 
@@ -156,7 +157,24 @@ def test_every_dial_suggests_a_plan_for_any_number_of_pictures(dial: str, counts
     assert plan.hidden_units == 0
 
 
-@pytest.mark.parametrize(("each", "copies"), [(5, 3), (50, 3), (75, 3), (76, 0), (5_000, 0)])
+def test_fast_and_balanced_learn_from_val_in_the_end_and_choose_the_regularization() -> None:
+    for dial in ("fast", "balanced"):
+        plan = suggest(dial, even(3, 100))
+        assert plan.ends_exact and plan.learns_from_val and plan.choose_regularization == 1
+    assert not suggest("best", even(3, 100)).ends_exact  # fine-tuning chooses its epoch on val
+
+
+def test_only_a_linear_head_on_a_frozen_pooled_backbone_ends_exactly() -> None:
+    plan = Plan(refit=1)
+    assert plan.ends_exact and plan.learns_from_val
+    for changes in ({"hidden_units": 8}, {"pooling": "flatten"}, {"fine_tune_blocks": 1}, {"refit": 0}):
+        assert not plan.with_(**changes).ends_exact and not plan.with_(**changes).learns_from_val
+    assert Plan(choose_regularization=1).ends_exact and not Plan(choose_regularization=1).learns_from_val
+    older = {name: value for name, value in Plan().to_dict().items() if name not in ("refit", "choose_regularization")}
+    assert Plan.from_dict(older) == Plan() and not Plan().ends_exact
+
+
+@pytest.mark.parametrize(("each", "copies"), [(5, 3), (50, 3), (64, 3), (65, 0), (5_000, 0)])
 def test_few_pictures_get_altered_copies_and_many_do_not(each: int, copies: int) -> None:
     assert suggest("balanced", even(2, each)).augment == copies
     assert suggest("fast", even(2, each)).augment == 0
@@ -182,6 +200,15 @@ def test_steps_stay_between_a_few_hundred_and_a_few_thousand_from_ten_to_a_hundr
     assert steps[100] == 400 and 900 <= steps[300] <= 1_100
     assert all(2_000 <= each <= 4_000 for n, each in steps.items() if n >= 1_000), steps
     assert suggest("fast", even(2, 50_000)).batch_size == 256
+
+
+def test_views_are_mirrored_by_balanced_alone_for_few_pictures_whose_class_a_mirror_keeps() -> None:
+    few, many = even(2, 500), even(2, 501)
+    assert [suggest(dial, few).mirrored for dial in ("fast", "balanced", "best")] == [0, 1, 0]
+    assert suggest("balanced", many).mirrored == 0
+    assert suggest("balanced", {"left": 9, "right": 9}).mirrored == 0
+    assert suggest("balanced", few, mirrored=False).mirrored == 0
+    assert {suggest(dial, few).pooling for dial in ("fast", "balanced", "best")} == {"depths"}
 
 
 def test_balance_is_suggested_from_more_than_three_times_on_and_the_rarest_class_is_named() -> None:
@@ -232,6 +259,27 @@ def test_the_best_dial_fine_tunes_more_blocks_of_many_pictures_than_of_few(monke
     assert [suggest(dial, even(2, 1_031)).fine_tune_blocks for dial in ("fast", "balanced")] == [0, 0]
 
 
+def test_the_dial_counts_weights_that_can_be_downloaded_as_here(monkeypatch: Any, tmp_path: Any) -> None:
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    assert [suggested_backbone(dial).name for dial in DIALS] == ["Starter"] * 3  # downloads are forbidden in tests
+    monkeypatch.delenv("HEADSTART_DOWNLOADS")
+    assert [suggested_backbone(dial).name for dial in DIALS] == ["Starter", "MobileNetV2", "EfficientNetB3"]
+    assert best_here().name == "Starter"
+    path = backbones.weights_path(backbones.find("EfficientNetV2B0"))
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"")
+    assert [suggested_backbone(dial).name for dial in DIALS] == ["Starter", "MobileNetV2", "EfficientNetB3"]
+    monkeypatch.setenv("HEADSTART_DOWNLOADS", "0")
+    assert [suggested_backbone(dial).name for dial in DIALS] == ["Starter", "EfficientNetV2B0", "EfficientNetV2B0"]
+    assert best_here().name == "EfficientNetV2B0" and best_here(10.0).name == "Starter"
+
+
+def test_the_same_settings_on_a_backbone_with_fewer_blocks_fine_tune_those_it_has() -> None:
+    tuned = Plan(backbone="MobileNetV2", fine_tune_blocks=7, epochs=20)
+    assert tuned.on(backbones.STARTER) == Plan(backbone="Starter", fine_tune_blocks=5, epochs=20)
+    assert tuned.on(backbones.find("ResNet50")) == Plan(backbone="ResNet50", fine_tune_blocks=7, epochs=20)
+
+
 def test_the_dial_takes_the_most_accurate_backbone_that_is_here_and_quick_enough(
     monkeypatch: Any, tmp_path: Any
 ) -> None:
@@ -242,3 +290,21 @@ def test_the_dial_takes_the_most_accurate_backbone_that_is_here_and_quick_enough
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"")
     assert [suggest(dial, even(2, 100)).backbone for dial in DIALS] == ["Starter", "MobileNetV2", "EfficientNetV2B2"]
+
+
+def test_what_the_network_answers_has_the_name_of_before_unless_something_new_is_asked_of_it() -> None:
+    assert [Plan(pooling=name).output for name in ("average", "max", "flatten")] == ["average", "max", "flatten"]
+    assert Plan(mirrored=1).output == "average mirrored"
+    assert Plan(pooling="depths").output == "depths block3_out block2_out"
+    both = Plan(backbone="MobileNetV2", pooling="depths", mirrored=1)
+    assert both.output == "depths block_13_expand_relu block_6_expand_relu mirrored"
+
+
+def test_features_of_depths_are_wider_by_the_earlier_layers() -> None:
+    assert (Plan().channels, Plan(pooling="flatten").channels, Plan(pooling="depths").channels) == (512, 512, 656)
+    assert Plan(backbone="MobileNetV2", pooling="depths").channels == 1280 + 576 + 192
+
+
+def test_the_plan_of_an_older_version_has_no_mirrored_views() -> None:
+    older = {name: value for name, value in Plan().to_dict().items() if name != "mirrored"}
+    assert Plan.from_dict(older) == Plan()

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import psutil
 
-from core.shelf import sha256
+from core.disk.blobs import sha256
 from tests import browser
 
 PIECE = 8_000_000  # as the page sends

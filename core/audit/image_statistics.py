@@ -1,7 +1,7 @@
-"""What can be said of one picture's bytes without knowing others: light, sharpness, information, border, thumbnail.
+"""Measures a picture by itself: light, sharpness, entropy, border, thumbnail.
 
-The first of three steps of an audit. Measures are kept for the bytes and never taken again; what they mean is decided
-in `core.audit`. Pictures are decoded in a limited child (`answer`).
+The first of three steps of an audit. Measures are stored for the bytes and never computed again; `core.audit.findings`
+decides what they mean. Pictures are decoded in a limited child process (`answer`).
 """
 
 import base64
@@ -12,28 +12,28 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from core import images
+from core.sandbox import decoding
 
 Array = NDArray[np.float32]
 
-# Part of the kind under which measures are kept: other numbers are other measures.
+# The kind under which measures are stored; change its number whenever the measures change.
 KIND = "look 1"
-# Everything is measured on the picture at this size at most, so that a large one is judged as it will be seen.
+# A picture is reduced to this side before it is measured, so that a large one is judged as users see it.
 SIDE_PX = 256
 # The side of the gray thumbnail by which near duplicates are compared.
 THUMBNAIL_PX = 32
 # The border is the outer tenth of each side.
 _BORDER = 0.1
-# Width of the blur by which a picture is compared with itself, as in the reference.
+# Width of the blur with which the measure `blur` compares, as in the reference.
 _BLUR_PX = 11
-# Differences of one shade are the rounding of 8 bits, which looks sharp where all else is smooth.
+# Differences of one shade come from rounding to 8 bits, and would look sharp in a smooth picture.
 _STEP = 1.0
 
 
-def measure(pixels: images.Pixels, n_bytes: int) -> dict[str, Any]:
-    """The facts about a picture (height, width, 3) and the length of its file, as JSON takes them: luma percentiles 1,
-    5, 95 and 99 and mean of 0..255, `blur` and `entropy`, the mean color and the deviation of its border, `bytes`, and
-    the thumbnail in base64."""
+def measure(pixels: decoding.Pixels, n_bytes: int) -> dict[str, Any]:
+    """The measures of a picture (height, width, 3) with a file of `n_bytes`, ready for JSON: luma percentiles 1, 5, 95
+    and 99 and mean (0..255), `blur` and `entropy`, mean and deviation of the border's color, `bytes`, and the thumbnail
+    in base64."""
     image = Image.fromarray(pixels)
     image.thumbnail((SIDE_PX, SIDE_PX), Image.Resampling.BOX)
     gray = np.asarray(image.convert("L"), np.float32)
@@ -53,14 +53,14 @@ def measure(pixels: images.Pixels, n_bytes: int) -> dict[str, Any]:
 
 
 def thumbnail(facts: dict[str, Any]) -> NDArray[np.uint8]:
-    """The gray thumbnail in some facts, (THUMBNAIL_PX, THUMBNAIL_PX)."""
+    """The gray thumbnail in the measures of a picture, (THUMBNAIL_PX, THUMBNAIL_PX)."""
     data = base64.b64decode(facts["thumbnail"])
     return np.frombuffer(data, np.uint8).reshape(THUMBNAIL_PX, THUMBNAIL_PX)
 
 
 def blur(gray: Array) -> float:
-    """How blurry a gray picture is, 0..1: the share of its differences between neighbors that one more blur does not
-    take away (Crete et al., "The Blur Effect", SPIE 6492, 2007). Contrast and brightness do not matter."""
+    """How blurry a gray picture is, 0..1: the share of the differences between neighboring pixels that another blur
+    does not remove (Crete et al., "The Blur Effect", SPIE 6492, 2007). Contrast and brightness do not matter."""
     shares = []
     for values in (gray, gray.T):
         if values.shape[1] < 2 * _BLUR_PX:
@@ -77,24 +77,24 @@ def blur(gray: Array) -> float:
 
 
 def entropy(gray: Array) -> float:
-    """Bits that tell one pixel of a gray picture, 0 (one shade) to 6: shades are rounded to 64, so that the noise of a
-    camera on an even ground tells little."""
+    """Entropy of the shades of a gray picture in bits, 0 (one shade) to 6: shades are rounded to 64 values, so that the
+    noise of a camera on an even ground adds little."""
     counts = np.bincount((gray.ravel() / 4).astype(np.int64), minlength=64)
     shares = counts[counts > 0] / gray.size
     return float(-(shares * np.log2(shares)).sum())
 
 
 def answer(question: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes]:
-    """In a child: `{"paths"}` -> `{"facts"}`, one for each path."""
+    """Runs in a child process: `{"paths"}` -> `{"facts"}`, the measures of each path."""
     facts = []
     for path in question["paths"]:
         data = Path(path).read_bytes()
-        facts.append(measure(images.decode(data, SIDE_PX).pixels, len(data)))
+        facts.append(measure(decoding.decode(data, SIDE_PX).pixels, len(data)))
     return {"facts": facts}, b""
 
 
 def _border(colors: Array) -> Array:
-    """The pixels of the border of a picture (height, width, 3), (n, 3)."""
+    """The pixels (n, 3) of the border of a picture (height, width, 3)."""
     height, width = colors.shape[:2]
     down, across = max(1, round(_BORDER * height)), max(1, round(_BORDER * width))
     inside = np.zeros((height, width), bool)

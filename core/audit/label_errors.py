@@ -1,7 +1,7 @@
-"""What features say against labels: pictures that look like another class, or like none, and classes that can be told
-without looking at what is shown.
+"""Scores from features: label errors, outliers, and shortcuts (properties that predict the class without its content).
 
-Every picture is judged by heads and neighbors that do not know it; copies of it count as itself. Nothing here decides.
+Every picture is judged by heads and neighbors that did not learn from it or its copies. This module only computes
+scores; `core.audit.findings` has the thresholds.
 """
 
 from collections.abc import Sequence
@@ -10,43 +10,51 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from core import head, transfer, twins
-from core.evaluation import wilson
-from core.head import Labelled
-from core.matrix import Matrix, Standard, parts
+from core.audit import near_duplicates
+from core.features.streamed import Matrix, Standard, parts
+from core.learning import cross_validation, head
+from core.learning.head import Labeled
 from core.plan import Plan
 from core.progress import Progress
+from core.scores.evaluation import wilson
 
 Array = NDArray[np.float32]
 Targets = NDArray[np.int64]
 
-# Each head is fitted on so many pictures at most: its errors hardly change beyond, its time and memory do.
+# Maximum pictures that a head is fitted on: more hardly change its errors, but take time and memory.
 _FITTED = 10_000
-# As `plan.suggest` has it: each class is pulled against its own pictures.
+# Regularization, divided by the number of classes as in `plan.suggest`.
 _PULL = 100.0
-# The neighbor that counts, so that up to as many strangers of one kind are not at home among each other; the least that
-# says anything; how many copies of itself a picture may have before; and the largest score.
-NEIGHBORS, _LEAST_NEIGHBORS, _COPIES, _MOST = 20, 5, 10, 1_000.0
-# Of more pictures than this, neighbors are looked for in so many directions.
-_FEW, _DIRECTIONS = 20_000, 128
+# k of the k-th nearest neighbor: a cluster of up to k outliers is still found.
+NEIGHBORS = 20
+# The smallest k that says anything; classes with fewer than twice as many pictures are not judged.
+_LEAST_NEIGHBORS = 5
+# How many copies a picture may have among its nearest neighbors.
+_COPIES = 10
+# The highest outlier score.
+_MOST = 1_000.0
+# Up to this many pictures, neighbors are searched in all dimensions of the features.
+_FEW = 20_000
+# Above, in this many principal directions.
+_DIRECTIONS = 128
 
 
 def probabilities(
     features: Matrix, targets: Targets, together: Sequence[str], n_classes: int, progress: Progress
 ) -> Array:
-    """What a linear head says of each picture that was fitted without it and without those of its group, (n,
-    n_classes). `together` (n,) names the group of each picture. Ticks once a fold."""
-    fold = transfer.folds(targets, together)
+    """Cross-validated probabilities (n, n_classes) of a linear head: each picture is predicted by a head that was
+    fitted without its group. `together` (n,) names the group of each picture. Ticks once per fold."""
+    fold = cross_validation.folds(targets, together)
     answer = np.zeros((len(targets), n_classes), np.float32)
     plan = Plan(regularization=max(1.0, round(_PULL / n_classes, 1)))
     rng = np.random.default_rng(0)
-    for number in range(transfer.FOLDS):
+    for number in range(cross_validation.FOLDS):
         rows = np.flatnonzero(fold != number)
         if len(rows) > _FITTED:
             rows = np.sort(rng.choice(rows, _FITTED, replace=False))
         test = np.flatnonzero(fold == number)
         if len(test) and len(rows):
-            fitted = head.solve(Labelled(features[rows], targets[rows]), n_classes, plan, progress=progress)
+            fitted = head.solve(Labeled(features[rows], targets[rows]), n_classes, plan, progress=progress)
             answer[test] = fitted.probabilities(_Chosen(features, test))
         progress.tick()
     return answer
@@ -72,11 +80,11 @@ class _Chosen:
 
 
 def labels(found: Array, targets: Targets) -> tuple[Array, Targets]:
-    """How much probabilities (n, classes) speak against each label, -1..1, and the class they speak for.
+    """A label error score (n,) in -1..1 from probabilities (n, classes), and the class (n,) that they suggest.
 
-    Confident learning (Northcutt, Jiang and Chuang, JAIR 70, 2021): a picture counts against its label when another
-    class is as probable as it is for the pictures that have that label (its mean self-confidence); the score is the
-    margin by which it is more probable than the label. Others get their margin less 1, so that they come after.
+    Confident learning (Northcutt, Jiang and Chuang, JAIR 70, 2021): a label is suspect when another class is at least
+    as probable as it is on average for pictures with that label (its mean self-confidence); the score is its
+    probability minus that of the label. Other pictures get this margin minus 1, so that they rank below.
     """
     n_classes = found.shape[1]
     usual = np.array([found[targets == k, k].mean() if (targets == k).any() else 1.0 for k in range(n_classes)])
@@ -90,10 +98,13 @@ def labels(found: Array, targets: Targets) -> tuple[Array, Targets]:
     return np.where(confident & (margin > 0), margin, margin - 1).astype(np.float32), best.astype(np.int64)
 
 
-def strangeness(features: Matrix, targets: Targets, together: Sequence[str], progress: Progress) -> Array:
-    """How far each picture is from its nearest others, (n,), in robust deviations of the whole set: the distance to the
-    `NEIGHBORS`-th one, or to fewer where the smallest class has not twice as many. Classes too small for that are not
-    judged (0): their pictures are far from others because there are few of them.
+def strangeness(
+    features: Matrix, targets: Targets, together: Sequence[str], progress: Progress, width: int | None = None
+) -> Array:
+    """An outlier score (n,): the cosine distance of each picture to its k-th nearest neighbor, in robust deviations of
+    the whole set, by the first `width` features (None: all), which are those of the last feature map. k is `NEIGHBORS`,
+    or half of the smallest judged class if that is less. Classes that are too small are not judged (0): their pictures
+    are far from others because there are few of them.
 
     Distance to the k-th neighbor as a score of outliers: Ramaswamy, Rastogi and Shim, SIGMOD 2000; on normalized deep
     features: Sun et al., ICML 2022 (arXiv 2204.06507). Deviations: median and median absolute deviation.
@@ -103,10 +114,10 @@ def strangeness(features: Matrix, targets: Targets, together: Sequence[str], pro
     if not large.any():
         return np.zeros(len(features), np.float32)
     k, judged = min(NEIGHBORS, int(counts[large].min()) // 2), large[targets]
-    x = _reduced(twins.unit(np.concatenate(list(parts(features)))))
-    rows, cosines = twins.nearest(x, k + _COPIES, progress)
+    x = _reduced(near_duplicates.unit(np.concatenate([part[:, :width] for part in parts(features)])))
+    rows, cosines = near_duplicates.nearest(x, k + _COPIES, progress)
     names = np.unique(np.asarray(together), return_inverse=True)[1]
-    others = np.where(names[rows] != names[:, None], cosines, -2)  # copies of a picture do not make it usual
+    others = np.where(names[rows] != names[:, None], cosines, -2)  # a picture's copies are not its neighbors
     far = 1 - np.sort(others, axis=1)[:, ::-1][:, k - 1]
     middle = np.median(far[judged])
     spread = max(1.4826 * float(np.median(np.abs(far[judged] - middle))), 1e-6)
@@ -115,8 +126,8 @@ def strangeness(features: Matrix, targets: Targets, together: Sequence[str], pro
 
 
 def _reduced(features: Array) -> Array:
-    """Many unit vectors in the directions that hold most of them, so that products of them cost a tenth; what an odd
-    one has outside of those is lost to it, which makes it odder."""
+    """Unit vectors (n, width) projected on their principal directions where n is large, so that their products cost a
+    tenth. An outlier loses its components outside of these directions, which makes it score higher."""
     if len(features) <= _FEW or features.shape[1] <= _DIRECTIONS:
         return features
     some = features[:: len(features) // _FEW]
@@ -127,7 +138,8 @@ def _reduced(features: Array) -> Array:
 
 @dataclass(frozen=True)
 class Shortcut:
-    """A property alone has `correct` of n pictures right; the largest class alone would be `chance` (a share)."""
+    """The property `name` alone predicts `correct` of n pictures; always answering the largest class gives `chance` (a
+    share)."""
 
     name: str
     correct: int
@@ -136,7 +148,7 @@ class Shortcut:
 
     @property
     def score(self) -> float:
-        """The share of what chance has wrong that the property surely has right (the lower end of 95 %)."""
+        """The share of chance's errors that the property certainly gets right (lower end of the 95 % interval)."""
         low = wilson(self.correct, self.n)[0]
         return (low - self.chance) / (1 - self.chance) if self.chance < 1 else 0.0
 
@@ -144,8 +156,8 @@ class Shortcut:
 def shortcut(
     name: str, values: Array, targets: Targets, together: Sequence[str], n_classes: int, progress: Progress
 ) -> Shortcut:
-    """How well the classes can be told by a few numbers about each picture (n, few), judged out of fold; squares and
-    products of the numbers let a class lie between others."""
+    """How well a few numbers about each picture, `values` (n, few), predict its class, cross-validated. Squares and
+    products of the numbers are added, so that a class may lie between others."""
     x = Standard.of(values).apply(values)[:]
     first, second = np.triu_indices(x.shape[1])
     wide = np.concatenate([x, np.clip(x[:, first] * x[:, second], -9, 9)], axis=1).astype(np.float32)

@@ -1,7 +1,7 @@
-"""Pictures that show the same: copies that were resized, compressed again, cropped a little or made lighter.
+"""Finds near duplicates: copies that were resized, compressed again, slightly cropped or made lighter.
 
-`candidates` finds pairs whose thumbnails are about the same; `likeness` lays the gray thumbnails of each pair over each
-other and says how well they then agree; `groups` joins pairs. Nothing here decides what is a copy.
+`candidates` finds pairs with similar coarse thumbnails; `likeness` aligns the gray thumbnails of each pair and measures
+how well they agree; `groups` joins pairs. This module only computes scores; `core.audit.findings` has the thresholds.
 """
 
 from collections.abc import Iterable
@@ -15,17 +15,25 @@ from core.progress import Progress
 Array = NDArray[np.float32]
 Gray = NDArray[np.uint8]
 
-# Pairs that are laid over each other at once (a few MB of numbers), and in how many steps.
-_BATCH, _ROUNDS = 256, 8
-# Coarse thumbnails: their side, how like a candidate's must be at least (correlation), also in the differences between
-# neighbors, and how many of the most like ones are looked at. Measured on 150 pictures of each real set, each resized
-# (40 to 90 %), compressed (quality 25 to 60) and cropped (up to 5 % a side): 99 of 100 originals are kept.
-_COARSE_PX, _COARSE, _EDGES, _NEAREST = 8, 0.8, 0.78, 8
+# Pairs that are aligned at once (a few MB of numbers).
+_BATCH = 256
+# Steps of the alignment.
+_ROUNDS = 8
+# The numbers for candidates were measured on 150 pictures of each real set, each resized (40 to 90 %), compressed
+# (quality 25 to 60) and cropped (up to 5 % per side): for 99 of 100 copies the original is among the candidates.
+# Side of a coarse thumbnail.
+_COARSE_PX = 8
+# Lowest correlation of the coarse thumbnails of a candidate pair.
+_COARSE = 0.8
+# Lowest correlation of the differences between their neighboring pixels.
+_EDGES = 0.78
+# How many of the most similar thumbnails are candidates for each picture.
+_NEAREST = 8
 
 
 def candidates(thumbnails: Gray, progress: Progress) -> NDArray[np.int64]:
-    """Pairs (m, 2) of rows of gray thumbnails (n, side, side) that may show the same, each once, the smaller first.
-    Reports after each block of rows."""
+    """Pairs (m, 2) of rows of gray thumbnails (n, side, side) that may be near duplicates, each once, the smaller row
+    first. Reports progress after each block of rows."""
     n, side = thumbnails.shape[:2]
     step = side // _COARSE_PX
     coarse = thumbnails.reshape(n, _COARSE_PX, step, _COARSE_PX, step).mean(axis=(2, 4), dtype=np.float32)
@@ -40,9 +48,9 @@ def candidates(thumbnails: Gray, progress: Progress) -> NDArray[np.int64]:
 
 
 def nearest(vectors: Array, k: int, progress: Progress) -> tuple[NDArray[np.int64], Array]:
-    """For each of some unit vectors (n, width) the `k` others with the largest cosine, the nearest first: their rows
-    and cosines, (n, k) each; fewer when there are no more. In blocks, with a report after each: memory grows
-    with n, not with its square."""
+    """For each of the unit vectors (n, width) the `k` others with the largest cosine, the nearest first: their rows and
+    cosines, (n, k) each; k is at most n - 1. In blocks, so that memory grows with n and not with its square; reports
+    progress after each."""
     n = len(vectors)
     k = min(k, n - 1)
     rows, cosines = np.zeros((n, max(0, k)), np.int64), np.zeros((n, max(0, k)), np.float32)
@@ -53,7 +61,7 @@ def nearest(vectors: Array, k: int, progress: Progress) -> tuple[NDArray[np.int6
             block = vectors[own] @ vectors[other : other + 8 * _BLOCK].T
             here = np.arange(start, own.stop) - other
             inside = (here >= 0) & (here < block.shape[1])
-            block[np.flatnonzero(inside), here[inside]] = -2  # nobody is its own neighbor
+            block[np.flatnonzero(inside), here[inside]] = -2  # a row is not its own neighbor
             top = np.argpartition(-block, min(k, block.shape[1] - 1), axis=1)[:, :k]
             best_rows = np.concatenate([best_rows, top + other], axis=1)
             best = np.concatenate([best, np.take_along_axis(block, top, axis=1)], axis=1)
@@ -69,13 +77,13 @@ _BLOCK = 1024
 
 
 def unit(vectors: Array) -> Array:
-    """Rows (n, width) brought to length 1; rows of nothing stay nothing."""
+    """Rows (n, width) scaled to length 1; rows of zeros stay zero."""
     result: Array = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
     return result
 
 
 def groups(n: int, pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
-    """The rows of 0..n-1 that pairs join, directly or through others, in order; those that stand alone are left out."""
+    """The connected components of rows 0..n-1 that have two rows or more, in order; `pairs` are the edges."""
     root = list(range(n))
 
     def find(row: int) -> int:
@@ -104,12 +112,12 @@ def _slices(rows: NDArray[Any]) -> list[NDArray[Any]]:
 
 
 def likeness(first: Gray, second: Gray) -> Array:
-    """How well pairs of gray thumbnails (n, side, side) agree once one is stretched, moved and lit to fit the other:
-    the correlation of the differences between neighboring pixels, (n,), 1 at best.
+    """How well pairs of gray thumbnails (n, side, side) agree after one was aligned with the other: the correlation
+    (n,) of the differences between neighboring pixels, at most 1.
 
-    Both are softened first: the finest detail of a thumbnail does not survive a move by half a pixel. Each pair is
-    aligned in scale and position per axis and in brightness and contrast by Gauss-Newton (Lucas and
-    Kanade, 1981; Baker and Matthews, IJCV 56, 2004), starting from where they are.
+    Both are smoothed first: the finest detail of a thumbnail does not survive a shift by half a pixel. Each pair is
+    aligned in scale and position per axis and in brightness and contrast by Gauss-Newton (Lucas and Kanade, 1981;
+    Baker and Matthews, IJCV 56, 2004), starting from the identity.
     """
     found = [_likeness(first[at : at + _BATCH], second[at : at + _BATCH]) for at in range(0, len(first), _BATCH)]
     return np.concatenate(found) if found else np.empty(0, np.float32)
@@ -141,7 +149,7 @@ def _likeness(first: Gray, second: Gray) -> Array:
 
 
 def _soft(values: Gray) -> Array:
-    """Smoothed by 1, 2, 1 along both axes."""
+    """Thumbnails smoothed by (1, 2, 1) / 4 along both axes."""
     wide = np.pad(values.astype(np.float32), ((0, 0), (1, 1), (1, 1)), mode="edge")
     down = (wide[:, :-2] + 2 * wide[:, 1:-1] + wide[:, 2:]) / 4
     result: Array = ((down[:, :, :-2] + 2 * down[:, :, 1:-1] + down[:, :, 2:]) / 4).astype(np.float32)
@@ -157,7 +165,7 @@ def _places(stretch: Array, shift: Array, place: Array, side: int) -> tuple[Arra
 
 
 def _sample(values: Array, rows: Array, columns: Array) -> Array:
-    """Bilinear, separable: rows and columns (n, side) of values (n, side, side)."""
+    """Bilinear samples of values (n, side, side) at fractional rows and columns (n, side); separable."""
     n = np.arange(len(values))[:, None]
     low = np.minimum(rows.astype(np.int32), values.shape[1] - 2)
     part = (rows - low)[..., None]

@@ -1,10 +1,10 @@
-"""Pictures of none of the classes: how far one is from all that a model has learned from, and how well that tells.
+"""Novelty detection: recognizes pictures of none of the classes by their distance from the training pictures.
 
 A network that knows ants and bees calls a hand an ant, and is sure of it: probabilities cannot say "none of these". The
-distance of its features from the nearest ones that were learned from can (Sun et al., Out-of-distribution detection
-with deep nearest neighbors, ICML 2022, arXiv 2204.06507). What is known travels with the model in one small file, with
-distances of val and test: as they are, and as they would be had the class of each picture never been seen, which is
-how well pictures of a new class are told. (A fine-tuned network has seen it, so that there it is a little too good.)
+distance of its features from the nearest training pictures can (Sun et al., Out-of-distribution detection with deep
+nearest neighbors, ICML 2022, arXiv 2204.06507). A small file beside the model remembers training pictures, and the
+distances of val and test: as they are, and as if the class of each picture were unknown, which estimates how well new
+classes are recognized. (After fine-tuning the estimate is slightly optimistic: the network has seen that class.)
 """
 
 import io
@@ -17,28 +17,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core import shelf
-from core.matrix import Matrix, parts
-from core.twins import unit
+from core.audit.near_duplicates import unit
+from core.disk import blobs
+from core.features.streamed import Matrix, parts
+from core.settings import REMEMBERED
 
 Array = NDArray[np.float32]
 Targets = NDArray[np.int64]
 
 FILE = "known.npz"
 OTHERS = "others.json"
-# The neighbor whose distance counts, or as many as the smallest class has: else that would be far from itself. On two
-# real sets and two networks (a class held out, or the other set as unknown) the 5th told as well as the 1st and better
-# than the 20th; one of them may be labelled wrong.
+# k: the distance to the k-th nearest picture counts. It is at most the size of the smallest class, which otherwise
+# would be far from itself. On two real sets and two networks (a class held out, or the other set as unknown) the 5th
+# worked as well as the 1st and better than the 20th; and a single wrong label does no harm.
 NEIGHBOR = 5
-# Pictures that are remembered: so many of each class, and evenly drawn ones up to 1,000 in all (2.5 MB with 1,280
-# channels). Sun et al. lost little with 1 % of ImageNet; with fewer than neighbors a class would be far from itself.
-OF_EACH, KEPT = 2 * NEIGHBOR, 1_000
+# Pictures of each class that are remembered at least; others are drawn uniformly up to `REMEMBERED` in all (2.5 MB with
+# 1,280 channels). Sun et al. lost little with 1 % of ImageNet. A class with fewer than k pictures would be far from
+# itself.
+OF_EACH = 2 * NEIGHBOR
 
 
 @dataclass(frozen=True)
 class Known:
-    """What was learned from: the ids of pictures (n,), directions of their features, (n, channels) of length 1, and
-    their class indices (n,)."""
+    """The remembered training pictures: ids (n,), features scaled to length 1 (n, channels), class indices (n,)."""
 
     ids: tuple[str, ...]
     directions: Array
@@ -50,15 +51,16 @@ class Known:
 
     @property
     def neighbor(self) -> int:
-        """The neighbor whose distance counts."""
+        """k: NEIGHBOR, or the size of the smallest class."""
         return int(min(NEIGHBOR, *np.unique(self.targets, return_counts=True)[1]))
 
     def distances(self, features: Matrix) -> Array:
-        """(n, width) -> (n,): 1 less the cosine to the nearest but some; 2, the largest there is, with none."""
+        """Cosine distance to the k-th nearest remembered picture, (n, width) -> (n,); 2 (the maximum) if fewer than k
+        are remembered."""
         return self._far(directions(features, self.channels), self.directions)
 
     def unseen(self, features: Matrix, targets: Targets) -> Array:
-        """The same as if the class of each picture had not been learned."""
+        """The distances as if the class of each picture were unknown, (n,)."""
         own = directions(features, self.channels)
         far = np.empty(len(own), np.float32)
         for k in np.unique(targets):
@@ -73,7 +75,8 @@ class Known:
         return (1 - np.partition(cosines, -k, axis=1)[:, -k]).astype(np.float32)
 
     def nearest(self, features: Matrix, n: int, without: str = "") -> tuple["Neighbor", ...]:
-        """The n that are most like one picture, (1, width), the most alike first, leaving out that of an id."""
+        """The n remembered pictures most similar to one picture, (1, width), the most similar first. Skips the picture
+        with the id `without`."""
         cosines = directions(features, self.channels)[0] @ self.directions.T
         rows = [row for row in np.argsort(-cosines, kind="stable") if self.ids[row] != without][:n]
         return tuple(Neighbor(self.ids[row], int(self.targets[row]), float(cosines[row])) for row in rows)
@@ -81,7 +84,7 @@ class Known:
 
 @dataclass(frozen=True)
 class Neighbor:
-    """A picture that was learned from, the index of its class, and how alike it is (1: the same)."""
+    """A training picture, the index of its class, and its cosine similarity `alike` (1: the same)."""
 
     id: str
     target: int
@@ -90,8 +93,8 @@ class Neighbor:
 
 @dataclass(frozen=True)
 class Distances:
-    """Of the pictures of one part, in the order of its evaluation: how far each is from what is known, (n,), and how
-    far it would be had its class not been learned."""
+    """Distances of the pictures of one part from the training pictures, (n,), in the order of its evaluation: `known`
+    as they are, `unseen` as if the class of each picture were unknown."""
 
     known: Array
     unseen: Array
@@ -99,7 +102,7 @@ class Distances:
 
 @dataclass(frozen=True)
 class Other:
-    """A picture that a user says is of none of the classes, and what the model made of it."""
+    """A picture that a user says is of none of the classes, and the model's answer."""
 
     name: str
     label: str
@@ -108,27 +111,27 @@ class Other:
 
 
 def directions(features: Matrix, channels: int) -> Array:
-    """Features (n, width), of which a map that was not pooled has one set of channels for each position, as (n,
-    channels) of length 1."""
+    """Features scaled to length 1: (n, width) -> (n, channels). A feature map that was not pooled is averaged over its
+    positions first."""
     pooled = [part.reshape(len(part), -1, channels).mean(axis=1) for part in parts(features)]
     return unit(np.concatenate(pooled)) if pooled else np.empty((0, channels), np.float32)
 
 
 def chosen(targets: Targets) -> NDArray[np.int64]:
-    """The rows that are remembered, of which these (n,) are the class indices."""
+    """The row numbers of the pictures to remember, by class index (n,)."""
     drawn = np.random.default_rng(0).permutation(len(targets))
     own = targets[drawn]
     order = np.argsort(own, kind="stable")
-    place = np.empty(len(own), np.int64)  # of each among those of its class, in the order they were drawn
+    place = np.empty(len(own), np.int64)  # position of each picture within its class, in the order of the draw
     place[order] = np.arange(len(own)) - np.searchsorted(own[order], own[order])
-    first = np.argsort(place >= OF_EACH, kind="stable")  # some of each class before all others
-    n = max(KEPT, int((place < OF_EACH).sum()))
+    first = np.argsort(place >= OF_EACH, kind="stable")  # OF_EACH of each class come before all others
+    n = max(REMEMBERED, int((place < OF_EACH).sum()))
     rows: NDArray[np.int64] = np.sort(drawn[first[:n]])
     return rows
 
 
 def to_bytes(known: Known, measured: dict[str, Distances]) -> bytes:
-    """As .npz, plain arrays; directions in float16 (their cosines keep three digits)."""
+    """The bytes of an .npz file of plain arrays; directions are float16, so cosines keep three digits."""
     arrays: dict[str, Any] = {"ids": np.array(known.ids, "U64"), "targets": known.targets}
     arrays["directions"] = known.directions.astype(np.float16)
     for part, found in measured.items():
@@ -139,7 +142,7 @@ def to_bytes(known: Known, measured: dict[str, Distances]) -> bytes:
 
 
 def read(folder: Path) -> Known | None:
-    """What a model knows; None beside one that was trained before this was kept."""
+    """The remembered pictures of a model; None for a model of an older version that has no such file."""
     if not (folder / FILE).is_file():
         return None
     with np.load(folder / FILE, allow_pickle=False) as file:
@@ -147,7 +150,7 @@ def read(folder: Path) -> Known | None:
 
 
 def measured(folder: Path, part: str) -> Distances | None:
-    """The distances of a part's pictures, without reading what is known."""
+    """The distances of a part's pictures, without reading the remembered pictures; None as for `read`."""
     if not (folder / FILE).is_file():
         return None
     with np.load(folder / FILE, allow_pickle=False) as file:
@@ -155,13 +158,13 @@ def measured(folder: Path, part: str) -> Distances | None:
 
 
 def limit(distances: Array, refused: float) -> float:
-    """The distance from which on about a share of such pictures is refused."""
+    """The distance beyond which about the share `refused` of such pictures gets no answer."""
     return float(np.quantile(distances, 1 - refused, method="higher"))
 
 
 def separation(known: Array, unseen: Array) -> float | None:
-    """How often a picture that is unknown is farther than one that is known, ties counted half (the area under the ROC
-    curve); None without one of both."""
+    """How often an unknown picture is farther away than a known one, ties counted half (the area under the ROC curve).
+    None without pictures of both kinds."""
     if not len(known) or not len(unseen):
         return None
     near = np.sort(known)
@@ -170,11 +173,11 @@ def separation(known: Array, unseen: Array) -> float | None:
 
 
 def others(folder: Path) -> tuple[Other, ...]:
-    """The pictures of none of the classes with which a model was tried."""
+    """The pictures of none of the classes that a user tried on a model."""
     path = folder / OTHERS
     return tuple(Other(**values) for values in json.loads(path.read_bytes())) if path.is_file() else ()
 
 
 def keep_others(folder: Path, some: Sequence[Other]) -> None:
-    """Remember these, and no others."""
-    shelf.write(folder / OTHERS, json.dumps([vars(other) for other in some], ensure_ascii=False).encode())
+    """Store these pictures in place of the earlier ones."""
+    blobs.write(folder / OTHERS, json.dumps([vars(other) for other in some], ensure_ascii=False).encode())

@@ -1,36 +1,38 @@
-"""The maps of a run: where each of its pictures lies by what the backbone says of it.
+"""The maps of a run: a position in the plane for each picture, by its features.
 
-A map is made by a job, once, and lies beside the run: it stays as it is whatever labels become, so that what was
-corrected stays where it was found. `core.survey` does the work.
+A job (`core.worker.map_job`) makes the maps once and stores them beside the run. They do not change with the labels, so
+a corrected picture stays where the user found it.
 """
 
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core import jobs, shelf
 from core.dataset import PARTS, Dataset
-from core.evaluation import Evaluation
-from core.jobs import Job
-from core.store import Run, Store
+from core.disk import blobs
+from core.jobs import queue
+from core.jobs.kinds import MAP, OfRun
+from core.jobs.queue import Job
+from core.scores.evaluation import Evaluation
+from core.store.store import Run, Store
 
 Array = NDArray[np.float32]
 
-# The first is there after a moment, the second after the job.
+# In the order in which the job writes them; the first takes a moment.
 LAYOUTS = ("pca", "tsne")
 
-# The place of what there is none of: the label of a picture that is left out, the answer of a model that was not asked.
+# Sentinel index: no label (left out) or no prediction (training picture).
 NONE = -1
 
 
 @dataclass(frozen=True)
 class Points:
-    """What is known of each picture of a map, (n,) each: the place of its label and of what the model says of it among
-    the classes, that of its part among `PARTS`, and the model's confidence. `NONE` where there is none: nothing is said
-    of pictures that were learned from."""
+    """The pictures of a map, (n,) each: the indices of the label and the predicted class in `classes`, the index of the
+    part in `PARTS`, and the model's confidence. `NONE` where there is no label or no prediction."""
 
     ids: tuple[str, ...]
     classes: tuple[str, ...]
@@ -41,9 +43,9 @@ class Points:
 
 
 def points(then: Dataset, now: Dataset, scores: Sequence[Evaluation]) -> Points:
-    """The pictures of a run as they are labelled now, and what its model says of those it was measured on."""
+    """The pictures of a run with their present labels, and the model's predictions on those it was evaluated on."""
     used = {picture.id: picture for picture in now.pictures}
-    said = {
+    predictions = {
         key: (each.classes[best], float(row.max()))
         for each in scores
         for key, best, row in zip(each.ids, each.predicted, each.probabilities, strict=True)
@@ -52,42 +54,36 @@ def points(then: Dataset, now: Dataset, scores: Sequence[Evaluation]) -> Points:
     place = {label: i for i, label in enumerate(classes)}
     ids = tuple(picture.id for picture in then.pictures)
     rows = [used.get(key) for key in ids]
-    asked = [said.get(key) for key in ids]
+    answers = [predictions.get(key) for key in ids]
     return Points(
         ids,
         classes,
         np.array([place[row.label] if row else NONE for row in rows], np.int64),
-        np.array([place[answer[0]] if answer else NONE for answer in asked], np.int64),
+        np.array([place[answer[0]] if answer else NONE for answer in answers], np.int64),
         np.array([PARTS.index(row.part) if row and row.part else 0 for row in rows], np.int64),
-        np.array([answer[1] if answer else 0.0 for answer in asked], np.float32),
+        np.array([answer[1] if answer else 0.0 for answer in answers], np.float32),
     )
 
 
 def exists(store: Store, run_id: str, layout: str) -> bool:
-    """Whether a layout was found."""
+    """Whether a layout of a run is stored."""
     return (store.folder(run_id) / _name(layout)).is_file()
 
 
 def read(store: Store, run_id: str, layout: str) -> Array | None:
-    """The places (n, 2) of a run's pictures, in the order of its `dataset.json`; None before they are found."""
-    path = store.folder(run_id) / _name(layout)
-    if not path.is_file():
+    """The positions (n, 2) of a run's pictures, in the order of its `dataset.json`; None if they are not stored yet."""
+    try:
+        places: Array = np.load(store.folder(run_id) / _name(layout), allow_pickle=False)
+    except FileNotFoundError:  # also right after `exists`: the run may be trained again meanwhile
         return None
-    places: Array = np.load(path, allow_pickle=False)
     return places
 
 
-def write(store: Store, run_id: str, layout: str, places: Array) -> None:
-    """Keep the places of a layout durably."""
+def write(folder: Path, layout: str, places: Array) -> None:
+    """Store the positions of a layout durably in the folder of a model."""
     out = io.BytesIO()
     np.save(out, places)
-    shelf.write(store.folder(run_id) / _name(layout), out.getvalue())
-
-
-def remove(store: Store, run_id: str) -> None:
-    """Forget all layouts of a run: they are those of a model that is replaced."""
-    for layout in LAYOUTS:
-        (store.folder(run_id) / _name(layout)).unlink(missing_ok=True)
+    blobs.write(folder / _name(layout), out.getvalue())
 
 
 def _name(layout: str) -> str:
@@ -95,15 +91,10 @@ def _name(layout: str) -> str:
 
 
 def start(store: Store, run: Run) -> Job:
-    """Begin to make the maps of a run."""
-    return jobs.start(store, run.project_id, "map", {"run": run.id})
+    """Start the job that makes the maps of a run."""
+    return queue.start(store, run.project_id, MAP, OfRun(run.id))
 
 
 def job(store: Store, run: Run) -> Job | None:
     """The newest job that makes the maps of a run."""
-    row = store.row(
-        "SELECT id FROM job WHERE project_id = ? AND kind = 'map' AND json_extract(params, '$.run') = ? "
-        "ORDER BY created_at DESC, rowid DESC LIMIT 1",
-        run.project_id, run.id,
-    )  # fmt: skip
-    return jobs.get(store, row["id"]) if row else None
+    return queue.about(store, run.id, MAP)

@@ -1,43 +1,60 @@
-"""Answers for new pictures and why, from a model's `.tflite` and numpy head, in a warm and limited process without
+"""Predicts and explains new pictures with a model's `.tflite` and numpy head, in a long-lived sandbox process without
 TensorFlow.
 
-A picture to predict is a stranger's file: the same child process that decodes it also runs the network on it, so the
-caller never touches either.
+A picture to predict may come from a stranger: the child process that decodes it also runs the network on it, so the
+caller does neither.
 """
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import struct
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core import heatmap, images, unknowns
-from core.child import Bounds, Child
+from core.disk import blobs
 from core.errors import HeadstartError
-from core.head import Head
-from core.images import Pixels
+from core.explain import grad_cam, novelty
+from core.explain.novelty import Known, Neighbor
+from core.learning.head import Head
+from core.sandbox import decoding
+from core.sandbox.decoding import Pixels
+from core.sandbox.process import Bounds, Child
+from core.scores.thresholds import Thresholds
 from core.settings import LIMITS
-from core.thresholds import Limits
-from core.unknowns import Known, Neighbor
 
+# What readers of models raise on damaged bytes.
+_DAMAGE = (
+    OSError,
+    EOFError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    RuntimeError,
+    struct.error,
+    BadZipFile,
+)
 _FILES = ("model.tflite", "head.npz", "model.json")
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """Probabilities of all classes for one picture, the most probable first; `shown` is a JPEG of it, made from
-    pixels, so that nobody has to decode the original again to show it. The picture is at a `distance` from what was
-    learned from (0 if that is not kept); `limits` are what the answer had to reach."""
+    """Probabilities of all classes for one picture, the most probable first. `shown` is a JPEG of it, made from
+    pixels, so that no page has to decode the original. `distance` is that from the training pictures (0 if the model
+    has no remembered ones); `limits` are those of the model."""
 
     scores: tuple[tuple[str, float], ...]
     shown: bytes = b""
     distance: float = 0.0
-    limits: Limits = field(default_factory=Limits)
+    limits: Thresholds = field(default_factory=Thresholds)
 
     @property
     def label(self) -> str:
@@ -49,25 +66,25 @@ class Prediction:
 
     @property
     def least(self) -> float:
-        """The probability that the answer had to reach."""
+        """The probability that the answer needs."""
         return self.limits.of(self.label)
 
     @property
     def is_known(self) -> bool:
-        """Whether the picture is like those that were learned from, as far as its user asks for that."""
+        """Whether the picture is near enough to the training pictures, if the user set such a limit."""
         return bool(self.limits.knows(self.distance))
 
     @property
     def is_answer(self) -> bool:
-        """Whether the model is as sure as its user asks; else the picture may be none of the classes."""
+        """Whether the answer is within the limits; else the picture may show none of the classes."""
         return self.is_known and self.probability >= self.least
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """Why the answer for a picture is what it is: the probabilities as in `Prediction`; `seen`, the part of the picture
-    that the network sees (px, px, 3); for each class that was asked about where it is supported, (h, w) by
-    `heatmap.grad_cam`; and the pictures it learned from that are most like it."""
+    """The reasons for an answer: the probabilities as in `Prediction`; `seen` (px, px, 3), the part of the picture that
+    is the network's input; `heat`, the heat map (h, w) of `grad_cam.grad_cam` for each requested class; and `near`, the
+    most similar training pictures."""
 
     scores: tuple[tuple[str, float], ...]
     seen: Pixels
@@ -78,32 +95,35 @@ class Explanation:
 class Predictor:
     """A model ready to answer. Use it in a `with`, or close it."""
 
-    def __init__(self, model: Path) -> None:
-        """`model`: the folder of a model, or the `model.keras` in it. Raises HeadstartError("model_missing")."""
+    def __init__(self, model: Path, sums: Mapping[str, str] | None = None) -> None:
+        """`model`: the folder of a model, or the `model.keras` in it. `sums`: the sha256 of its files by name, if the
+        caller knows them from another source than the model's folder. Raises HeadstartError("model_missing"), and
+        HeadstartError("model_damaged") when a file is not as it was written."""
         folder = model if model.is_dir() else model.parent
         if not all((folder / name).is_file() for name in _FILES):
             raise HeadstartError("model_missing", path=str(model))
         self._folder = folder.resolve()
-        self.classes: tuple[str, ...] = tuple(json.loads((folder / "model.json").read_bytes())["classes"])
+        self.classes = _classes(self._folder, sums)
         bounds = Bounds(LIMITS.predict_memory_mb, LIMITS.decode_cpu_s, LIMITS.decode_wall_s)
-        self._child = Child("core.predictor:answer", bounds)
+        self._child = Child("core.explain.predictor:answer", bounds)
 
     def predict(self, data: bytes, show_px: int = 0) -> Prediction:
-        """What the picture in these bytes shows, and, if asked, the picture in at most `show_px` a side.
+        """The prediction for the picture in these bytes, and, if `show_px` is given, a JPEG of at most that side.
 
-        Raises HeadstartError when the bytes are no usable picture.
+        Raises HeadstartError when the bytes are not a usable picture, and HeadstartError("known_missing") when the
+        limits need remembered pictures that the model lacks.
         """
         answer, shown = self._child.ask({"model": str(self._folder), "show": show_px}, data)
         ranked = _ranked(self.classes, answer["probabilities"])
-        # Read each time: they can be changed while the process is warm.
-        limits = Limits.read(self._folder)
+        # Read each time, because a user may change them while the process lives.
+        limits = Thresholds.read(self._folder)
         if limits.farthest is not None and answer["distance"] is None:
             raise HeadstartError("known_missing", path=str(self._folder))
         return Prediction(ranked, shown, answer["distance"] or 0.0, limits)
 
     def explain(self, data: bytes, px: int, labels: Sequence[str] = (), n: int = 0) -> Explanation:
-        """Why these bytes get their answer: heat maps of the most probable class, which comes first, and of `labels`;
-        and the n most alike pictures that were learned from. Raises HeadstartError as `predict` does."""
+        """Explain the answer for these bytes: heat maps of the most probable class, which comes first, and of `labels`;
+        and the n most similar training pictures. Raises HeadstartError when the bytes are not a usable picture."""
         question: dict[str, Any] = {"model": str(self._folder), "px": px, "n": n}
         question["explain"] = [self.classes.index(label) for label in labels]
         answer, body = self._child.ask(question, data)
@@ -124,43 +144,72 @@ class Predictor:
 
 @dataclass(frozen=True)
 class _Model:
-    """A network up to its last feature map, how that is pooled, the head, and what was learned from, if it is kept."""
+    """A network up to its feature maps, the head, and the remembered pictures, if there are any."""
 
-    engine: Any
-    pooling: str
+    network: Any
     head: Head
     known: Known | None
 
 
 def answer(question: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes]:
-    """In the child: bytes of a picture -> probabilities; with `{"show": px}` also a JPEG of it; with `{"explain": class
-    indices, "px"}` also heat maps, the pictures nearest to it, and the pixels of what the network sees."""
+    """Runs in the child: bytes of a picture -> probabilities. With `{"show": px}` also a JPEG of it; with `{"explain":
+    class indices, "px"}` also heat maps, the nearest training pictures, and the pixels of the network's input."""
     model = _load(question["model"])
-    maps = model.engine.run(images.square(body, model.engine.size)[None])
-    features = heatmap.pool(maps, model.pooling)
+    maps, pooling = model.network.run(decoding.square(body, model.network.size)), model.network.pooling
+    features = grad_cam.pool(maps, pooling)
     probabilities = model.head.probabilities(features)[0]
     distance = float(model.known.distances(features)[0]) if model.known else None
-    said: dict[str, Any] = {"probabilities": probabilities.tolist(), "distance": distance}
+    reply: dict[str, Any] = {"probabilities": probabilities.tolist(), "distance": distance}
     if "explain" not in question:
         px = question.get("show")
-        return said, images.thumbnail(images.decode(body).pixels, px) if px else b""
+        return reply, decoding.thumbnail(decoding.decode(body).pixels, px) if px else b""
     indices = dict.fromkeys((int(probabilities.argmax()), *question["explain"]))
-    heat = [(index, heatmap.grad_cam(maps[0], model.pooling, model.head, index)) for index in indices]
-    said["heat"] = [(index, values.round(4).tolist()) for index, values in heat]
+    heat = [(index, grad_cam.grad_cam(maps, pooling, model.head, index)) for index in indices]
+    reply["heat"] = [(index, values.round(4).tolist()) for index, values in heat]
     key = hashlib.sha256(body).hexdigest()
     near = model.known.nearest(features, question["n"], without=key) if model.known else ()
-    said["near"] = [asdict(neighbor) for neighbor in near]
-    return said, images.square(body, question["px"]).tobytes()
+    reply["near"] = [asdict(neighbor) for neighbor in near]
+    return reply, decoding.square(body, question["px"]).tobytes()
 
 
 @lru_cache(maxsize=1)
 def _load(folder: str) -> _Model:
-    # Imported in the child only: LiteRT has no place in the process that asks.
-    from core import engine
+    # Imported in the child only: the process that asks must not load LiteRT.
+    from core.features import runtime
 
-    loaded, pooling = engine.load_map(Path(folder) / "model.tflite")
-    learned = Head.from_bytes((Path(folder) / "head.npz").read_bytes())
-    return _Model(loaded, pooling, learned, unknowns.read(Path(folder)))
+    path = Path(folder)
+    with _report_damage("model.tflite"):
+        network = runtime.load_map(path / "model.tflite")
+    with _report_damage("head.npz"):
+        learned = Head.from_bytes((path / "head.npz").read_bytes())
+    with _report_damage(novelty.FILE):
+        return _Model(network, learned, novelty.read(path))
+
+
+@contextlib.contextmanager
+def _report_damage(name: str) -> Iterator[None]:
+    """Turn an error while reading a file into HeadstartError("model_damaged"). Models of older versions have no sha256
+    that would show the damage before."""
+    try:
+        yield
+    except _DAMAGE:
+        raise HeadstartError("model_damaged", names=name) from None
+
+
+def _classes(folder: Path, sums: Mapping[str, str] | None) -> tuple[str, ...]:
+    """The classes of a model, after its files have been compared with their sha256, where one is known. Raises
+    HeadstartError("model_damaged")."""
+    try:
+        facts = json.loads((folder / "model.json").read_bytes())
+        classes = tuple(map(str, facts["classes"]))
+    except (ValueError, LookupError, TypeError):
+        raise HeadstartError("model_damaged", names="model.json") from None
+    sums = facts.get("sha256", {}) if sums is None else sums
+    read = (folder / name for name in (*_FILES, novelty.FILE) if name in sums)
+    damaged = [path.name for path in read if path.is_file() and not blobs.seems_sound(path, sums[path.name])]
+    if damaged:
+        raise HeadstartError("model_damaged", names=", ".join(damaged))
+    return classes
 
 
 def _ranked(classes: Sequence[str], probabilities: Sequence[float]) -> tuple[tuple[str, float], ...]:

@@ -1,9 +1,9 @@
-"""What a network says about each picture, computed once and kept.
+"""The cache of features: each is computed once and kept on disk.
 
-A `Cache` belongs to one `Recipe` (network, output, size, rule of decoding); its rows are keyed by picture, never by
-dataset: relabelling, leaving out and dividing anew cost nothing, adding costs only what is new. Rows lie in shards that
-are complete or absent, so work that was cut off goes on at the last finished shard. Memory does not grow with the
-number of pictures: shards are memory-mapped, and what is too large to be held is read by rows.
+A `Cache` belongs to one `Recipe` (network, output, size, version of the decoder). Its rows are keyed by picture, never
+by dataset: new labels, exclusions and splits cost nothing, new pictures cost only themselves. Rows are stored in shards
+that are complete or absent, so interrupted work continues after the last finished shard. Memory does not grow with the
+number of pictures: shards are memory-mapped, and a matrix that is too large for memory is read by rows.
 """
 
 import contextlib
@@ -21,33 +21,35 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core import images, shelf
-from core.child import Children
-from core.engine import Engine
+from core.disk import blobs
 from core.errors import HeadstartError
-from core.matrix import Matrix
+from core.features.runtime import Engine
+from core.features.streamed import Matrix
+from core.plan import AUGMENTATIONS
 from core.progress import Progress
+from core.sandbox import decoding
+from core.sandbox.process import Children, Handler
 from core.settings import LIMITS
 
 Array = NDArray[np.float32]
 
 SHARD_ROWS = 256
-# Pictures that are decoded while the engine works.
+# Pictures that are decoded ahead while the engine works.
 _AHEAD = 64
-# Pictures in one question to a child.
-_ASKED = 8
-# The file by which a folder says that it is in use.
+# Pictures in one request to a child process.
+_PER_REQUEST = 8
+# A lock on this file shows that the folder is in use.
 _LEASE = ".lease"
-# Rows of one shard from which on it is mapped.
+# Rows to read from one shard from which on it is memory-mapped.
 _WORTH_MAPPING = 8
-# Shards between two looks at the quota; a look reads the size of every shard there is.
+# Shards between two checks of the quota; a check reads the size of every shard.
 _TRIM_EVERY = 32
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides the numbers: sha256 of the weights, the output, its precision, the input size in px, and
-    what is computed with."""
+    """Everything that determines the features: sha256 of the weights, the output, the input size in px, the precision
+    in which they are stored and the one in which they are computed."""
 
     weights: str
     output: str
@@ -57,18 +59,19 @@ class Recipe:
 
     @property
     def key(self) -> str:
-        text = f"{self.network} {self.precision} {self.computed_in} {images.VERSION}"
+        text = f"{self.network} {self.precision} {self.computed_in} {decoding.VERSION}"
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     @property
     def network(self) -> str:
-        """The part that decides the network, whatever computes it."""
+        """The key of the network alone, whatever the precision."""
         return hashlib.sha256(f"{self.weights} {self.output} {self.size}".encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One picture as it is fed in: as it is (`number` 0) or as its n-th copy (up to 15), altered in `images.KINDS`."""
+    """One input of the network: a picture unchanged (`number` 0) or its n-th copy (up to 15), altered in `kinds`, which
+    are names of `plan.AUGMENTATIONS`."""
 
     picture_id: str
     number: int = 0
@@ -76,30 +79,30 @@ class View:
 
     @property
     def key(self) -> bytes:
-        altered = sum(1 << i for i, kind in enumerate(images.KINDS) if kind in self.kinds)
+        altered = sum(1 << i for i, kind in enumerate(AUGMENTATIONS) if kind in self.kinds)
         return bytes.fromhex(self.picture_id) + bytes([self.number | altered << 4])
 
 
 def views(ids: Sequence[str], copies: int = 0, kinds: tuple[str, ...] = ()) -> list[View]:
-    """All pictures as they are, then all of them as their first altered copy, and so on."""
+    """All pictures unchanged, then the first altered copy of each, and so on."""
     return [View(key, number, kinds if number else ()) for number in range(copies + 1) for key in ids]
 
 
 class Rows:
-    """A matrix (n, ...) that stays in the shards of a cache and is read by rows as float32.
+    """A matrix (n, ...) that stays in the shards of a cache; indexing reads rows as float32.
 
-    A shard is mapped only while it is read: pages that stayed would count as memory of this process. For the few rows
-    of a batch, which are all over the shards, plain reads are six times as fast as mapping.
+    A shard is mapped only while it is read, because mapped pages count as memory of this process. For the few rows of a
+    batch, which are scattered over the shards, plain reads are six times as fast as mapping.
     """
 
     def __init__(self, cache: "Cache", places: Sequence[tuple[int, int]]) -> None:
-        self._cache = cache  # its lease keeps the shards
+        self._cache = cache  # its lease protects the shards from `trim`
         self._places = np.array(places, np.int32)
         sample, _ = _open(cache.shard(places[0][0]))
         self._n = len(places)
         self._row: tuple[int, ...] = sample.shape[1:]
         self._kind = sample.dtype
-        self._offset = sample.offset  # the same in all shards: their headers differ in the number of rows alone
+        self._offset = sample.offset  # the same in all shards: their headers differ only in the number of rows
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -132,7 +135,7 @@ class Rows:
 
 
 class Cache:
-    """The rows of one recipe below `root`."""
+    """The cached rows of one recipe, below `root`."""
 
     def __init__(self, root: Path, recipe: Recipe) -> None:
         self.recipe = recipe
@@ -141,15 +144,15 @@ class Cache:
         self._lease = (self.folder / _LEASE).open("ab")
         fcntl.flock(self._lease, fcntl.LOCK_SH)  # as long as this cache lives, `trim` leaves its folder alone
         self._shards: list[Path] = []
-        self._where: dict[bytes, tuple[int, int]] = {}  # key of a view -> number of its shard, row there
-        self._sound: set[int] = set()
+        self._where: dict[bytes, tuple[int, int]] = {}  # key of a view -> number of its shard, row in the shard
+        self._sound: set[int] = set()  # numbers of the shards whose checksum was verified
         for path in sorted(self.folder.glob("*.npy")):
             try:
                 keys = _open(path)[1]
             except FileNotFoundError:
-                continue  # found to be damaged by another process
+                continue  # another process removed it as damaged
             except (EOFError, ValueError):
-                path.unlink(missing_ok=True)  # compute its rows again
+                path.unlink(missing_ok=True)  # damaged: its rows are computed again
                 continue
             self._list(path, keys)
 
@@ -157,42 +160,48 @@ class Cache:
         self._lease.close()
 
     def shard(self, number: int) -> Path:
-        """The file that a place names."""
+        """The file of a shard, by its number."""
         return self._shards[number]
 
     @property
     def row_bytes(self) -> int:
-        """Bytes of one row in float32; 0 while there is none."""
+        """Bytes of one row in float32; 0 for an empty cache."""
         if not self._shards:
             return 0
         values, _ = _open(self._shards[-1])
         return 4 * int(math.prod(values.shape[1:]))
 
     def missing(self, views: Iterable[View]) -> list[View]:
-        """Those without a sound row, each once."""
+        """The views without an undamaged row, each once."""
         wanted = list(dict.fromkeys(views))
         self._drop_damaged({self._where[view.key][0] for view in wanted if view.key in self._where})
         return [view for view in wanted if view.key not in self._where]
 
     def add(self, views: Sequence[View], values: Array) -> None:
-        """Keep one shard durably."""
+        """Write one shard durably; `values` are the rows of `views`, (n, ...)."""
         keys = [view.key for view in views]
         out = io.BytesIO()
-        np.save(out, values.astype(self.recipe.precision))  # first, so that plain numpy can map it
+        np.save(out, values.astype(self.recipe.precision))  # comes first, so that numpy can map it
         np.save(out, np.frombuffer(b"".join(keys), np.uint8).reshape(len(keys), -1))
         data = out.getvalue()
         path = self.folder / f"{hashlib.sha256(data).hexdigest()}.npy"
-        shelf.write(path, data)
+        blobs.write(path, data)
         self._sound.add(self._list(path, keys))
 
+    def clear(self) -> None:
+        """Remove all rows because they are wrong, even if another process has this cache open."""
+        for path in self.folder.glob("*.npy"):
+            path.unlink(missing_ok=True)
+        self._shards, self._where, self._sound = [], {}, set()
+
     def read(self, views: Sequence[View]) -> Matrix:
-        """The rows of these views, (n, ...) float32. Every one must be there. More than fits into memory comfortably
-        is answered as `Rows`."""
+        """The rows of these views, (n, ...) float32, which must all be cached. A matrix larger than `matrix_bytes`
+        stays on disk, as `Rows`."""
         if not views:
             return np.empty((0,), np.float32)
         places = [self._where[view.key] for view in views]
         for shard in {shard for shard, _ in places}:
-            os.utime(self._shards[shard])  # used now: what was not goes first
+            os.utime(self._shards[shard])  # used now: `trim` removes the shards used longest ago
         if len(views) * self.row_bytes > LIMITS.matrix_bytes:
             return Rows(self, places)
         return Rows(self, places)[:]
@@ -204,10 +213,10 @@ class Cache:
         return shard
 
     def _drop_damaged(self, shards: set[int]) -> None:
-        """Compare each shard once with its checksum, which is its name, when its rows are first asked for."""
+        """Remove the damaged ones of these shards. Each shard is compared once with its checksum, which is its name."""
         for shard in shards - self._sound:
             path = self._shards[shard]
-            if path.is_file() and shelf.sha256(path) == path.stem:
+            if path.is_file() and blobs.sha256(path) == path.stem:
                 self._sound.add(shard)
                 continue
             path.unlink(missing_ok=True)
@@ -215,7 +224,7 @@ class Cache:
 
 
 def _open(path: Path) -> "tuple[np.memmap[Any, Any], list[bytes]]":
-    """The values of a shard, memory-mapped, and its keys."""
+    """The values of a shard, memory-mapped, and its keys. Raises EOFError or ValueError when it is damaged."""
     values: np.memmap[Any, Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     with path.open("rb") as file:
         file.seek(values.offset + values.nbytes)
@@ -224,8 +233,8 @@ def _open(path: Path) -> "tuple[np.memmap[Any, Any], list[bytes]]":
 
 
 def trim(root: Path, quota: int) -> None:
-    """Remove the shards that were used longest ago (and what an older Headstart left) until all below `root` fit into
-    `quota` bytes. Folders that a `Cache` is open on, in any process, are left alone."""
+    """Remove the shards used longest ago (and files of older versions) until all below `root` fit into `quota` bytes.
+    Leaves folders alone that any process has open as a `Cache`."""
     shards = []
     for path in root.glob("*/[!.]*"):
         with contextlib.suppress(FileNotFoundError):  # removed meanwhile
@@ -242,7 +251,7 @@ def trim(root: Path, quota: int) -> None:
 
 
 def drop(root: Path, key: str) -> None:
-    """Remove all rows of a recipe, unless a `Cache` is open on them in any process."""
+    """Remove all rows of a recipe, unless any process has them open as a `Cache`."""
     folder = root / key
     if not folder.is_dir():
         return
@@ -252,13 +261,14 @@ def drop(root: Path, key: str) -> None:
             path.unlink(missing_ok=True)
 
 
-def extract(cache: Cache, engine: Engine, pictures: shelf.Shelf, views: Sequence[View], progress: Progress) -> None:
-    """Compute the rows of `views` that the cache lacks; pictures come from the shelf. Ticks once a picture.
+def extract(cache: Cache, engine: Engine, pictures: blobs.Shelf, views: Sequence[View], progress: Progress) -> None:
+    """Compute the rows of `views` that the cache lacks, from the files in `pictures`. Ticks once per picture.
 
-    Raises HeadstartError("features_too_large") when they would be more than all cached features may be.
+    Raises HeadstartError("features_too_large") when they would exceed the limit of all cached features, and
+    HeadstartError("pictures_unread") as `decode` does.
     """
     missing = cache.missing(views)
-    with Children("core.images:answer", images.DECODING) as children:
+    with Children("core.sandbox.decoding:answer", decoding.DECODING) as children:
         decoded = decode(children, pictures, missing, engine.size)
         for start in range(0, len(missing), SHARD_ROWS):
             shard = missing[start : start + SHARD_ROWS]
@@ -279,23 +289,29 @@ def _check_room(needed: int) -> None:
         raise HeadstartError("features_too_large", needed_gb=needed / 1e9, limit_gb=LIMITS.feature_bytes / 1e9)
 
 
-def decode(children: Children, pictures: shelf.Shelf, views: Sequence[View], size: int) -> Iterator[images.Pixels]:
-    """Each view as (size, size, 3), in order, some of the next being decoded meanwhile."""
+def decode(children: Children, pictures: blobs.Shelf, views: Sequence[View], size: int) -> Iterator[decoding.Pixels]:
+    """Each view as (size, size, 3), in order; the next ones are decoded ahead.
 
-    def ask(part: Sequence[View]) -> images.Pixels:
-        squares = [[str(pictures.path(view.picture_id)), view.number, view.kinds] for view in part]
-        question = {"squares": squares, "size": size}
-        _, data = children.ask(question)
+    Raises HeadstartError("pictures_unread") with the `id` of a picture that cannot be decoded, and the code `why`.
+    """
+
+    def squares(part: Sequence[View], ask: Handler) -> decoding.Pixels:
+        wanted = [[str(pictures.path(view.picture_id)), view.number, view.kinds] for view in part]
+        _, data = ask({"squares": wanted, "size": size}, b"")
         return np.frombuffer(data, np.uint8).reshape(len(part), size, size, 3)
 
-    def load(part: Sequence[View]) -> images.Pixels:
+    def load(part: Sequence[View]) -> decoding.Pixels:
         try:
-            return ask(part)
-        except HeadstartError as error:
-            if error.code != "child_died":
-                raise
-            # Each was read once before: together they were too much, or the machine was busy.
-            return np.concatenate([ask([view]) for view in part])
+            return squares(part, children.ask)
+        except HeadstartError:
+            # One picture cannot be decoded, all together exceed a limit, or the machine is busy.
+            return np.concatenate([alone(view) for view in part])
 
-    parts = (views[start : start + _ASKED] for start in range(0, len(views), _ASKED))
-    return itertools.chain.from_iterable(children.map(load, parts, ahead=_AHEAD // _ASKED))
+    def alone(view: View) -> decoding.Pixels:
+        try:
+            return squares([view], children.insist)
+        except HeadstartError as error:
+            raise HeadstartError("pictures_unread", id=view.picture_id, why=error.code) from None
+
+    parts = (views[start : start + _PER_REQUEST] for start in range(0, len(views), _PER_REQUEST))
+    return itertools.chain.from_iterable(children.map(load, parts, ahead=_AHEAD // _PER_REQUEST))

@@ -1,11 +1,12 @@
-"""Pictures through a network, fast: a `.tflite` file run without TensorFlow.
+"""Runs pictures through a network fast: a `.tflite` file, without TensorFlow.
 
-`load` answers an `Engine` for a file, which hides who runs it: LiteRT, or OpenVINO where that is installed and was
-measured to be faster on this machine. Training features, evaluation and the demo go through here, so all three see the
-same numbers: those of the Keras network within float32 rounding, unless bfloat16 was asked for.
+`load` returns an `Engine` for a file, which hides the runtime: LiteRT, or OpenVINO where that is installed and was
+measured to be faster on this machine. Training features, evaluation and the demo all use it, so they get the same
+numbers: those of the Keras network within float32 rounding, unless the plan asks for bfloat16.
 """
 
 import json
+import struct
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -18,27 +19,33 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core import shelf
+from core.disk import blobs
 from core.errors import HeadstartError
-from core.images import Pixels
+from core.sandbox.decoding import Pixels
 from core.settings import cores
 
 # (n, size, size, 3) uint8 -> (n, ...) float32, for one thread at a time.
 Stream = Callable[[Pixels], NDArray[np.float32]]
 
-# A stream holds the weights once more; networks above this get one stream with all threads instead of one a core.
+# Every stream holds a copy of the weights: networks above this size get one stream with all threads, not one per core.
 _STREAM_BYTES = 32 << 20
+# Most streams.
 _STREAMS = 32
-# How much faster OpenVINO must be to take over, and for how long each is tried.
+# OpenVINO is used if it is this many times as fast as LiteRT.
 _FASTER = 1.1
+# Seconds for which each of the two is timed.
 _TRIAL_S = 0.4
-# A trial takes two seconds, a tenth of what so many pictures take a small network.
+# Dimensions of a feature map: views, height, width, channels.
+_MAP_RANK = 4
+# Where the schema of LiteRT has the outputs of a graph in its table.
+_OUTPUTS_FIELD = 8
+# Pictures from which on a trial is worth it: it takes two seconds, a tenth of the time a small network needs for them.
 _WORTH_A_TRIAL = 5_000
 
 
 class Engine:
-    """A loaded network for square pictures of `size` px. Pictures are divided among streams that work side by side;
-    `batch` is how many to give at once when there are many."""
+    """A loaded network for square pictures of `size` px. It divides pictures among streams that run in parallel;
+    `batch` is the best number of pictures for one call of `run`."""
 
     def __init__(self, name: str, size: int, streams: Sequence[Stream], batch: int = 0) -> None:
         self.name = name
@@ -56,9 +63,9 @@ class Engine:
 
 
 def load(path: Path, precision: str = "float32", n_pictures: int = 1) -> Engine:
-    """The fastest engine of this machine for so many pictures; one is answered soonest by all threads together.
+    """The fastest engine of this machine for `n_pictures`; a single picture is fastest with one stream of all threads.
 
-    Raises HeadstartError("precision_missing") when nothing here computes in that precision.
+    Raises HeadstartError("precision_missing") when this machine cannot compute in that precision.
     """
     n = 1 if n_pictures == 1 else _n_streams(path)
     if precision != "float32":
@@ -68,30 +75,67 @@ def load(path: Path, precision: str = "float32", n_pictures: int = 1) -> Engine:
     return _openvino(path, "f32", n) if _openvino_is_faster(path, n_pictures) else _litert(path, n)
 
 
-def load_map(path: Path) -> tuple[Engine, str]:
-    """An engine that answers the last feature map, (n, h, w, channels), of a network whose file answers the pooled one,
-    and how the file pools it: "average", "max" or "flatten". Nothing is converted: only the output that the file
-    names is another."""
+class MapNetwork:
+    """A network that answers its feature maps in place of the features that are pooled from them, by `pooling`:
+    "average", "max" or "flatten"."""
+
+    def __init__(self, interpreter: Any, pooling: str) -> None:
+        interpreter.allocate_tensors()
+        self.pooling = pooling
+        self._interpreter = interpreter
+        self._entry = interpreter.get_input_details()[0]
+        self._ends = [end["index"] for end in interpreter.get_output_details()]
+
+    @property
+    def size(self) -> int:
+        """The side of its input in px."""
+        return int(self._entry["shape"][1])
+
+    def run(self, pixels: Pixels) -> tuple[NDArray[np.float32], ...]:
+        """One picture, (size, size, 3) uint8 -> its maps in the order of the features, (views, h, w, channels) each.
+        The second view, if there is one, is that of the mirror image."""
+        self._interpreter.set_tensor(self._entry["index"], pixels[None].astype(np.float32))
+        self._interpreter.invoke()
+        return tuple(self._interpreter.get_tensor(end) for end in self._ends)
+
+
+def load_map(path: Path) -> MapNetwork:
+    """The feature maps behind the features of a file. Nothing is converted: the file is read with other outputs."""
     from ai_edge_litert import schema_py_generated as schema
     from ai_edge_litert.interpreter import Interpreter
 
     data = bytearray(path.read_bytes())
     graph = schema.Model.GetRootAs(data, 0)
-    names = schema.BuiltinOperator
+    part, names = graph.Subgraphs(0), schema.BuiltinOperator
     poolings = {names.MEAN: "average", names.REDUCE_MAX: "max", names.RESHAPE: "flatten"}
-    steps = [graph.Subgraphs(0).Operators(i) for i in range(graph.Subgraphs(0).OperatorsLength())]
-    makers = {int(step.Outputs(0)): step for step in steps}
-    outputs = graph.Subgraphs(0).OutputsAsNumpy()  # the bytes themselves, so it can be written to
-    pooled = makers[int(outputs[0])]
-    outputs[0] = pooled.Inputs(0)
-    interpreter = Interpreter(model_content=bytes(data), num_threads=cores())
-    size = int(interpreter.get_input_details()[0]["shape"][1])
-    pooling = poolings[graph.OperatorCodes(pooled.OpcodeIndex()).BuiltinCode()]
-    return Engine("LiteRT", size, [_litert_stream(interpreter)]), pooling
+    makers = {int(step.Outputs(0)): step for step in (part.Operators(i) for i in range(part.OperatorsLength()))}
+
+    def pooled(tensor: int) -> list[tuple[int, str]]:
+        """The feature maps from which a tensor is pooled, and how."""
+        step = makers[tensor]
+        kind = graph.OperatorCodes(step.OpcodeIndex()).BuiltinCode()
+        if kind == names.CONCATENATION:
+            return [found for i in range(step.InputsLength()) for found in pooled(int(step.Inputs(i)))]
+        below = int(step.Inputs(0))
+        # Above a pooling only the mean over the views follows.
+        return [(below, poolings[kind])] if part.Tensors(below).ShapeLength() == _MAP_RANK else pooled(below)
+
+    maps = pooled(int(part.Outputs(0)))
+    _replace_outputs(data, part, [tensor for tensor, _ in maps])
+    return MapNetwork(Interpreter(model_content=bytes(data), num_threads=cores()), maps[0][1])
+
+
+def _replace_outputs(data: bytearray, part: Any, tensors: Sequence[int]) -> None:
+    """Change the outputs of a graph to these tensors: a vector of them is added to the end of the file, and the field
+    of the graph refers to it, by the distance from itself (https://flatbuffers.dev/internals/)."""
+    field = part._tab.Pos + part._tab.Offset(_OUTPUTS_FIELD)
+    data.extend(bytes(-len(data) % 4))
+    struct.pack_into("<I", data, field, len(data) - field)
+    data.extend(struct.pack(f"<I{len(tensors)}i", len(tensors), *tensors))
 
 
 def has_bfloat16() -> bool:
-    """Whether this machine computes in bfloat16: the processor can, and OpenVINO is here to ask it to."""
+    """Whether this machine computes in bfloat16: the processor supports it, and OpenVINO is installed."""
     return _has_openvino() and any(flag in _processor() for flag in ("avx512_bf16", "amx_bf16"))
 
 
@@ -100,13 +144,13 @@ def _apply(stream: Stream, pixels: Pixels) -> NDArray[np.float32]:
 
 
 def _n_streams(path: Path) -> int:
-    # Measured for MobileNetV2 on 2 cores, pictures per second: two streams of one thread 273 at one picture a time,
-    # 219 at eight (they fall out of the processor's cache); one stream of two threads 262 and 209.
+    # Measured for MobileNetV2 on 2 cores, pictures per second: two streams of one thread 273 with one picture at a
+    # time, 219 with eight (they exceed the processor's cache); one stream of two threads 262 and 209.
     return min(cores(), _STREAMS) if path.stat().st_size <= _STREAM_BYTES else 1
 
 
 def _litert(path: Path, n: int) -> Engine:
-    from ai_edge_litert.interpreter import Interpreter  # pages ask this module what the machine can do, and no more
+    from ai_edge_litert.interpreter import Interpreter  # imported here: pages use only `has_bfloat16`
 
     threads = max(1, cores() // n)
     interpreters = [Interpreter(str(path), num_threads=threads) for _ in range(n)]
@@ -135,7 +179,7 @@ def _has_openvino() -> bool:
 
 
 def _openvino(path: Path, precision: str, n: int) -> Engine:
-    # Importing OpenVINO reports to its makers and leaves a folder in the user's home, unless this package is missing.
+    # OpenVINO sends telemetry at import and creates a folder in the user's home, unless this package is missing.
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     import openvino
 
@@ -153,7 +197,7 @@ def _openvino(path: Path, precision: str, n: int) -> Engine:
 
 
 def _openvino_stream(request: Any) -> Stream:
-    # Its own memory is filled and read: handing arrays over from several threads was seen to block for ever.
+    # Uses the memory of the request: passing arrays from several threads sometimes blocked forever.
     entry, end = request.get_input_tensor(0).data, request.get_output_tensor(0).data
 
     def run(pixels: Pixels) -> NDArray[np.float32]:
@@ -169,15 +213,15 @@ def _openvino_stream(request: Any) -> Stream:
 
 
 def _openvino_is_faster(path: Path, n_pictures: int) -> bool:
-    """Whether OpenVINO runs this network faster than LiteRT. Tried once on a machine, when there is much to do; the
-    answer lies beside the file, so that work which goes on after a crash is done by the same engine."""
+    """Whether OpenVINO runs this network faster than LiteRT. Measured once per machine, when there are many pictures;
+    the result is stored beside the file, so that work continues on the same engine after a crash."""
     kept = path.with_suffix(".speed.json")
     if not kept.is_file():
         if n_pictures < _WORTH_A_TRIAL or not _has_openvino():
             return False
         n = _n_streams(path)
         rates = {"LiteRT": _rate(_litert(path, n)), "OpenVINO": _rate(_openvino(path, "f32", n))}
-        shelf.write(kept, json.dumps(rates).encode())
+        blobs.write(kept, json.dumps(rates).encode())
     rates = json.loads(kept.read_bytes())
     return n_pictures > 1 and _has_openvino() and bool(rates["OpenVINO"] > _FASTER * rates["LiteRT"])
 
@@ -185,7 +229,7 @@ def _openvino_is_faster(path: Path, n_pictures: int) -> bool:
 def _rate(engine: Engine) -> float:
     """Pictures per second."""
     pixels = np.zeros((8, engine.size, engine.size, 3), np.uint8)
-    engine.run(pixels)  # the first time allocates
+    engine.run(pixels)  # the first call allocates memory
     started, n = time.perf_counter(), 0
     while time.perf_counter() - started < _TRIAL_S:
         engine.run(pixels)
@@ -193,9 +237,9 @@ def _rate(engine: Engine) -> float:
     return n / (time.perf_counter() - started)
 
 
-@lru_cache(maxsize=1)  # pages ask at each turn
+@lru_cache(maxsize=1)  # pages ask at every rerun
 def _processor() -> str:
-    """What Linux says of the processor; nothing elsewhere."""
+    """The description of the processor on Linux; empty elsewhere."""
     try:
         return Path("/proc/cpuinfo").read_text()
     except OSError:

@@ -1,6 +1,6 @@
-"""Numbers by rows, in memory or on disk, and what brings each column to mean 0 and deviation 1.
+"""Matrices that are read by rows, from memory or disk, and the standardization of their columns.
 
-Nothing here holds more than a part of a matrix at once, so that features may be larger than the memory.
+Nothing here holds more than a part of a matrix on disk at once, so features may be larger than the memory.
 """
 
 import math
@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
 
-# A channel that never varies carries nothing; without a floor it would be blown up to noise.
+# Lower bound of the deviation: without it, a channel that hardly varies would be amplified to noise.
 _SMALLEST_DEVIATION = 1e-3
-# What is looked at at once when it does not matter how many rows it is.
+# Bytes per chunk when streaming rows.
 _PART_BYTES = 20 << 20
 
 
 class Matrix(Protocol):
-    """Numbers (n, ...) in float32, as an array or on disk, that are read by rows."""
+    """Numbers (n, ...) in float32, in an array or on disk, that are read by rows."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...
@@ -32,7 +32,7 @@ class Matrix(Protocol):
 
 @dataclass(frozen=True)
 class Standard:
-    """The mean and deviation of each feature over the training pictures, (width,) each."""
+    """The mean and standard deviation of each feature over the training pictures, (width,) each."""
 
     mean: Array
     deviation: Array
@@ -49,17 +49,17 @@ class Standard:
         return Standard(mean.astype(np.float32), np.maximum(deviation, _SMALLEST_DEVIATION).astype(np.float32))
 
     def apply(self, features: Matrix) -> Matrix:
-        """Standardized features; those that are on disk stay there."""
+        """Standardized features, (n, width); those on disk stay there."""
         if not len(features):
-            return features  # no rows may have no width either
+            return features  # without rows there may be no width either
         if isinstance(features, np.ndarray):
             return (features - self.mean) / self.deviation
         return _Standardized(self, features)
 
     def fold(self, layers: Sequence[tuple[Array, Array]]) -> tuple[tuple[Array, Array], ...]:
-        """Layers for raw features from layers for standardized ones."""
+        """Turn layers for standardized features into layers for raw ones."""
         (kernel, bias), *rest = layers
-        # In float64, but without a copy of a kernel that may be most of the memory.
+        # Computes in float64 without copying the kernel, which may fill most of the memory.
         shifted = bias - np.einsum("i,io->o", self.mean.astype(np.float64) / self.deviation, kernel)
         return ((kernel / self.deviation[:, None], shifted.astype(np.float32)), *rest)
 
@@ -90,7 +90,7 @@ class _Standardized:
 
 
 def parts(features: Matrix) -> Iterator[Array]:
-    """The rows in their order, as many at a time as are worth it."""
+    """The rows in order, in chunks of about _PART_BYTES."""
     n = max(1, _PART_BYTES // (4 * math.prod(features.shape[1:]))) if len(features) else 1
     for start in range(0, len(features), n):
         yield features[start : start + n]

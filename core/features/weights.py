@@ -1,58 +1,76 @@
-"""The weights of backbones: found on this machine, downloaded, or given by the user as a file.
+"""The weights of backbones: on this machine already, downloaded, or given by the user as a file.
 
-A file gets its name only when all of it is there and it has the published hash. The sha256 of weights without one is
-noted beside them at their first use, and must stay the same. Files from a user are opened in a process with limits.
+A file gets its final name only when it is complete and has the published hash. The sha256 of weights is written beside
+them at their first use and must stay the same. Files from a user are opened in a sandbox process.
 """
 
 import contextlib
 import hashlib
 import os
 import shutil
+import ssl
+import threading
 import time
 import urllib.request
 import uuid
+from concurrent.futures import Future, wait
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
 
-from core import shelf
 from core.backbones import Backbone, given_paths, weights_path
-from core.child import Bounds, Child
+from core.disk import blobs, space
+from core.disk.blobs import CHUNK
 from core.errors import HeadstartError
 from core.progress import Progress
-from core.shelf import CHUNK
+from core.sandbox.process import Bounds, Child
+from core.settings import may_download, memory_bytes
 
-# A server that says nothing for so long says nothing any more.
+# Seconds without data after which a download fails.
 _SILENCE_S = 30
-# TensorFlow and the largest network of the catalogue, twice: as it is published and as it is used.
-CHECKING = Bounds(memory_mb=24_576, cpu_s=600, wall_s=900.0)
+# Seconds within which a server must have begun to answer where somebody waits who did not ask for the download: the
+# name, the connection and its encryption take four or five ways there and back, of up to a second by satellite.
+SOON_S = 5
+# How often a wait looks whether it was canceled.
+_LOOK_S = 0.25
+# Memory for TensorFlow and the largest network of the catalogue, twice: as published and as used. Never more than this
+# machine has, so that a stranger's file cannot take all memory.
+CHECKING = Bounds(memory_mb=min(24_576, memory_bytes() >> 20 or 24_576), cpu_s=600, wall_s=900.0)
 
 
-def fetch(backbone: Backbone, progress: Progress) -> str:
-    """Make sure that the weights are here, downloading them if they are not; return their sha256.
+def fetch(backbone: Backbone, progress: Progress, answer_s: float = _SILENCE_S) -> str:
+    """Download the weights if they are not on this machine; return their sha256. A server has `answer_s` seconds to
+    begin to answer.
 
-    Raises HeadstartError("weights_missing") without a network, with what to download and where to put it, and
-    HeadstartError("weights_changed") when they are not those of their first use.
+    Raises HeadstartError("weights_missing") without a connection or where downloads are forbidden, with the address and
+    the folder for the file; HeadstartError("weights_folder") when they cannot be stored there;
+    HeadstartError("weights_damaged") when they do not have the published hash; and HeadstartError("weights_changed")
+    when they are not those of their first use.
     """
     path = weights_path(backbone)
     if not path.is_file():
+        where = {"backbone": backbone.name, "url": backbone.weights_url, "folder": str(path.parent)}
+        if not may_download():
+            raise HeadstartError("weights_missing", **where)
         try:
-            _download(backbone, path, progress)
-        except (URLError, TimeoutError, ConnectionError, HTTPException) as error:
+            _download(backbone, path, progress, answer_s)
+        except (URLError, TimeoutError, ConnectionError, ssl.SSLError, HTTPException) as error:
             if isinstance(error, HTTPError):
-                error.close()  # it is an answer too, and holds its connection
-            raise HeadstartError(
-                "weights_missing", backbone=backbone.name, url=backbone.weights_url, folder=str(path.parent)
-            ) from None
+                error.close()  # the error is also the response, and holds a connection
+            raise HeadstartError("weights_missing", **where) from None
+        except OSError as error:
+            if space.is_full(error):
+                raise
+            raise HeadstartError("weights_folder", **where, reason=error.strerror or str(error)) from None
     return _identify(backbone, path)
 
 
 def receive(backbone: Backbone, path: Path) -> None:
-    """Take in a file that a user says holds the weights of a backbone, `.weights.h5` or an older `.h5`.
+    """Check and store a file that a user gave as the weights of a backbone, `.weights.h5` or an older `.h5`.
 
-    Raises HeadstartError("weights_foreign" or "weights_damaged") when it does not, and ("weights_unreadable") when the
-    process that looks at it dies.
+    Raises HeadstartError("weights_foreign" or "weights_damaged") when it does not hold them, and
+    HeadstartError("weights_unreadable") when the process that checks it dies.
     """
     with Child("core.neural.networks:answer", CHECKING) as child:
         try:
@@ -64,43 +82,44 @@ def receive(backbone: Backbone, path: Path) -> None:
     newer, older = given_paths(backbone)
     target, other = (newer, older) if path.name.endswith(".weights.h5") else (older, newer)
     with path.open("rb") as file:
-        shelf.write(target, iter(lambda: file.read(CHUNK), b""))
-    shelf.write(_note(target), shelf.sha256(target).encode())
+        blobs.write(target, iter(lambda: file.read(CHUNK), b""))
+    blobs.write(_note(target), blobs.sha256(target).encode())
     for each in (other, _note(other)):
         each.unlink(missing_ok=True)
 
 
 def require(backbone: Backbone, sha256: str) -> None:
-    """Raises HeadstartError("weights_changed") when the weights are no longer those of this sha256."""
+    """Raises HeadstartError("weights_changed") when the weights no longer have this sha256."""
     path = weights_path(backbone)
-    if shelf.sha256(path) != sha256:
+    if blobs.sha256(path) != sha256:
         raise HeadstartError("weights_changed", backbone=backbone.name, path=str(path), note=_note(path).name)
 
 
 def noted(backbone: Backbone) -> str | None:
-    """The sha256 of the weights as it was noted at their first use, which takes no time; None: never used, or shipped
-    with Headstart."""
+    """The sha256 of the weights as written at their first use, without reading them; None: never used, or shipped with
+    Headstart."""
     with contextlib.suppress(OSError):
         return _note(weights_path(backbone)).read_text().strip()
     return None
 
 
 def _identify(backbone: Backbone, path: Path) -> str:
-    """The sha256 of the weights, which is that of their first use."""
-    found = shelf.sha256(path)
+    """The sha256 of the weights, which is written down at their first use. Raises HeadstartError("weights_changed")
+    when it differs from that, and ("weights_damaged") when the file does not have the published hash."""
+    found = blobs.sha256(path)
     note = _note(path)
     if backbone.weights_url and not note.is_file():
         if path.name == backbone.weights_file and backbone.weights_hash not in ("", _digest(backbone, path)):
             raise HeadstartError("weights_damaged", backbone=backbone.name, url=backbone.weights_url)
-        with contextlib.suppress(OSError):  # a Keras cache that others own and we may only read
-            shelf.write(note, found.encode())
+        with contextlib.suppress(OSError):  # the Keras cache may be read-only
+            blobs.write(note, found.encode())
     elif backbone.weights_url and note.read_text().strip() != found:
         raise HeadstartError("weights_changed", backbone=backbone.name, path=str(path), note=note.name)
     return found
 
 
 def _hash(backbone: Backbone) -> Any:
-    """Keras publishes MD5, for the newest networks SHA-256."""
+    """An empty hash of the published kind: Keras publishes MD5, for the newest networks SHA-256."""
     return hashlib.sha256() if len(backbone.weights_hash) == 64 else hashlib.md5(usedforsecurity=False)
 
 
@@ -114,16 +133,41 @@ def _note(path: Path) -> Path:
     return path.with_name(f"{path.name}.sha256")
 
 
-def _download(backbone: Backbone, path: Path, progress: Progress) -> None:
+def _answer(url: str, answer_s: float, progress: Progress) -> Any:
+    """The answer of a server, as soon as it begins. Asked for in a thread, because looking up a name and trying each
+    address of it have no common limit; an answer that comes late is closed there. Raises TimeoutError."""
+    asked: Future[Any] = Future()
+
+    def ask() -> None:
+        try:
+            asked.set_result(urllib.request.urlopen(url, timeout=_SILENCE_S))
+        except BaseException as error:  # noqa: BLE001 - it is raised where the answer is waited for
+            asked.set_exception(error)
+
+    threading.Thread(target=ask, daemon=True).start()
+    end = time.monotonic() + answer_s
+    try:
+        while not wait([asked], _LOOK_S).done:
+            progress.tick(0)
+            if time.monotonic() > end:
+                raise TimeoutError
+    except BaseException:
+        asked.add_done_callback(lambda late: None if late.exception() else late.result().close())
+        raise
+    return asked.result()
+
+
+def _download(backbone: Backbone, path: Path, progress: Progress, answer_s: float) -> None:
+    progress.stage("download", 0)
     path.parent.mkdir(parents=True, exist_ok=True)
-    for left in path.parent.glob(f".tmp-{path.name}-*"):  # by processes that were killed
+    for left in path.parent.glob(f".tmp-{path.name}-*"):  # left by processes that were killed
         with contextlib.suppress(OSError):
             if time.time() - left.stat().st_mtime > 2 * _SILENCE_S:
                 left.unlink()
     temporary = path.with_name(f".tmp-{path.name}-{uuid.uuid4().hex}")
     digest = _hash(backbone)
     try:
-        with urllib.request.urlopen(backbone.weights_url, timeout=_SILENCE_S) as answer, temporary.open("xb") as file:
+        with _answer(backbone.weights_url, answer_s, progress) as answer, temporary.open("xb") as file:
             expected = int(answer.headers.get("Content-Length") or 0)
             progress.stage("download", -(-expected // CHUNK))
             received = 0
@@ -134,7 +178,7 @@ def _download(backbone: Backbone, path: Path, progress: Progress) -> None:
                 progress.tick()
             file.flush()
             os.fsync(file.fileno())
-        # Without a hash the length is all there is to compare; a server need not name it.
+        # Without a hash only the length can be compared, and a server need not send it.
         cut = expected and received != expected
         if cut or not received or (backbone.weights_hash and digest.hexdigest() != backbone.weights_hash):
             raise HeadstartError("weights_damaged", backbone=backbone.name, url=backbone.weights_url)

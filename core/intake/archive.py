@@ -1,8 +1,8 @@
-"""What is inside a ZIP or a folder, looked at before anything is read out.
+"""Lists the files in a ZIP or a folder and checks them before any of them is read.
 
-`listing` refuses an archive that lies about itself (sizes, overlaps, passwords) and answers with entries whose bytes
-can be streamed one by one. An entry's name is text: it is never joined to a path, so nothing can be written outside.
-The checks do not rely on `zipfile`, whose own ones depend on the Python version.
+`listing` refuses an archive with false sizes, overlapping entries or a password, and returns entries whose bytes can
+be streamed one by one. An entry's name is text: it is never joined to a path, so nothing can be written outside.
+The checks do not rely on those of `zipfile`, which depend on the Python version.
 """
 
 import itertools
@@ -18,24 +18,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from core.disk.blobs import CHUNK
 from core.errors import HeadstartError
 from core.settings import LIMITS
-from core.shelf import CHUNK
 
 _KINDS = (
-    (b"Rar!", "a RAR archive"),
-    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
-    (b"\x1f\x8b", "a gzip or tar.gz archive"),
-    (b"BZh", "a bzip2 archive"),
-    (b"%PDF", "a PDF"),
-    (b"\xff\xd8\xff", "a JPEG picture"),
-    (b"\x89PNG", "a PNG picture"),
-    (b"<!", "a web page"),
-    (b"<html", "a web page"),
+    (b"Rar!", "rar"),
+    (b"7z\xbc\xaf\x27\x1c", "seven_zip"),
+    (b"\x1f\x8b", "gzip"),
+    (b"BZh", "bzip2"),
+    (b"%PDF", "pdf"),
+    (b"\xff\xd8\xff", "jpeg"),
+    (b"\x89PNG", "png"),
+    (b"<!", "web_page"),
+    (b"<html", "web_page"),
 )
-# 100,000 entries of 640 bytes; ordinary ones take 100 to 250.
+# Limit of a ZIP's directory: 100,000 entries of 640 bytes; ordinary ones take 100 to 250.
 _DIRECTORY_BYTES = 64 << 20
-# What `core.upload` writes into a batch: a file's number, its note, what is still growing or being written.
+# The files that `core.intake.upload` writes into a batch: a file by its number, its note, and unfinished ones.
 _DELIVERED = re.compile(r"(0|[1-9][0-9]{0,5})(\.json|\.part)?|\.tmp-.*")
 _END = struct.Struct("<4s4H2LH")
 _END64 = struct.Struct("<4sQ2H2L4Q")
@@ -44,18 +44,20 @@ _WIDE = _END64.size + 20  # the 64-bit end record and its locator, before the or
 
 @dataclass(frozen=True)
 class Entry:
-    """One file inside: its name with forward slashes, its size in bytes, a reason if it cannot be read at all."""
+    """One file of a delivery: its name with forward slashes, its size in bytes, the reason if it cannot be read, and
+    whether its bytes come over the network (`remote`: several such files are fetched at once)."""
 
     index: int
     name: str
     size: int
     chunks: Callable[[], Iterator[bytes]]
     reason: str = ""
+    remote: bool = False
 
 
 def listing(path: Path, name: str = "") -> list[Entry]:
-    """The files of a ZIP or of a folder, in a stable order; of an inbox batch its loose files, which may be none.
-    Raises HeadstartError when the whole is unusable; it tells of a ZIP under `name`, if that is not the path's."""
+    """The files of a ZIP or a folder, in a stable order; of an inbox batch only those outside its ZIPs, perhaps none.
+    Raises HeadstartError when none can be used. `name` is what the error calls the ZIP (default: the path's name)."""
     if path.is_dir():
         files = delivered(path)
         return _loose(path, files) if files else _folder(path)
@@ -69,7 +71,7 @@ def listing(path: Path, name: str = "") -> list[Entry]:
 
 
 def delivered(path: Path) -> dict[int, str]:
-    """The complete files of an inbox batch: number -> the name it was sent under. Empty for any other folder."""
+    """The complete files of an inbox batch: number -> the name the file was sent under. Empty for other folders."""
     files = {file.name for file in path.iterdir()} if path.is_dir() else set()
     if not all(_DELIVERED.fullmatch(name) for name in files):
         return {}
@@ -78,12 +80,12 @@ def delivered(path: Path) -> dict[int, str]:
 
 
 def is_zip(name: str) -> bool:
-    """Whether a name is that of a ZIP; the projects of Teachable Machine (.tm) are some."""
+    """Whether a name is that of a ZIP; projects of Teachable Machine (.tm) are ZIPs too."""
     return name.lower().endswith((".zip", ".tm"))
 
 
 def stamp(path: Path) -> str:
-    """Text that changes when the files change: names, sizes and times, without reading them."""
+    """A text of names, sizes and times that changes when the files change; it does not read them."""
     if not path.is_dir():
         facts = path.stat()
         return f"{path.resolve()} {facts.st_size} {facts.st_mtime_ns}"
@@ -92,7 +94,7 @@ def stamp(path: Path) -> str:
 
 
 def _walk(path: Path) -> list[Path]:
-    """All files, and the links to folders, which are not followed."""
+    """All files, and links to folders as if they were files: they are not followed."""
     found = []
     for folder, folders, names in os.walk(path):
         found += [Path(folder) / name for name in names]
@@ -110,7 +112,7 @@ def _folder(path: Path) -> list[Entry]:
         reason = "" if stat.S_ISREG(info.st_mode) else "file_link"
         if info.st_size > LIMITS.file_bytes:
             reason = reason or "file_too_large"
-        # On disk a name is bytes; what is not UTF-8 could not be stored or sent as text.
+        # On disk a name is bytes; bytes that are not UTF-8 could not be stored or sent as text.
         name = os.fsencode(file.relative_to(path).as_posix()).decode("utf-8", "replace")
         entries.append(Entry(index, name, info.st_size, _file_chunks(file), reason))
     if not entries:
@@ -119,12 +121,17 @@ def _folder(path: Path) -> list[Entry]:
 
 
 def _loose(path: Path, files: Mapping[int, str]) -> list[Entry]:
-    """The files of an inbox batch that were sent as they are."""
+    """The files of an inbox batch that are not ZIPs."""
     loose = [(number, name) for number, name in files.items() if not is_zip(name)]
     if len(loose) > LIMITS.archive_files:
         raise HeadstartError("too_many_files", n=len(loose), limit=LIMITS.archive_files)
     places = [(number, name, path / str(number)) for number, name in loose]
-    return [Entry(number, name, file.stat().st_size, _file_chunks(file)) for number, name, file in places]
+    return [_one(number, name, file) for number, name, file in places]
+
+
+def _one(number: int, name: str, file: Path) -> Entry:
+    size = file.stat().st_size  # more than a picture may have, in a file that says that it holds weights
+    return Entry(number, name, size, _file_chunks(file), "file_too_large" if size > LIMITS.file_bytes else "")
 
 
 def _file_chunks(file: Path) -> Callable[[], Iterator[bytes]]:
@@ -181,17 +188,17 @@ def _check_end(file: BinaryIO, size: int, name: str) -> None:
     tail = file.read()
     at = tail.rfind(b"PK\5\6")
     if at < 0 or len(tail) - at < _END.size:
-        kind = next((text for magic, text in _KINDS if start.startswith(magic)), None)
+        kind = next((kind for magic, kind in _KINDS if start.startswith(magic)), None)
         if start[:2] == b"PK":
             raise HeadstartError("zip_truncated", name=name)
-        raise HeadstartError("not_a_zip", name=name, kind=kind or "another kind of file")
+        raise HeadstartError("not_a_zip", name=name, kind=kind or "other_file")
     *_, n, directory, _, _ = _END.unpack(tail[at : at + _END.size])
     wide = tail[max(0, at - _WIDE) : at]
     if wide[:4] == b"PK\6\6" and wide[_END64.size :][:4] == b"PK\6\7":
         *_, n, directory, _ = _END64.unpack(wide[: _END64.size])  # `zipfile` believes it over the other, too
     if directory > min(size, _DIRECTORY_BYTES):
         raise HeadstartError("zip_damaged", name=name)
-    # The count in the end record may lie; `zipfile` would read every entry there is, just before that record.
+    # The count in the end record may lie; `zipfile` would read every entry in the directory before that record.
     file.seek(max(0, base + at - directory - _WIDE))
     n = max(n, file.read(directory + _WIDE).count(b"PK\1\2"))
     if n > LIMITS.archive_files:

@@ -1,7 +1,7 @@
-"""Pictures by their addresses, which a stranger may have written: off unless the owner allows it.
+"""Fetches pictures from addresses, which a stranger may have written: off unless the owner allows it.
 
-Only https, only to public addresses: a name is resolved once, each of its addresses is looked at, and the connection
-goes to one that was looked at, so a second answer of the name server changes nothing. Redirects are checked likewise.
+Only https, only to public addresses: a name is resolved once, each of its addresses is checked, and the connection
+goes to one of those, so a second answer of the name server changes nothing. Redirects are checked the same way.
 Bytes and time are limited. `HEADSTART_ADDRESSES=1` turns it on.
 """
 
@@ -14,20 +14,24 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import quote, urljoin, urlsplit
 
+from core.disk.blobs import CHUNK
 from core.errors import HeadstartError
 from core.settings import LIMITS
-from core.shelf import CHUNK
 
 _REDIRECTS = 3
-# An IPv4 address behind a translator (RFC 6052, 2.1), and all that IANA gives out of IPv6. Beyond lie other forms that
-# carry an IPv4 address: compatible (::/96), translated (::ffff:0:0:0/96), behind a translator of one's own.
+# IPv6 addresses that carry an IPv4 address for a translator (RFC 6052, 2.1), and all IPv6 addresses that IANA assigns.
+# Not in them: other forms that carry an IPv4 address (compatible ::/96, translated ::ffff:0:0:0/96, local translators).
 _TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
 _UNICAST = ipaddress.ip_network("2000::/3")
-# RFC 3986: what has a meaning in a path or a query, and what is quoted already; not an umlaut, nor a space.
-_AS_IT_IS = "/?:@!$&'()*+,;=%-._~"
+# Python calls these global, but no host has them: documentation (RFC 9637) and former 6to4 relays (RFC 7526).
+_UNUSED = (ipaddress.ip_network("3fff::/20"), ipaddress.ip_network("192.88.99.0/24"))
+# Characters that are not quoted: those with a meaning in a path or query (RFC 3986), and % of quoted ones.
+_UNQUOTED = "/?:@!$&'()*+,;=%-._~"
 _MOVED = (301, 302, 303, 307, 308)
 
 
@@ -37,9 +41,11 @@ def allowed() -> bool:
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is one of the internet's: no private, local, shared, reserved or multicast one, also not
-    inside an IPv6 address that carries an IPv4 one."""
+    """Whether an IP address belongs to the public internet: not private, local, shared, reserved or multicast. For an
+    IPv6 address that carries an IPv4 address, both are checked."""
     found = ipaddress.ip_address(address)
+    if any(found in network for network in _UNUSED):
+        return False
     if isinstance(found, ipaddress.IPv6Address):
         inner = found.ipv4_mapped or found.sixtofour or (found.teredo and found.teredo[1])
         if not inner and found in _TRANSLATED:
@@ -64,7 +70,7 @@ def _secure(plain: socket.socket, host: str) -> socket.socket:
 
 @dataclass(frozen=True)
 class Fetcher:
-    """How names are resolved and connections made; tests lead them to a server of their own."""
+    """Fetches files over https. Tests pass their own functions to resolve names and to connect."""
 
     resolve: Callable[[str], list[str]] = _resolve
     connect: Callable[[str, float], socket.socket] = _connect
@@ -84,8 +90,8 @@ class Fetcher:
 
     def _follow(self, url: str, end: float) -> Iterator[bytes]:
         for _ in range(_REDIRECTS + 1):
-            host, target, address = self._look_up(url)
-            with self.connect(address, _left(end)) as plain, _shut_at(end, plain), self.secure(plain, host) as wire:
+            host, target, addresses = self._look_up(url, end)
+            with self._reach(addresses, end) as plain, _shut_at(end, plain), self.secure(plain, host) as wire:
                 wire.settimeout(_left(end))
                 connection = http.client.HTTPConnection(host)
                 connection.sock = wire
@@ -100,17 +106,24 @@ class Fetcher:
                     return
         raise HeadstartError("file_unreachable")
 
-    def _look_up(self, url: str) -> tuple[str, str, str]:
-        """The host of an address, what to ask it for, and the IP address at which it is reached."""
+    def _look_up(self, url: str, end: float) -> tuple[str, str, list[str]]:
+        """The host of an address, the path and query to request, and the IP addresses that may be connected to."""
         parts = urlsplit(url)
         host = parts.hostname or ""
         if parts.scheme != "https" or not host or parts.username or parts.port not in (None, 443):
             raise HeadstartError("file_address_kind")
-        addresses = self.resolve(host)
+        addresses = _in_time(end, partial(self.resolve, host))
         if not addresses or not all(map(is_public, addresses)):
             raise HeadstartError("file_address_private")
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        return host, quote(target, safe=_AS_IT_IS), addresses[0]
+        return host, quote(target, safe=_UNQUOTED), list(dict.fromkeys(addresses))
+
+    def _reach(self, addresses: list[str], end: float) -> socket.socket:
+        """A connection to the first IP address that answers; the time left is divided among them."""
+        for n, address in enumerate(addresses[:-1]):
+            with contextlib.suppress(OSError):
+                return self.connect(address, _left(end) / (len(addresses) - n))
+        return self.connect(addresses[-1], _left(end))
 
     def _body(self, answer: http.client.HTTPResponse, wire: socket.socket, end: float) -> Iterator[bytes]:
         n = 0
@@ -123,22 +136,22 @@ class Fetcher:
             if n > self.limit_bytes:
                 raise HeadstartError("file_too_large")
             if not data:
-                _left(end)  # an end that we have made ourselves is none of the picture's
+                _left(end)  # if we closed the connection at the limit, the picture is incomplete
                 return
             yield data
 
 
 @contextlib.contextmanager
 def _shut_at(end: float, wire: socket.socket) -> Iterator[None]:
-    """Shut a connection when its time is over: its timeout counts from each byte anew, and a server may send one now
-    and then, in the handshake or between the lines of its answer, for ever."""
-    with wire.dup() as ours:  # the socket itself is taken over by TLS
+    """Shut a connection when its time is over. A socket's timeout starts again with each byte, and a server may send
+    single bytes forever, in the handshake or between the lines of its answer."""
+    with wire.dup() as ours:  # TLS takes over the socket itself
 
         def shut() -> None:
-            with contextlib.suppress(OSError):  # closed already
+            with contextlib.suppress(OSError):  # already closed
                 ours.shutdown(socket.SHUT_RDWR)
 
-        # A little late, so that whoever finds it shut also finds the time over.
+        # Slightly late, so that a reader of the shut socket also sees that the time is over.
         timer = threading.Timer(_left(end) + 0.01, shut)
         timer.daemon = True
         timer.start()
@@ -146,6 +159,21 @@ def _shut_at(end: float, wire: socket.socket) -> Iterator[None]:
             yield
         finally:
             timer.cancel()
+
+
+def _in_time(end: float, work: Callable[[], list[str]]) -> list[str]:
+    """The result of `work`; raises TimeoutError at `end`. A request to a name server cannot be canceled, so its thread
+    is left to finish by itself."""
+    answer: Future[list[str]] = Future()
+
+    def run() -> None:
+        try:
+            answer.set_result(work())
+        except Exception as error:  # noqa: BLE001 - raised again for who waits
+            answer.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return answer.result(_left(end))
 
 
 def _left(end: float) -> float:

@@ -1,7 +1,7 @@
-"""A labeled data set to try the app with: five kinds of traffic sign, drawn here and seen through a camera.
+"""Draws a labeled data set to try the app with: five kinds of traffic sign, as a camera would see them.
 
-Promises that a picture depends on (seed, class, number) alone, that a seed gives the same bytes with the same
-Pillow and numpy, and that the faults in PLANTED are there for the audit to find. The designs follow no law.
+A picture depends on (seed, class, number) alone, a seed gives the same bytes with the same Pillow and numpy, and the
+set contains the faults in PLANTED for the audit to find. The designs follow no country's law.
 """
 
 import io
@@ -50,7 +50,7 @@ PLANTED = Planted(
 _COPIES = dict(PLANTED.duplicates + PLANTED.near_duplicates)
 _SHOWN = {PLANTED.wrong_labels[0]: "No entry", PLANTED.wrong_labels[1]: "Roundabout"}
 _RED, _BLUE, _WHITE, _BLACK = (190, 22, 32), (16, 84, 172), (243, 243, 238), (24, 24, 26)
-# Odds, sun, share of lit lamps; colors of zenith and horizon, of the light on the land and on the sign.
+# Probability, sun, share of lit lamps; colors of zenith, of horizon, of the light on the land and on the sign.
 _MOODS = {
     "noon": (0.26, 0.3, 0.0, ((0.22, 0.43, 0.74), (0.76, 0.86, 0.94), (1.0, 0.98, 0.92), (1.05, 1.03, 0.98))),
     "gray": (0.19, 0.0, 0.02, ((0.58, 0.63, 0.69), (0.85, 0.87, 0.89), (0.74, 0.77, 0.8), (0.9, 0.92, 0.94))),
@@ -63,12 +63,12 @@ _MOODS = {
 
 
 def draw(seed: int = 0, per_class: int = 60) -> Iterator[tuple[str, bytes]]:
-    """Yield (name, JPEG bytes), seed >= 0; from 10 per class on with all of PLANTED, below with its part."""
+    """Yield (name, JPEG bytes), seed >= 0. With fewer than 10 per class, some faults of PLANTED are missing."""
     for index, label in enumerate(CLASSES):
         for number in range(1, per_class + 1):
             name = f"{label}/{label.lower().replace(' ', '-')}-{number:03}.jpg"
             rng = np.random.default_rng([seed, index, number])
-            # A fault that a person could not see would teach nothing, so these pictures are never hard ones.
+            # A person must be able to see the fault, so these pictures are never hard ones.
             content = _encode(_photograph(rng, _SHOWN.get(name, label), name in _COPIES or name in _SHOWN))
             yield name, content
             if name in _COPIES:
@@ -99,7 +99,7 @@ def _encode(picture: Image.Image, quality: int = 88) -> bytes:
 
 
 def _copy(content: bytes, name: str) -> bytes:
-    """The kind of copy that the last word of its name announces."""
+    """A copy of the kind that the last word of its name says."""
     kind = Path(name).stem.rsplit("-", 1)[1]
     if kind == "copy":
         return content
@@ -113,10 +113,10 @@ def _copy(content: bytes, name: str) -> bytes:
 
 
 class Shot(NamedTuple):
-    """What is decided before a picture is drawn; pixels, radians, colors and shares 0..1."""
+    """Everything that is drawn by lot before a picture is painted; pixels, radians, colors and shares 0..1."""
 
     size: Size
-    hard: frozenset[str]  # nothing, or three of: small, dark, blurred, hidden, foggy
+    hard: frozenset[str]  # empty, or three of: small, dark, blurred, hidden, foggy
     sign_px: int
     center: tuple[float, float]
     turn: tuple[float, ...]  # pitch, yaw, roll
@@ -129,7 +129,7 @@ class Shot(NamedTuple):
 
 
 def _photograph(rng: Rng, label: str, easy: bool) -> Image.Image:
-    """Roll the dice, then draw. One picture in eight is hard, so that no model is perfect."""
+    """Choose everything at random, then draw. One picture in eight is hard, so that no model is perfect."""
     trouble = rng.choice(["small", "dark", "blurred", "hidden", "foggy"], 3, replace=False)
     hard = frozenset(trouble.tolist() if rng.random() < 0.125 and not easy else ())
     width, height = [(340, 256), (360, 270), (360, 256), (320, 256), (300, 300), (256, 340)][rng.integers(6)]
@@ -141,13 +141,13 @@ def _photograph(rng: Rng, label: str, easy: bool) -> Image.Image:
     _, sun, lamps, colors = _MOODS[rng.choice(list(_MOODS), p=[mood[0] for mood in _MOODS.values()])]
     shot = Shot((width, height), hard, px, (x, y), turn, sun, lamps, *np.array(colors, np.float32))
     words = {"Stop": "STOP", "Speed limit": str(rng.choice(["20", "30", "50", "80"]))}.get(label, "")
-    side = 120 * min(4, math.ceil(px / 70))  # more than px: reducing it again cleans the edges
+    side = 120 * min(4, math.ceil(px / 70))  # more than px: reducing it smooths the edges
     scene = _erect(rng, _scenery(rng, shot), _warp(_art(label, words, side), turn), shot)
     return _expose(rng, _weather(rng, _branches(rng, scene, shot), shot), shot)
 
 
 def _noise(rng: Rng, size: Size, across: int, down: int, octaves: int = 3) -> Array:
-    """Fractal noise in 0..1 whose coarsest bumps are so many across and down."""
+    """Fractal noise in 0..1 with `across` x `down` bumps in its coarsest octave."""
     total = rng.random((down + 1, across + 1), dtype=np.float32)
     for octave in range(1, octaves):
         finer = rng.random(((down << octave) + 1, (across << octave) + 1), dtype=np.float32)
@@ -182,7 +182,7 @@ def _scenery(rng: Rng, shot: Shot) -> Array:
     if place == "city":
         _houses(rng, land, shot, horizon)
     land[horizon:] = _road(rng, (size[0], size[1] - horizon), shot)
-    for x in rng.integers(9, size[0] - 20, rng.integers(0, 4)):  # boards and lamp posts, which are no answer
+    for x in rng.integers(9, size[0] - 20, rng.integers(0, 4)):  # boards and lamp posts, which belong to no class
         top, tint = int(horizon * rng.uniform(0.2, 0.75)), rng.uniform(0.2, 0.8) + rng.uniform(-0.15, 0.15, 3)
         land[top : horizon + 8, x : x + 2] = 0.32 * shot.land
         land[top : top + int(rng.choice([2, 11])), x - 8 : x + 10] = tint * shot.land
@@ -290,12 +290,12 @@ def _art(label: str, words: str, side: int) -> Image.Image:
 
 
 def _warp(art: Image.Image, turn: tuple[float, ...]) -> Image.Image:
-    """The sign for a camera that does not stand straight in front of it."""
+    """The sign as seen by a camera that is not straight in front of it."""
     (a, b, c), (d, e, f) = np.cos(turn), np.sin(turn)
     spin = np.array([(b, 0, e), (0, 1, 0), (-e, 0, b)]) @ np.array([(1, 0, 0), (0, a, -d), (0, d, a)])
     spin = spin @ np.array([(c, -f, 0), (f, c, 0), (0, 0, 1)])
     spin[:, 2] = (0, 0, 4)  # the plane of the sign, seen from four half-widths away
-    spin[:2] *= 3.6  # less than 4, to have room for the near edge
+    spin[:2] *= 3.6  # less than 4, to leave space for the near edge
     canvas = np.array([(1, 0, 1), (0, 1, 1), (0, 0, 2 / art.width)])
     back = canvas @ np.linalg.inv(canvas @ spin)
     coefficients = (back / back[2, 2]).ravel()[:8].tolist()
@@ -330,7 +330,7 @@ def _erect(rng: Rng, scene: Array, art: Image.Image, shot: Shot) -> Array:
     metal = (0.56 - 0.3 * np.clip(off, -1, 1) + 0.2 * np.exp(-((off + 0.35) ** 2) * 12))[..., None]
     spot[:] = _mix(spot, metal * (shot.land + 0.1 * shot.sign), np.clip((1 - abs(off)) * half + 0.5, 0, 1))
     color = _weathered(rng, face, shot)
-    for shift, tint in ((max(1, px // 90), 0.25), (0, 1.0)):  # first the plate's back, which shows its edge
+    for shift, tint in ((max(1, px // 90), 0.25), (0, 1.0)):  # first the back of the plate: only its edge shows
         top, left = int(y - px / 2) + shift, int(x - px / 2) + shift
         spot = scene[top : top + px, left : left + px]
         spot[:] = _mix(spot, color * tint, face[..., 3])
@@ -350,7 +350,7 @@ def _branches(rng: Rng, scene: Array, shot: Shot) -> Array:
         start = aim + 130 * np.array((toward[0], -abs(toward[1])))
         pen.line((*start, *aim), (*_ink(0.25 * shot.land), 255), 2)
         for share in np.linspace(0, 1, 26):
-            a, b = rng.normal(0, 5, 2)  # turns and stretches the leaf
+            a, b = rng.normal(0, 5, 2)  # rotates and stretches the leaf
             shape = start + (aim - start) * share + rng.normal(0, 4.5, 2) + leaf @ [(a, b), (-b, a)]
             pen.polygon(shape.ravel().tolist(), (*_ink(color * rng.uniform(0.6, 1.35)), 255))
     if not count:
@@ -389,7 +389,7 @@ def _expose(rng: Rng, picture: Array, shot: Shot) -> Image.Image:
         picture = np.asarray(_image(picture).filter(ImageFilter.GaussianBlur(softness)), np.float32) / 255
     down, across = (np.linspace(-1, 1, n, dtype=np.float32) ** 2 for n in picture.shape[:2])
     vignette = 1 - np.float32(rng.uniform(0.04, 0.15)) * (down[:, None] + across[None, :])
-    # A lamp-lit scene is dark already: darkened as much as a sunny one, nobody could tell the sign.
+    # A scene lit by lamps is already dark: darkened as much as a sunny one, its sign could not be recognized.
     exposure = rng.uniform(0.4, 0.6) + 0.7 * shot.lamps if "dark" in shot.hard else rng.uniform(1.0, 1.2)
     grain = [rng.integers(-127, 128, (*vignette.shape, n), np.int8) for n in (1, 3)]  # luminance and color
     strength = np.float32(rng.uniform(0.03, 0.07) if "dark" in shot.hard else rng.uniform(0.006, 0.02)) / 100

@@ -7,21 +7,22 @@ after it by how much slower or faster than expected the ones before were.
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from core import backbones, shelf
+from core import backbones
 from core.backbones import Backbone
+from core.disk import blobs
 from core.plan import Plan
-from core.settings import cores
-from core.unknowns import KEPT
+from core.settings import REMEMBERED, cores
 
 # What is expected before anything was measured here: fitted to `tests/bench_eta.py` and `bench_engine.py` on two cores
 # of an AMD EPYC.
 _DECODE_S = 0.003  # to read a photograph, on one core
 _BATCH_S, _STEP_S, _WEIGHT_S = 1.3e-4, 3e-9, 1.2e-10  # of a head: a step, each weight in a step and for a picture
 _LINEAR = 4  # classes of a head without hidden units; their number hardly matters
+_EXACT_S, _TRIED = 7e-4, 3  # a picture in the exact heads of all folds; so many times that where one of them is chosen
 _TUNE = 1.9  # a block's part of fine-tuning a picture, in times of computing it
 _IMPORT_S = 3.2  # TensorFlow
 _BUILD_S, _CONVERT_S, _SAVE_S = 0.005, 0.045, 0.018  # for a layer; saving includes the check
@@ -92,7 +93,7 @@ class Speeds:
         self._learn(step.key, took.seconds / (step.units * took.share))
         if step.stops:
             self._learn(step.stops, took.share)
-        shelf.write(self._path, json.dumps(self._known).encode())
+        blobs.write(self._path, json.dumps(self._known).encode())
 
     def _learn(self, key: str, measured: float) -> None:
         known = self._known.get(key, measured)
@@ -121,7 +122,8 @@ def steps(plan: Plan, work: Work, speeds: Speeds) -> tuple[Step, ...]:
     """The steps of a training in their order."""
     backbone = backbones.find(plan.backbone)
     name, found = backbone.name, list[Step]()
-    features = speeds.step("features", f"{name} {plan.precision}", work.missing, picture_cost_s(backbone))
+    how = f"{plan.precision} mirrored" if plan.mirrored else plan.precision
+    features = speeds.step("features", f"{name} {how}", work.missing, picture_cost_s(plan))
     views = work.train * (plan.augment + 1)
 
     def neural(stage: str, what: str, seconds: float) -> None:
@@ -136,28 +138,32 @@ def steps(plan: Plan, work: Work, speeds: Speeds) -> tuple[Step, ...]:
         found.append(features)
     if not work.head_done:
         found.append(_head_step(plan, backbone, views + work.held_out, speeds))
+    if plan.ends_exact:
+        found.append(_exact_step(plan, views + work.held_out, speeds))
     if work.effects is not None:
         found.append(speeds.step("effects", name, work.effects + _EFFECTS, features.unit_s))
     if plan.fine_tune_blocks:
-        what = f"{name} {plan.fine_tune_blocks}"
+        what = f"{name} {plan.fine_tune_blocks}{' mirrored' if plan.mirrored else ''}"
         neural("load", name, _LOAD_S)
         if not work.boundary_converted:
             neural("convert", what, _convert_s(backbone))
         if work.boundary:
             found.append(speeds.step("boundary", what, work.boundary, features.unit_s))
         deep = plan.fine_tune_blocks / len(backbone.blocks)
-        tune_s = _TUNE * deep * backbone.cpu_ms / 1000 / cores()
+        tune_s = _TUNE * deep * backbone.cpu_ms / 1000 * (1 + plan.mirrored) / cores()
         epochs = max(1, plan.fine_tune_epochs - work.tuned_epochs)
         units = (views + work.held_out / 2) * epochs
         found.append(speeds.step("fine_tune", what, units, tune_s, epochs, plan.fine_tune_patience))
         neural("convert", f"{name} tuned", _convert_s(backbone))
-        found.append(speeds.step("evaluate", name, work.held_out + min(work.train, KEPT), features.unit_s))
+        found.append(speeds.step("evaluate", name, work.held_out + min(work.train, REMEMBERED), features.unit_s))
     neural("save", name, backbone.layers * _SAVE_S + _SAVES_S + backbone.parameters / _PARAMETERS)
     return tuple(found)
 
 
 def head_s(plan: Plan, n_pictures: int, speeds: Speeds) -> float:
-    """About how many seconds the head of a plan takes to be trained."""
+    """About how many seconds it takes to find the head of a plan alone."""
+    if plan.ends_exact:
+        return _exact_step(plan, n_pictures * (plan.augment + 1), speeds).seconds
     return _head_step(plan, backbones.find(plan.backbone), n_pictures * (plan.augment + 1), speeds).seconds
 
 
@@ -167,26 +173,30 @@ def _convert_s(backbone: Backbone) -> float:
 
 def _head_step(plan: Plan, backbone: Backbone, n: int, speeds: Speeds) -> Step:
     positions = (backbone.size // 32) ** 2 if plan.pooling == "flatten" else 1
-    n_weights = backbone.width * positions * (plan.hidden_units or _LINEAR)
+    n_weights = plan.channels * positions * (plan.hidden_units or _LINEAR)
     n_weights += plan.hidden_units**2 * max(0, plan.hidden_layers - 1)
     picture_s = n_weights * _WEIGHT_S + (_BATCH_S + n_weights * _STEP_S) / plan.batch_size
     what = f"{backbone.name} {plan.pooling} {plan.hidden_units} {plan.hidden_layers} {plan.batch_size}"
     return speeds.step("head", what, n * plan.epochs, picture_s, plan.epochs, plan.patience)
 
 
-def picture_cost_s(backbone: Backbone) -> float:
+def _exact_step(plan: Plan, n: int, speeds: Speeds) -> Step:
+    tries = _TRIED if plan.choose_regularization else 1
+    return speeds.step("exact", f"{plan.backbone} {plan.output} {tries}", n, tries * _EXACT_S)
+
+
+def picture_cost_s(plan: Plan) -> float:
     """About how long one of many pictures takes from its file to its features, on all cores, before it was measured."""
-    return (_DECODE_S + backbone.cpu_ms / 1000) / cores()
+    return (_DECODE_S + backbones.find(plan.backbone).cpu_ms / 1000 * (1 + plan.mirrored)) / cores()
 
 
-def estimate_s(plan: Plan, n_pictures: int, speeds: Speeds, looked_at: int = 0) -> float:
-    """About how many seconds a training takes that knows what its steps cost here. Of the pictures as many as were
-    `looked_at` are taken to have their features, and the network to be converted then; nothing else is done. A training
-    that stops early takes less."""
-    train = round(0.7 * n_pictures)
-    views = n_pictures + train * plan.augment
-    missing = round(views * max(0, n_pictures - looked_at) / max(1, n_pictures))
-    work = Work(train, n_pictures - train, missing, converted=looked_at > 0, boundary=views)
+def estimate_s(plan: Plan, n: Mapping[str, int], speeds: Speeds, looked_at: int = 0) -> float:
+    """About how many seconds a training takes that knows what its steps cost here, with `n` pictures in each part. As
+    many of all as were `looked_at` are taken to have their features, and the network to be converted then; nothing else
+    is done. A training that stops early takes less."""
+    n_pictures, copies = sum(n.values()), n["train"] * plan.augment
+    missing = round((n_pictures + copies) * max(0, n_pictures - looked_at) / max(1, n_pictures))
+    work = Work(n["train"], n["val"] + n["test"], missing, looked_at > 0, boundary=n["train"] + copies + n["val"])
     return sum(step.seconds for step in steps(plan, work, speeds))
 
 

@@ -9,14 +9,17 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from core.forecast import Forecast, Speeds, Step, Took, crowd
+from core.jobs.eta import Forecast, Speeds, Step, Took, crowd
+from core.jobs.kinds import TRAIN, OfRun, written
 from core.progress import Cancelled
-from core.store import Store
+from core.result import Result
+from core.store.store import Store
 
 if TYPE_CHECKING:
-    from core.jobs import Job
+    from core.jobs.queue import Job
 
 # Ticks and looks at the row cost a transaction each; twice a second is live enough for a reader.
 _EVERY_S = 0.4
@@ -70,19 +73,32 @@ class Ticket:
         with self._guarded() as db:
             self._record(db, "note", code, {"code": code, "values": values})
 
-    def succeed(self, result: Mapping[str, Any], artifacts: Mapping[str, str]) -> None:
-        """The files are in place: record them, the result and the end, all or nothing."""
+    def turn_to(self, run_id: str) -> None:
+        """From now on the job is about another run, also if it is cut off and goes on."""
+        parameters = OfRun(run_id)
+        with self._guarded() as db:
+            values = (written(parameters), self.job.id)
+            db.execute("UPDATE job SET params = ?, run_id = NULL WHERE id = ?", values)
+            if self.job.kind is TRAIN:
+                # Ignored where another job of that run waits: it will find the run finished.
+                db.execute("UPDATE OR IGNORE job SET run_id = ? WHERE id = ?", (run_id, self.job.id))
+        self.job = replace(self.job, parameters=parameters)
+
+    def succeed(self) -> None:
+        """All is done."""
         self._learn(self._forecast.end(time.monotonic()))
         with self._guarded() as db:
-            if self.job.run_id is not None:
-                _publish(db, self.job.run_id, result, artifacts)
             self._end(db, "succeeded")
 
-    def finish(self, run_id: str, result: Mapping[str, Any], artifacts: Mapping[str, str]) -> None:
-        """One run of several is done, its files are in place: record them and the result. The job goes on."""
+    def publish(self, run_id: str, result: Result, artifacts: Mapping[str, str]) -> None:
+        """A run is done and its files are in place: record them and the result, all or nothing. A job that trains this
+        run alone ends with it; another one goes on."""
+        self.store.record(run_id, result, artifacts)
         self._learn(self._forecast.end(time.monotonic()))
         with self._guarded() as db:
-            _publish(db, run_id, result, artifacts)
+            write_result(db, run_id, result, artifacts)
+            if self.job.kind is TRAIN:
+                self._end(db, "succeeded")
 
     def found(self, kind: str, key: str, facts: Mapping[str, Any]) -> None:
         """A lasting fact that only this kind of job has: an event of that kind."""
@@ -132,7 +148,13 @@ class Ticket:
         )
 
 
-def _publish(db: sqlite3.Connection, run_id: str, result: Mapping[str, Any], artifacts: Mapping[str, str]) -> None:
-    db.execute("UPDATE run SET result = ? WHERE id = ?", (json.dumps(dict(result)), run_id))
+def write_result(db: sqlite3.Connection, run_id: str, result: Result, artifacts: Mapping[str, str]) -> None:
+    """Set the result of a run and its files (path below the folder of the run -> sha256); those of before are to go."""
+    sql = "SELECT name FROM artifact WHERE run_id = ?"
+    before = {row["name"].partition("/")[0] for row in db.execute(sql, (run_id,))}
+    gone = before - {path.partition("/")[0] for path in artifacts}
+    rows = [("model", f"{run_id}/{name}", time.time()) for name in gone]
+    db.executemany("INSERT OR REPLACE INTO removal VALUES (?, ?, ?)", rows)
+    db.execute("UPDATE run SET result = ? WHERE id = ?", (json.dumps(result.to_dict()), run_id))
     db.execute("DELETE FROM artifact WHERE run_id = ?", (run_id,))
-    db.executemany("INSERT INTO artifact VALUES (?, ?, ?)", [(run_id, name, sha) for name, sha in artifacts.items()])
+    db.executemany("INSERT INTO artifact VALUES (?, ?, ?)", [(run_id, path, sha) for path, sha in artifacts.items()])

@@ -1,7 +1,7 @@
-"""Whether a model is as sure as it is right, and the one number that mends it: the temperature.
+"""Calibration: whether a model's confidence matches its accuracy, and temperature scaling, which corrects it.
 
 C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger, On Calibration of Modern Neural Networks, ICML 2017. All logits are divided
-by one number that is found on the val pictures. The order of the classes stays, so no answer changes.
+by one number that is fitted on the val pictures. The order of the classes stays, so no answer changes.
 """
 
 from dataclasses import dataclass
@@ -9,19 +9,24 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from core.evaluation import Evaluation
+from core.scores.evaluation import Evaluation
 
 BINS = 15  # as in the paper
-# The logarithm of the temperature is expected around 0 with this deviation, so that few val pictures, or val pictures
-# that are all right, move it little: without it the latter would ask for no doubt at all.
+# Standard deviation of the prior on the logarithm of the temperature, which has mean 0. With few val pictures the prior
+# keeps the temperature near 1; with val pictures that are all correct the best fit without it would be temperature 0.
 _DEVIATION = 0.5
-_LOWEST, _HIGHEST, _ROUNDS = 0.2, 5.0, 60
+# Bounds of the search for the temperature.
+_LOWEST = 0.2
+_HIGHEST = 5.0
+# Steps of the golden-section search.
+_ROUNDS = 60
+# The golden ratio less 1.
 _GOLDEN = (5**0.5 - 1) / 2
 
 
 @dataclass(frozen=True)
 class Bin:
-    """Pictures of about the same confidence: how many, their mean confidence and the share that is right."""
+    """Pictures of similar confidence: how many, their mean confidence, and the share that is correct."""
 
     n: int
     confidence: float
@@ -29,8 +34,7 @@ class Bin:
 
 
 def bins(evaluation: Evaluation) -> tuple[Bin, ...]:
-    """The pictures by the probability of their answer, in equal steps from 0 to 1; steps without pictures are left
-    away."""
+    """The pictures in BINS bins of equal width by the probability of their answer; empty bins are left out."""
     confidence = evaluation.probabilities.max(axis=1) if evaluation.n else np.empty(0)
     right = evaluation.predicted == evaluation.truth if evaluation.n else np.empty(0, bool)
     place = np.minimum((confidence * BINS).astype(int), BINS - 1)
@@ -39,18 +43,19 @@ def bins(evaluation: Evaluation) -> tuple[Bin, ...]:
 
 
 def error(evaluation: Evaluation) -> float | None:
-    """The expected calibration error: how far confidence and accuracy are apart, as the mean over pictures."""
+    """The expected calibration error: the distance between confidence and accuracy, averaged over the pictures. None
+    for no pictures."""
     apart = sum(each.n * abs(each.confidence - each.accuracy) for each in bins(evaluation))
     return apart / evaluation.n if evaluation.n else None
 
 
 def temperature(evaluation: Evaluation) -> float:
-    """The temperature that fits these pictures best; 1 without any. Above 1: the model was too sure."""
+    """The temperature that fits these pictures best; 1 for no pictures. Above 1: the model was overconfident."""
     if not evaluation.n:
         return 1.0
     logits = np.log(np.maximum(evaluation.probabilities.astype(np.float64), 1e-30))
     low, high = np.log(_LOWEST), np.log(_HIGHEST)
-    for _ in range(_ROUNDS):  # golden section: the cost has one lowest point
+    for _ in range(_ROUNDS):  # golden-section search: the cost has one minimum
         a, b = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
         if _cost(logits, evaluation.truth, a) < _cost(logits, evaluation.truth, b):
             high = b
@@ -60,7 +65,7 @@ def temperature(evaluation: Evaluation) -> float:
 
 
 def _cost(logits: NDArray[np.float64], truth: NDArray[np.int64], log_temperature: float) -> float:
-    """The log loss of all pictures, and what the distance of the temperature from 1 costs."""
+    """The summed log loss of all pictures plus the penalty of the prior on the temperature."""
     scaled = logits / np.exp(log_temperature)
     scaled -= scaled.max(axis=1, keepdims=True)
     lost = np.log(np.exp(scaled).sum(axis=1)) - scaled[np.arange(len(truth)), truth]

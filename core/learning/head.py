@@ -1,8 +1,8 @@
-"""The trainable head on frozen features, in numpy: no TensorFlow until there is a score.
+"""The trainable head on frozen features, in numpy, so that the first score needs no TensorFlow.
 
-A `Head` is what Keras calls Dense layers (relu between, softmax at the end), so its weights go into a Keras model
-unchanged. `fit` standardizes the features, trains with Adam, keeps the best epoch by val loss, and folds the
-standardization into the first layer.
+A `Head` is a stack of what Keras calls Dense layers (relu between, softmax at the end), so its weights go into a Keras
+model unchanged. `fit` standardizes the features, trains with Adam, keeps the best epoch by val loss, and folds the
+standardization into the first layer. `solve` finds the exact linear head.
 """
 
 import io
@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core import curves
 from core.errors import HeadstartError
-from core.matrix import Matrix, Standard, parts
+from core.features.streamed import Matrix, Standard, parts
+from core.learning import curves, exact
 from core.plan import Plan
 from core.progress import Progress
 from core.settings import cores, memory_bytes
@@ -26,17 +26,21 @@ from core.settings import cores, memory_bytes
 Array = NDArray[np.float32]
 
 # Keras' defaults for Adam, https://keras.io/api/optimizers/adam/.
-_BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-7
-# Large layers are divided among all cores; workers keep BLAS itself to one thread, since several wait for each other
-# when the machine does anything else. For fewer weights threads cost more than they bring.
+_BETA1 = 0.9
+_BETA2 = 0.999
+_EPSILON = 1e-7
+# Large layers are divided among all cores. Workers keep BLAS itself to one thread, because several BLAS threads wait
+# for each other when the machine does anything else.
 _CORES = cores()
 _POOL = ThreadPoolExecutor(_CORES)
+# Up to this many weights, threads cost more than they gain.
 _SMALL = 100_000
-# The weights, two moments of Adam, two arrays to work in, the best so far; saving and checking the model takes less.
-_BYTES_A_WEIGHT = 32
-# Small heads are never refused.
-_ALWAYS = 1 << 29
-# Measured: from here on two starts end within 5e-4 of each other; at 0 probabilities differed by up to 0.07.
+# Memory while training: weights, two moments of Adam, two work arrays, best weights. Saving and checking takes less.
+_BYTES_PER_WEIGHT = 32
+# A head that needs at most this many bytes is never refused.
+_ALWAYS_ALLOWED_BYTES = 1 << 29
+# Regularization from which on the start does not matter: two starts end within 5e-4 of each other. At 0,
+# probabilities differed by up to 0.07.
 _UNIQUE = 5.0
 
 
@@ -47,11 +51,11 @@ class Head:
     layers: tuple[tuple[Array, Array], ...]
 
     def probabilities(self, features: Matrix) -> Array:
-        """(n, inputs) -> (n, classes), rows add up to 1."""
+        """(n, inputs) -> (n, classes); each row adds up to 1."""
         return _in_parts(self.layers, features)
 
     def gradient(self, features: Array, index: int) -> Array:
-        """How the score of a class (its logit) changes with each feature, (n, inputs) -> (n, inputs)."""
+        """The gradient of the logit of class `index` by each feature, (n, inputs) -> (n, inputs)."""
         *lower, (kernel, _) = self.layers
         delta = np.repeat(kernel[None, :, index], len(features), axis=0)
         values = _forward(self.layers, features)
@@ -60,13 +64,13 @@ class Head:
         return delta
 
     def tempered(self, temperature: float) -> "Head":
-        """The same with all logits divided by a temperature."""
+        """This head with all logits divided by a temperature."""
         *lower, (kernel, bias) = self.layers
         scale = np.float32(1 / temperature)
         return Head((*lower, (kernel * scale, bias * scale)))
 
     def to_bytes(self) -> bytes:
-        """as .npz, plain arrays."""
+        """The bytes of an .npz file of plain arrays."""
         out = io.BytesIO()
         arrays: dict[str, Any] = {}
         for i, (kernel, bias) in enumerate(self.layers):
@@ -81,7 +85,7 @@ class Head:
 
 
 @dataclass(frozen=True)
-class Labelled:
+class Labeled:
     """Features (n, width) and their class indices (n,)."""
 
     features: Matrix
@@ -90,7 +94,7 @@ class Labelled:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A trained head, one row of scores for each epoch, and the epoch it is from (1 is the first)."""
+    """A trained head, one row of scores for each epoch, and the epoch that the head comes from (1 is the first)."""
 
     head: Head
     history: tuple[dict[str, float], ...]
@@ -98,26 +102,29 @@ class Fitted:
 
 
 def class_indices(labels: Iterable[str], classes: Sequence[str]) -> NDArray[np.int64]:
-    """What a head is trained on, (n,): the place of each label among the classes."""
+    """The index of each label among the classes, (n,)."""
     index = {label: i for i, label in enumerate(classes)}
     return np.array([index[label] for label in labels], np.int64)
 
 
 def class_weights(targets: NDArray[np.int64], n_classes: int, balance: float) -> Array:
-    """What one picture of each class counts, (classes,): `balance` 0 the same, 1 so that all classes count the same
-    together; between them in proportion of the exponents. The mean over the pictures is 1."""
+    """The weight of one picture of each class, (classes,): inversely proportional to the size of the class, raised to
+    the power `balance`. 0: all pictures weigh the same; 1: all classes do. The mean over the pictures is 1."""
     counts = np.maximum(np.bincount(targets, minlength=n_classes), 1)
     weights = (len(targets) / (n_classes * counts)) ** balance
     result: Array = (weights / weights[targets].mean()).astype(np.float32)
     return result
 
 
-def fit(train: Labelled, val: Labelled, n_classes: int, plan: Plan, progress: Progress) -> Fitted:
+def fit(train: Labeled, val: Labeled, n_classes: int, plan: Plan, progress: Progress) -> Fitted:
     """Train a head by a plan: its head settings, epochs, rate, batch, balance and seed.
 
-    Losses in the history are those of the labels as they are, never smoothed and without the penalty on weights: those
-    of train and val can be compared, and those of other plans too. The same input gives bit-equal weights on the same
-    machine. It stops by the plan's patience; an empty val part means: go on to the last epoch, and keep that.
+    Losses in the history use the labels without smoothing and leave out the penalty on weights, so they can be compared
+    between train and val and between plans. The same input gives bit-equal weights on the same machine. Training stops
+    by the plan's patience; with an empty val part it goes on to the last epoch and keeps that.
+
+    Raises HeadstartError("head_too_large") as `require_memory` does, and HeadstartError("diverged") when the loss is no
+    longer finite.
     """
     require_memory(train.features.shape[1], n_classes, plan)
     standard = Standard.of(train.features)
@@ -142,7 +149,7 @@ def fit(train: Labelled, val: Labelled, n_classes: int, plan: Plan, progress: Pr
         progress.tick()
         if curves.is_over(history, plan.patience):
             break
-    del trainer  # a large one is most of the memory
+    del trainer  # most of the memory, if the head is large
     return Fitted(Head(standard.fold(best)), tuple(history), curves.best_epoch(history))
 
 
@@ -151,8 +158,8 @@ def require_memory(width: int, n_classes: int, plan: Plan) -> None:
     machine's memory."""
     sizes = _sizes(width, n_classes, plan)
     n_weights = sum(a * b for a, b in itertools.pairwise(sizes))
-    needed, limit = n_weights * _BYTES_A_WEIGHT, memory_bytes() // 2
-    if limit and needed > max(limit, _ALWAYS):
+    needed, limit = n_weights * _BYTES_PER_WEIGHT, memory_bytes() // 2
+    if limit and needed > max(limit, _ALWAYS_ALLOWED_BYTES):
         raise HeadstartError(
             "head_too_large", millions=round(n_weights / 1e6), needed_gb=needed / 1e9, limit_gb=limit / 1e9
         )
@@ -163,50 +170,31 @@ def _sizes(width: int, n_classes: int, plan: Plan) -> list[int]:
 
 
 def solve(
-    train: Labelled, n_classes: int, plan: Plan, start: "Head | None" = None, progress: "Progress | None" = None
+    train: Labeled, n_classes: int, plan: Plan, start: "Head | None" = None, progress: "Progress | None" = None
 ) -> Head:
-    """The linear head with the lowest loss there is for a plan's regularization, balance and label smoothing, whatever
-    its rate and epochs: the problem is convex, and L-BFGS (Liu and Nocedal, 1989) finds the answer. A head of similar
-    settings is a good start; it is not used where hardly any regularization leaves many answers, so that one never
-    depends on it."""
-    from scipy.optimize import minimize  # here alone: it takes a third of a second to import
+    """The linear head with the lowest loss for a plan's regularization, balance and label smoothing. Its rate and
+    epochs do not matter.
 
+    `start`, a head of similar settings, makes it faster. It is ignored where too little regularization leaves several
+    minima, so that the answer never depends on it."""
+    problem, standard = whole_problem(train, n_classes, plan)
+    warm = start is not None and plan.regularization >= _UNIQUE
+    first = standard.unfold(start.layers)[0] if start and warm else None
+    tick = partial(progress.tick, 0) if progress is not None else None  # lets a user cancel
+    return Head(standard.fold([problem.minimum(plan.regularization / len(train.targets), first, tick=tick)]))
+
+
+def whole_problem(train: Labeled, n_classes: int, plan: Plan) -> tuple[exact.Problem, Standard]:
+    """What `solve` minimizes, and the standardization of its features."""
     standard = Standard.of(train.features)
     x = np.asarray(standard.apply(train.features)[:])
-    n, width = x.shape
-    aims = _aims(train.targets, n_classes, plan.label_smoothing)
-    weight = class_weights(train.targets, n_classes, plan.balance)[train.targets] / n
-    pull = plan.regularization / n
-
-    def loss(flat: Any) -> tuple[float, Any]:
-        if progress is not None:
-            progress.tick(0)  # where it can be cancelled
-        layer = flat.astype(np.float32).reshape(width + 1, n_classes)
-        kernel, bias = layer[:-1], layer[-1]
-        logits = x @ kernel + bias
-        logits -= logits.max(axis=1, keepdims=True)
-        delta = np.exp(logits)
-        total = delta.sum(axis=1, keepdims=True)
-        value = float(weight @ (np.log(total[:, 0]) - np.einsum("nc,nc->n", aims, logits)))
-        delta /= total
-        delta -= aims
-        delta *= weight[:, None]
-        gradient = np.concatenate([x.T @ delta + pull * kernel, delta.sum(axis=0)[None]])
-        return value + pull / 2 * float(np.vdot(kernel, kernel)), gradient.ravel().astype(np.float64)
-
-    warm = start is not None and plan.regularization >= _UNIQUE
-    kernel, bias = (
-        standard.unfold(start.layers)[0] if start and warm else (np.zeros((width, n_classes)), np.zeros(n_classes))
-    )
-    first = np.concatenate([kernel, bias[None]]).ravel().astype(np.float64)
-    # The loss is computed in float32: asking for a smaller gradient would only follow its rounding.
-    found = minimize(loss, first, jac=True, method="L-BFGS-B", options={"maxiter": 200, "ftol": 1e-7, "gtol": 1e-5})
-    layer = found.x.astype(np.float32).reshape(width + 1, n_classes)
-    return Head(standard.fold([(layer[:-1], layer[-1])]))
+    aims = smoothed(train.targets, n_classes, plan.label_smoothing)
+    weight = class_weights(train.targets, n_classes, plan.balance)[train.targets] / len(x)
+    return exact.Problem(x, aims, weight.astype(np.float32)), standard
 
 
 class _Trainer:
-    """Adam on a small dense network, with a cosine schedule to a hundredth of the rate."""
+    """Adam on a small dense network; the rate falls along half a cosine to a hundredth."""
 
     def __init__(self, width: int, class_weights: Array, n: int, plan: Plan) -> None:
         self.plan = plan
@@ -221,7 +209,7 @@ class _Trainer:
             self.layers = [(np.zeros_like(kernel), bias) for kernel, bias in self.layers]
         self.moments = [tuple(np.zeros_like(a) for a in (k, b, k, b)) for k, b in self.layers]
         self.scratch = [(np.empty_like(kernel), np.empty_like(kernel)) for kernel, _ in self.layers]
-        self.pull = np.float32(plan.regularization / n * (0.01 if plan.hidden_units else 1.0))
+        self.l2 = np.float32(plan.regularization / n * (0.01 if plan.hidden_units else 1.0))
 
     def epoch(self, x: Matrix, targets: NDArray[np.int64], epoch: int, progress: Progress) -> dict[str, float]:
         rng = np.random.default_rng([self.plan.seed, epoch])
@@ -245,7 +233,7 @@ class _Trainer:
         weights = self.weights[targets]
         loss = float(-(weights * np.log(np.maximum(delta[rows, targets], 1e-7))).sum())
         hits = int((delta.argmax(axis=1) == targets).sum())
-        delta -= _aims(targets, len(self.weights), self.plan.label_smoothing)
+        delta -= smoothed(targets, len(self.weights), self.plan.label_smoothing)
         delta *= (weights / np.float32(len(x)))[:, None]
         deltas = [delta]
         for i in reversed(range(1, len(self.layers))):
@@ -261,30 +249,31 @@ class _Trainer:
         for layer, x, delta in zip(range(len(self.layers)), inputs, deltas, strict=False):
             kernel, bias = self.layers[layer]
             update = partial(self._update, layer, x, delta, scale)
-            _divided(update, len(kernel), kernel.size)
+            _on_all_cores(update, len(kernel), kernel.size)
             _, m, _, v = self.moments[layer]
-            _move(bias, delta.sum(axis=0), m, v, scale)
+            _adam_step(bias, delta.sum(axis=0), m, v, scale)
 
     def _update(self, layer: int, x: Array, delta: Array, scale: np.float32, rows: slice) -> None:
-        """A step for some rows of a kernel."""
+        """One step of Adam for some rows of a kernel."""
         kernel = self.layers[layer][0][rows]
         m, _, v, _ = self.moments[layer]
-        # Into memory that is there: fresh memory of this size costs as much as the multiplication.
+        # Writes into existing arrays: allocating memory of this size costs as much as the multiplication.
         gradient, penalty = (array[rows] for array in self.scratch[layer])
         np.matmul(x[:, rows].T, delta, out=gradient)
-        if self.pull:
-            np.multiply(kernel, self.pull, out=penalty)
+        if self.l2:
+            np.multiply(kernel, self.l2, out=penalty)
             gradient += penalty
-        _move(kernel, gradient, m[rows], v[rows], scale)
+        _adam_step(kernel, gradient, m[rows], v[rows], scale)
 
 
-# The moments are kept without the factors 1 - beta of the textbook, which saves two passes over the weights.
+# The moments are kept without the textbook's factors 1 - beta, which saves two passes over the weights; the step size
+# and epsilon make up for that.
 _SCALE = (1 - _BETA1) / (1 - _BETA2) ** 0.5
 _SCALED_EPSILON = np.float32(_EPSILON / (1 - _BETA2) ** 0.5)
 
 
-def _move(weight: Array, gradient: Array, m: Array, v: Array, scale: np.float32) -> None:
-    """One step of Adam in place; the gradient is used up."""
+def _adam_step(weight: Array, gradient: Array, m: Array, v: Array, scale: np.float32) -> None:
+    """One step of Adam in place; overwrites the gradient."""
     m *= np.float32(_BETA1)
     m += gradient
     v *= np.float32(_BETA2)
@@ -297,8 +286,8 @@ def _move(weight: Array, gradient: Array, m: Array, v: Array, scale: np.float32)
     weight -= gradient
 
 
-def _divided(work: Callable[[slice], object], length: int, size: int) -> None:
-    """Do work on all of a length, each core on a share of it when there are many weights."""
+def _on_all_cores(work: Callable[[slice], object], length: int, size: int) -> None:
+    """Call `work` on slices that cover `length`: one slice per core when `size`, the number of weights, is large."""
     n = _CORES if size > _SMALL else 1
     shares = [slice(length * i // n, length * (i + 1) // n) for i in range(n)]
     list(_POOL.map(work, shares) if n > 1 else map(work, shares))
@@ -306,7 +295,9 @@ def _divided(work: Callable[[slice], object], length: int, size: int) -> None:
 
 def _product(x: Array, kernel: Array) -> Array:
     result = np.empty((len(x), kernel.shape[1]), np.float32)
-    _divided(lambda columns: np.matmul(x, kernel[:, columns], out=result[:, columns]), kernel.shape[1], kernel.size)
+    _on_all_cores(
+        lambda columns: np.matmul(x, kernel[:, columns], out=result[:, columns]), kernel.shape[1], kernel.size
+    )
     return result
 
 
@@ -316,9 +307,9 @@ def _glorot(rng: np.random.Generator, inputs: int, outputs: int) -> tuple[Array,
     return kernel, np.zeros(outputs, np.float32)
 
 
-def _aims(targets: NDArray[np.int64], n_classes: int, smoothing: float) -> Array:
-    """What the head is to answer, (n, classes): each label, with a share of it spread evenly over all classes (Szegedy
-    et al., 2016, https://arxiv.org/abs/1512.00567; as `label_smoothing` in Keras)."""
+def smoothed(targets: NDArray[np.int64], n_classes: int, smoothing: float) -> Array:
+    """Target probabilities, (n, classes): one-hot labels with label smoothing (Szegedy et al., 2016,
+    https://arxiv.org/abs/1512.00567; as `label_smoothing` in Keras)."""
     aims = np.full((len(targets), n_classes), smoothing / n_classes, np.float32)
     aims[np.arange(len(targets)), targets] += np.float32(1 - smoothing)
     return aims

@@ -1,8 +1,8 @@
-"""A small search over the settings of a head, on features that are there already.
+"""A small search over the settings of a head, on cached features.
 
-The caller's own settings are among the candidates. All get a short training; the best go on to a full one. Val pictures
-alone decide, so the score of the best is a little flattering: test pictures, which are never seen here, say how good
-it is. The same seed gives the same candidates and the same ranking.
+The caller's own settings are among the candidates. Each candidate gets a short training; the best get a full one. Val
+pictures alone decide, so the val score of the winner is slightly optimistic; test pictures, which this module never
+uses, give an unbiased one. The same seed gives the same candidates and the same ranking.
 """
 
 import itertools
@@ -12,28 +12,28 @@ from typing import Any
 
 import numpy as np
 
-from core import curves, head
 from core.errors import HeadstartError
-from core.evaluation import wilson
-from core.head import Labelled
+from core.learning import curves, head
+from core.learning.head import Labeled
 from core.plan import Plan
 from core.progress import Progress
+from core.scores.evaluation import wilson
 
 TRIES = 24
-# The short training has an eighth of the epochs: enough to tell hopeless settings from good ones.
+# The short training has an eighth of the epochs, enough to tell bad settings from good ones.
 _SHORT = 8
-# How many of the short trainings are followed by a full one, the caller's own settings not counted.
+# Candidates that get a full training, besides the caller's own settings.
 _FINALISTS = 4
-# Positions of the sliders on the training page, so that what is found can be set there.
-_PULLS = (0.0, 5.0, 20.0, 50.0, 100.0, 200.0, 500.0)
+# Values are positions of the sliders on the training page, so that a user can set the winner there.
+_REGULARIZATIONS = (0.0, 5.0, 20.0, 50.0, 100.0, 200.0, 500.0)
 _UNITS = (64, 128, 256)
 _DROPOUTS = (0.0, 0.2, 0.3, 0.5)
 _RATES = (1e-3, 3e-3)
 
 
 @dataclass(frozen=True)
-class Scored:
-    """A candidate and its val scores after `epochs`: right on `correct` of `n` pictures."""
+class Trial:
+    """A candidate and its val scores after `epochs`: `correct` of `n` pictures."""
 
     plan: Plan
     correct: int
@@ -54,26 +54,29 @@ class Scored:
         return {"plan": self.plan.to_dict(), **values}
 
     @staticmethod
-    def from_dict(values: Mapping[str, Any]) -> "Scored":
-        return Scored(**{**values, "plan": Plan.from_dict(values["plan"])})
+    def from_dict(values: Mapping[str, Any]) -> "Trial":
+        return Trial(**{**values, "plan": Plan.from_dict(values["plan"])})
 
 
 def candidates(plan: Plan, seed: int = 0, n: int = TRIES) -> tuple[Plan, ...]:
-    """`plan` with the backbone frozen, then up to n - 1 others: linear heads by regularization, hidden ones drawn."""
+    """`plan` with the backbone frozen, then up to n - 1 others: a linear head for each regularization, and randomly
+    drawn heads with a hidden layer."""
     own = plan.with_(fine_tune_blocks=0)
-    linear = [own.with_(hidden_units=0, dropout=0.0, regularization=pull) for pull in _PULLS]
-    grid = list(itertools.product(_UNITS, _DROPOUTS, _RATES, _PULLS))
+    other = own.with_(choose_regularization=0)  # which this search does
+    linear = [other.with_(hidden_units=0, dropout=0.0, regularization=value) for value in _REGULARIZATIONS]
+    grid = list(itertools.product(_UNITS, _DROPOUTS, _RATES, _REGULARIZATIONS))
     order = np.random.default_rng(seed).permutation(len(grid))
     names = ("hidden_units", "dropout", "learning_rate", "regularization")
-    hidden = [own.with_(**dict(zip(names, grid[i], strict=True))) for i in order[:n]]
+    hidden = [other.with_(**dict(zip(names, grid[i], strict=True))) for i in order[:n]]
     return tuple(dict.fromkeys([own, *linear, *hidden]))[:n]
 
 
 def search(
-    train: Labelled, val: Labelled, n_classes: int, plans: Sequence[Plan], progress: Progress
-) -> tuple[Scored, ...]:
-    """Try the plans, the first of which is the caller's own, and rank them by val accuracy, then log loss; those that
-    got the full training come first. Ticks once a training. Raises HeadstartError("search_blind") without val."""
+    train: Labeled, val: Labeled, n_classes: int, plans: Sequence[Plan], progress: Progress
+) -> tuple[Trial, ...]:
+    """Try the plans (the first is the caller's own) and rank them by val accuracy, then log loss; plans with a full
+    training come first. Ticks once per training. Raises HeadstartError("search_blind") without val pictures, and
+    HeadstartError("diverged") when no plan could be trained."""
     if not len(val.targets):
         raise HeadstartError("search_blind")
     progress.stage("search", len(plans) + min(len(plans), _FINALISTS + 1))
@@ -87,32 +90,32 @@ def search(
     return (*final, *(found for found in ranked if found.plan not in finalists))
 
 
-def own(ranked: Sequence[Scored], plan: Plan) -> Scored | None:
-    """The scores of the caller's own settings, if they could be trained."""
+def own(ranked: Sequence[Trial], plan: Plan) -> Trial | None:
+    """The scores of the caller's own settings; None if they could not be trained."""
     mine = plan.with_(fine_tune_blocks=0)
     return next((found for found in ranked if found.plan == mine), None)
 
 
-def is_clear(best: Scored, other: Scored) -> bool:
+def is_clear(best: Trial, other: Trial) -> bool:
     """Whether `best` is better by more than chance: the 95 % intervals do not touch."""
     return best.interval[0] > other.interval[1]
 
 
 def estimate_s(plan: Plan, n_pictures: int, width: int) -> float:
-    """Roughly how long a search takes on cached features of this width."""
+    """Roughly how many seconds a search takes on cached features of this width."""
     return 2 + _TRY_S * n_pictures * plan.epochs * (1 + width / 400)
 
 
-# Measured on two cores with TRIES candidates and one thread of OpenBLAS, for one picture and one epoch of the plan.
+# Seconds per picture and epoch of the plan, measured on two cores with TRIES candidates and one thread of OpenBLAS.
 _TRY_S = 1.5e-5
 
 
-def _rank(tries: Sequence[Scored]) -> list[Scored]:
+def _rank(tries: Sequence[Trial]) -> list[Trial]:
     return sorted(tries, key=lambda found: (-found.accuracy, found.log_loss))
 
 
-def _try(plan: Plan, epochs: int, train: Labelled, val: Labelled, n_classes: int, progress: Progress) -> Scored | None:
-    """The scores of one plan after so many epochs; None when the training went astray."""
+def _try(plan: Plan, epochs: int, train: Labeled, val: Labeled, n_classes: int, progress: Progress) -> Trial | None:
+    """The scores of one plan after `epochs` epochs; None when the training diverged."""
     try:
         fitted = head.fit(train, val, n_classes, plan.with_(epochs=epochs), _Inner(progress))
     except HeadstartError as error:
@@ -124,11 +127,11 @@ def _try(plan: Plan, epochs: int, train: Labelled, val: Labelled, n_classes: int
         return None
     row = fitted.history[curves.best_epoch(fitted.history) - 1]
     n = len(val.targets)
-    return Scored(plan, round(row["val_accuracy"] * n), n, row["val_loss"], epochs)
+    return Trial(plan, round(row["val_accuracy"] * n), n, row["val_loss"], epochs)
 
 
 class _Inner:
-    """The progress of one training within the search: it can be cancelled at each epoch, and says nothing."""
+    """The progress of one training within the search: a user can cancel at each epoch; nothing is reported."""
 
     def __init__(self, outer: Progress) -> None:
         self._outer = outer

@@ -1,8 +1,8 @@
-"""Does what a backbone learned elsewhere help with these pictures?
+"""Does the pretraining of a backbone help with these pictures?
 
-Its features are measured beside two rivals on the same pictures: the same network with random weights, and raw pixels.
-Every picture is judged by a linear head that was fitted without it, so each one counts once and no part is used up.
-The published measures beside that (nearest neighbors, LogME) explain the verdict; they do not decide it.
+Its features are compared with two baselines on the same pictures: the same network with random weights, and raw pixels.
+Cross-validation: every picture is predicted by a linear head that was fitted without it, so each one counts once.
+Published measures (nearest neighbors, LogME) are reported beside that; they do not decide the verdict.
 """
 
 import math
@@ -13,41 +13,44 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core import head
-from core.comparison import LEVEL, mcnemar
 from core.dataset import Picture
-from core.evaluation import Z95, wilson
-from core.head import Labelled
+from core.learning import head
+from core.learning.cross_validation import FOLDS, folds
+from core.learning.head import Labeled
 from core.plan import Plan
 from core.progress import Progress
+from core.scores.comparison import LEVEL, mcnemar
+from core.scores.evaluation import Z95, wilson
 
 Array = NDArray[np.float32]
 Targets = NDArray[np.int64]
 
-# What is compared, the backbone itself first.
+# The sets of features that are compared; the backbone itself comes first.
 SETS = ("pretrained", "random", "pixels")
-# Pictures that are looked at: enough to see a difference of five points beyond chance, few enough to take seconds.
+# Most pictures: enough to show a difference of five points beyond chance, few enough to take seconds.
 PICTURES = 1_000
-# Slow networks see fewer: both of them together are to take no longer than this, with so many pictures at least.
-_LOOK_S, _LEAST = 60.0, 200
-# More classes make the heads slow, and with so few pictures each tell nothing more.
+# Seconds that the pretrained and the random network may take together; slow networks get fewer pictures.
+_NETWORKS_S = 60.0
+# Fewest pictures, however slow the network is.
+_LEAST = 200
+# Most classes. More make the heads slow, and tell nothing more with so few pictures per class.
 CLASSES = 50
-# Neighbors that vote; small, because a class may have hardly more pictures than that.
+# Neighbors that vote; few, because a class may have hardly more pictures than that.
 NEIGHBORS = 5
-# Each head is fitted on four fifths of the pictures, the usual compromise (Kohavi, IJCAI 1995, recommends 5 to 10).
-FOLDS = 5
 # Raw pixels are the picture at this size: color, brightness and coarse shape, in about as many numbers as features.
 PIXELS_PX = 16
-# Fewer points than fine-tuning or another setting brings here (README: about three) are not much for a backbone.
+# Gain from which on the benefit is clear. Fine-tuning or another setting brings about three points on the sets of the
+# benchmarks; a backbone should bring more.
 CLEAR = 0.05
-# From here on the rival has nothing left to gain.
+# Accuracy from which on a baseline leaves hardly anything to gain.
 EASY = 0.95
 
 
 @dataclass(frozen=True)
-class Scored:
-    """One set of features: right on `correct` pictures by a linear head, on `neighbors` by their nearest ones; its
-    LogME; and against the backbone: pictures that only the backbone had right (`won`), and only this (`lost`)."""
+class FeatureScores:
+    """The scores of one set of features: pictures that the linear head predicts correctly (`correct`) and that the
+    nearest neighbors do (`neighbors`); LogME; and the pictures that only the backbone has right (`won`) or only this
+    set (`lost`)."""
 
     name: str
     correct: int
@@ -58,58 +61,58 @@ class Scored:
 
     @property
     def chance(self) -> float:
-        """How probable counts so uneven are if both were equally good."""
+        """The p-value of `won` against `lost` (McNemar)."""
         return mcnemar(self.won, self.lost)
 
 
 @dataclass(frozen=True)
 class Fit:
-    """What was measured on `n` pictures of `classes` classes."""
+    """The comparison of all sets of features on `n` pictures of `classes` classes."""
 
     n: int
     classes: int
-    sets: tuple[Scored, ...]
+    sets: tuple[FeatureScores, ...]
 
     @property
-    def pretrained(self) -> Scored:
+    def pretrained(self) -> FeatureScores:
         return self.sets[0]
 
     @property
-    def rival(self) -> Scored:
-        """The better of the two sets of features that know no other pictures."""
+    def rival(self) -> FeatureScores:
+        """The better of the two baselines."""
         return max(self.sets[1:], key=lambda scored: scored.correct)
 
     @property
     def gain(self) -> float:
-        """How much the backbone is ahead of its rival, as a share of the pictures."""
+        """The accuracy of the backbone minus that of its rival."""
         return (self.pretrained.correct - self.rival.correct) / self.n
 
     @property
     def gain_interval(self) -> tuple[float, float]:
-        """Where that gain lies, at 95 %."""
+        """The interval of the gain at 95 %."""
         return difference(self.rival.won, self.rival.lost, self.n)
 
-    def interval(self, scored: Scored) -> tuple[float, float]:
-        """Where the accuracy of a set lies, at 95 % (Wilson)."""
+    def interval(self, scored: FeatureScores) -> tuple[float, float]:
+        """The interval of the accuracy of a set at 95 % (Wilson)."""
         return wilson(scored.correct, self.n)
 
     @property
     def verdict(self) -> str:
         """`clear`, `little`, `none`, or `unclear`: too few pictures to say.
 
-        The backbone must beat both rivals beyond chance; then no correction for two tests is needed (Berger,
+        The backbone must beat both baselines beyond chance; then no correction for two tests is needed (Berger,
         Technometrics 24, 1982: the intersection-union principle).
         """
         beats = [scored.won > scored.lost and scored.chance < LEVEL for scored in self.sets[1:]]
         if all(beats):
             return "clear" if self.gain >= CLEAR else "little"
         loses = self.rival.lost > self.rival.won and self.rival.chance < LEVEL
-        # Not beyond chance is only then a no, when a gain worth having can be ruled out.
+        # Without significance the verdict is "none" only if a clear gain can be ruled out.
         return "none" if loses or self.gain_interval[1] < CLEAR else "unclear"
 
     @property
     def is_easy(self) -> bool:
-        """Whether the rival alone is nearly always right."""
+        """Whether a baseline alone is nearly always correct."""
         return self.rival.correct / self.n >= EASY
 
     def to_dict(self) -> dict[str, Any]:
@@ -117,16 +120,17 @@ class Fit:
 
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> "Fit":
-        return Fit(values["n"], values["classes"], tuple(Scored(**row) for row in values["sets"]))
+        return Fit(values["n"], values["classes"], tuple(FeatureScores(**row) for row in values["sets"]))
 
 
 def most(cpu_ms: float) -> int:
-    """How many pictures a network looks at that needs so many milliseconds for one."""
-    return int(min(PICTURES, max(_LEAST, _LOOK_S * 1000 / (2 * max(cpu_ms, 1.0)))))  # not all are measured
+    """The most pictures to measure on, for a network that needs `cpu_ms` milliseconds per picture."""
+    # Not every backbone has a measured `cpu_ms`.
+    return int(min(PICTURES, max(_LEAST, _NETWORKS_S * 1000 / (2 * max(cpu_ms, 1.0)))))
 
 
 def choose(pictures: Sequence[Picture], cpu_ms: float) -> tuple[Picture, ...]:
-    """The pictures to measure on: stratified, always the same ones; `cpu_ms` is what one costs the network."""
+    """The pictures to measure on: a stratified sample, always the same one; `cpu_ms` as in `most`."""
     n = most(cpu_ms)
     rng = np.random.default_rng(0)
     by_class: dict[str, list[Picture]] = {}
@@ -145,8 +149,8 @@ def choose(pictures: Sequence[Picture], cpu_ms: float) -> tuple[Picture, ...]:
 
 
 def compare(sets: Mapping[str, Array], targets: Targets, progress: Progress, together: Sequence[str] = ()) -> Fit:
-    """Measure the sets of features, (n, width) each, named as in SETS, on pictures of the classes `targets` (n,) and of
-    the groups `together` (n,), if there are any."""
+    """Compare the sets of features, (n, width) each, named as in SETS. `targets` (n,) has the classes of the pictures,
+    `together` (n,) their groups, if they have any. Ticks once per fold."""
     progress.stage("compare", len(SETS) * FOLDS)
     hits = {name: probe(sets[name], targets, progress, together) for name in SETS}
     mine = hits[SETS[0]]
@@ -154,13 +158,14 @@ def compare(sets: Mapping[str, Array], targets: Targets, progress: Progress, tog
     for name in SETS:
         won, lost = int((mine & ~hits[name]).sum()), int((hits[name] & ~mine).sum())
         near = int(neighbors(sets[name], targets).sum())
-        rows.append(Scored(name, int(hits[name].sum()), near, logme(sets[name], targets), won, lost))
+        rows.append(FeatureScores(name, int(hits[name].sum()), near, logme(sets[name], targets), won, lost))
         progress.tick(0)
     return Fit(len(targets), len(np.unique(targets)), tuple(rows))
 
 
 def probe(features: Array, targets: Targets, progress: Progress, together: Sequence[str] = ()) -> NDArray[np.bool_]:
-    """Which pictures a linear head has right that was fitted without them and their groups, (n,). Ticks once a fold."""
+    """Which pictures a linear head predicts correctly that was fitted without them and their groups, (n,). Ticks once
+    per fold."""
     x = _standard(features)
     n_classes = int(targets.max()) + 1
     fold = folds(targets, together)
@@ -168,30 +173,14 @@ def probe(features: Array, targets: Targets, progress: Progress, together: Seque
     for number in range(FOLDS):
         test = fold == number
         if test.any():
-            fitted = head.solve(Labelled(x[~test], targets[~test]), n_classes, Plan(), progress=progress)
+            fitted = head.solve(Labeled(x[~test], targets[~test]), n_classes, Plan(), progress=progress)
             right[test] = fitted.probabilities(x[test]).argmax(axis=1) == targets[test]
         progress.tick()
     return right
 
 
-def folds(targets: Targets, together: Sequence[str] = ()) -> Targets:
-    """The fold of each picture, (n,): stratified, and the same for the same targets. `together` (n,) names the group of
-    each picture: all of a group are where its first one is."""
-    rng = np.random.default_rng(0)
-    fold = np.empty(len(targets), np.int64)
-    start = 0
-    for label in np.unique(targets):
-        rows = np.flatnonzero(targets == label)
-        fold[rng.permutation(rows)] = (start + np.arange(len(rows))) % FOLDS
-        start += len(rows)  # so that small classes do not all fill the same folds
-    if together:
-        _, first, of = np.unique(np.asarray(together), return_index=True, return_inverse=True)
-        fold = fold[first[of]]
-    return fold
-
-
 def neighbors(features: Array, targets: Targets, k: int = NEIGHBORS) -> NDArray[np.bool_]:
-    """Which pictures their k nearest others have right, (n,): by cosine, each vote counting its similarity."""
+    """Which pictures their k nearest neighbors predict correctly, (n,): by cosine, votes weighted by similarity."""
     x = features.astype(np.float64)
     x = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-30)
     n, n_classes = len(x), int(targets.max()) + 1
@@ -201,7 +190,7 @@ def neighbors(features: Array, targets: Targets, k: int = NEIGHBORS) -> NDArray[
     nearest = np.argpartition(-similar, k - 1, axis=1)[:, :k]
     rows = np.arange(n)[:, None]
     votes = np.zeros((n, n_classes))
-    # Cosines may be negative; shifted, the order of two votes stays and none counts against its own class.
+    # Cosines may be negative. Adding 1 keeps the order of the votes, and no vote counts against its own class.
     np.add.at(votes, (np.broadcast_to(rows, nearest.shape), targets[nearest]), 1 + similar[rows, nearest])
     right: NDArray[np.bool_] = votes.argmax(axis=1) == targets
     return right
@@ -224,7 +213,7 @@ def _evidence(u: NDArray[np.float64], s: NDArray[np.float64], width: int, y: NDA
     """The maximum of the log evidence of y (n,) divided by n, for features with singular vectors u and values s."""
     n, squares = len(y), s**2
     z2 = (u.T @ y) ** 2
-    outside = max(float(y @ y - z2.sum()), 0.0)  # what no weights can explain
+    outside = max(float(y @ y - z2.sum()), 0.0)  # the part of y that no weights can explain
     alpha = beta = 1.0
     for _ in range(100):
         ratio = alpha / beta
@@ -243,7 +232,7 @@ def _evidence(u: NDArray[np.float64], s: NDArray[np.float64], width: int, y: NDA
     return (precisions - beta * error - alpha * m2 - determinant) / (2 * n)
 
 
-# Keeps a perfect fit finite.
+# Lower bound of divisors, so that a perfect fit stays finite.
 _TINY = 1e-10
 
 
@@ -257,7 +246,8 @@ def difference(won: int, lost: int, n: int) -> tuple[float, float]:
 
 
 def _standard(features: Array) -> Array:
-    """Standardized without a floor: a random network may answer in tiny numbers that tell as much as large ones."""
+    """Standardized features, (n, width), without a lower bound on the deviation: the features of a random network may
+    be tiny and still informative."""
     x = features.astype(np.float64)
     deviation = x.std(axis=0)
     standard: Array = ((x - x.mean(axis=0)) / np.where(deviation > 0, deviation, 1)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Where a fine-tuning stands, in plain arrays, so that work that was cut off goes on from its last epoch."""
+"""Checkpoints of fine-tuning as plain arrays, so that interrupted work continues after its last epoch."""
 
 import io
 import zipfile
@@ -14,8 +14,8 @@ Array = NDArray[np.float32]
 
 @dataclass
 class State:
-    """Everything needed to go on as if it had not stopped: scores by epoch (0 is the frozen model), the best of them,
-    and all variables of network, head and optimizers as they are now and as they were then."""
+    """Everything that is needed to continue as if nothing had stopped: scores by epoch (0 is the frozen model), the
+    best epoch, and all variables of network, head and optimizers, now (`current`) and at the best epoch."""
 
     history: list[dict[str, float]]
     best: int
@@ -24,7 +24,7 @@ class State:
 
 
 class Checkpoints:
-    """Keeps the newest state through two functions: `write(bytes)` must be durable, `read()` answers None at first."""
+    """Stores the newest state through two functions: `write(bytes)` must be durable, `read()` returns None at first."""
 
     def __init__(self, read: Callable[[], bytes | None], write: Callable[[bytes], None]) -> None:
         self._read = read
@@ -40,7 +40,7 @@ class Checkpoints:
         self._write(out.getvalue())
 
     def load(self) -> State | None:
-        """The newest state, or None: at first, and when what was kept cannot be read."""
+        """The newest state; None if there is none or it cannot be read."""
         data = self._read()
         if data is None:
             return None

@@ -1,4 +1,4 @@
-"""A Keras network as an `Engine`: the faster way on a machine with a GPU, and only there."""
+"""Runs a Keras network as an `Engine`: faster than LiteRT on a machine with a GPU, and only there."""
 
 from typing import Any
 
@@ -7,10 +7,10 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from core.engine import Engine
-from core.images import Pixels
+from core.features.runtime import Engine
+from core.sandbox.decoding import Pixels
 
-# Pictures at once; a GPU is idle between smaller batches, and VGG16 needs 2 GB for these.
+# Pictures per batch: smaller batches leave a GPU idle in between; VGG16 needs 2 GB for these.
 _BATCH = 64
 
 
@@ -20,7 +20,7 @@ def has_gpu() -> bool:
 
 
 def engine(inputs: Any, outputs: Any) -> Engine:
-    """What lies between two tensors of a Keras network, run by Keras in float32."""
+    """An engine that runs the part of a Keras network between two tensors, with Keras in float32."""
     model = keras.Model(inputs, outputs)
 
     def run(pixels: Pixels) -> NDArray[np.float32]:

@@ -1,7 +1,7 @@
-"""The model a user takes away: one Keras model from pixels to probabilities, in one `.keras` file.
+"""The exported model: one Keras model from pixels to probabilities, in one `.keras` file.
 
-The file needs nothing of Headstart: scaling is inside, the class names are in `classes.json` inside its ZIP. It takes
-(n, size, size, 3) pixels of 0..255, uint8 or float, as `core.images.resize` makes them.
+The file works without Headstart: scaling is inside, the class names are in `classes.json` inside its ZIP. Its input is
+(n, size, size, 3) pixels of 0..255, uint8 or float, as `core.sandbox.decoding.resize` makes them.
 """
 
 import io
@@ -15,15 +15,17 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from core import images
-from core.head import Head
-from core.images import Pixels
+from core.learning.head import Head
 from core.neural import networks
+from core.plan import Plan
+from core.sandbox import decoding
+from core.sandbox.decoding import Pixels
 
 
-def assemble(network: keras.Model, head: Head, pooling: str) -> keras.Model:
-    """Network, pooling and head as one model, all weights in place."""
-    x = networks.pool(network.output, pooling)
+def assemble(network: keras.Model, head: Head, plan: Plan) -> keras.Model:
+    """One model of network, pooling and head, with all weights."""
+    features = networks.features(network, plan)
+    x = features.output
     last = len(head.layers) - 1
     dense = []
     for i, (_, bias) in enumerate(head.layers):
@@ -32,25 +34,26 @@ def assemble(network: keras.Model, head: Head, pooling: str) -> keras.Model:
         x = dense[-1](x)
     for layer, weights in zip(dense, head.layers, strict=True):
         layer.set_weights(weights)
-    return keras.Model(network.input, x, name="headstart")
+    return keras.Model(features.input, x, name="headstart")
 
 
 def to_bytes(model: keras.Model, classes: Sequence[str]) -> bytes:
-    """The `.keras` file, with `classes.json` inside."""
+    """The bytes of the `.keras` file, with `classes.json` inside."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.keras"
         model.save(path)
         data = io.BytesIO(path.read_bytes())
-    facts = {"classes": list(classes), "size": model.input_shape[1], "pixels": images.VERSION}
+    facts = {"classes": list(classes), "size": model.input_shape[1], "pixels": decoding.VERSION}
     with zipfile.ZipFile(data, "a") as archive:
         archive.writestr("classes.json", json.dumps(facts, ensure_ascii=False))
     return data.getvalue()
 
 
 def disagreement(path: Path, pixels: Pixels, expected: NDArray[np.float32]) -> float:
-    """The largest difference between what a saved model says of some pictures and what is expected of it.
+    """The largest difference between the probabilities of a saved model for some pictures, (n, size, size, 3), and the
+    expected ones, (n, classes).
 
-    Only ever called on files that Headstart has just written: loading a model from elsewhere can run code.
+    Call this only on files that Headstart has just written: loading a model from elsewhere can run code.
     """
     if not len(pixels):
         return 0.0

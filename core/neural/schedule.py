@@ -1,19 +1,19 @@
-"""The pace of fine-tuning: which blocks learn in an epoch, how large a step is, and when it is enough.
+"""The schedule of fine-tuning: which blocks train in an epoch, the learning rate of a step, and when to stop.
 
-Everything depends on the plan and on the absolute epoch or step alone, so work that was cut off goes on at the same
-pace. Epochs count from 1, steps and blocks from 0 (the topmost block).
+Everything depends only on the plan and on the absolute epoch or step, so interrupted work continues on the same
+schedule. Epochs count from 1, steps and blocks from 0 (the topmost block).
 """
 
 import math
 
 from core.plan import Plan
 
-# Where a cosine ends, as a share of the rate; the same as that of the head.
+# The last rate of a cosine schedule, as a share of the first; the same as that of the head.
 _LAST = 0.01
 
 
 def blocks(plan: Plan, epoch: int) -> int:
-    """How many blocks learn in an epoch: all, or with gradual unfreezing the topmost first and then one more at a time
+    """How many blocks train in an epoch: all, or with gradual unfreezing the topmost first and then one more at a time
     (Howard and Ruder, 2018, https://arxiv.org/abs/1801.06146, section 3.3)."""
     if not plan.fine_tune_gradual:
         return plan.fine_tune_blocks
@@ -33,13 +33,13 @@ def rate(plan: Plan, step: int, steps_per_epoch: int) -> float:
 
 
 def share(plan: Plan, block: int) -> float:
-    """What part of the rate a block learns at: each the same factor less than the one above it (discriminative rates;
-    Howard and Ruder, 2018, section 3.1)."""
+    """The factor of the rate for a block: each block has `fine_tune_decay` times the rate of the one above it
+    (discriminative rates; Howard and Ruder, 2018, section 3.1)."""
     return float(plan.fine_tune_decay**block)
 
 
 def is_over(plan: Plan, epoch: int, best: int) -> bool:
-    """Whether fine-tuning stops before an epoch: val has not improved for as long as patience lasts, counted from
-    when the last block began to learn."""
-    everything = plan.fine_tune_gradual * (plan.fine_tune_blocks - 1)
-    return 0 < plan.fine_tune_patience <= epoch - 1 - max(best, everything)
+    """Whether fine-tuning stops before an epoch: val has not improved for `fine_tune_patience` epochs, counted from
+    when the last block began to train."""
+    all_unfrozen = plan.fine_tune_gradual * (plan.fine_tune_blocks - 1)
+    return 0 < plan.fine_tune_patience <= epoch - 1 - max(best, all_unfrozen)

@@ -1,4 +1,4 @@
-"""The architecture of Starter in Keras, by itself: it also goes with the exported script, beside nothing of Headstart.
+"""The architecture of Starter in Keras. The exported script includes this file, so it imports nothing of Headstart.
 
 Layers are created in the order of the weights file.
 """

@@ -1,4 +1,4 @@
-"""The course of a training as event files that TensorBoard reads: one folder each for train and val.
+"""Writes the curves of a training as event files for TensorBoard: one folder each for train and val.
 
 `head/loss` and the like have a point for each epoch; the settings and scores are text.
 """
@@ -12,15 +12,15 @@ from typing import Any
 
 import tensorflow as tf
 
-from core.curves import History
+from core.result import History
 
-# What a row of a history calls the scores of each folder.
+# The names of the scores in a row of a history, for each folder.
 _PARTS = {"train": ("loss", "accuracy"), "val": ("val_loss", "val_accuracy")}
 
 
 def write(folder: Path, phases: Mapping[str, History], facts: Mapping[str, Any]) -> bytes:
-    """Write the event files below `folder`, replacing what was there, and answer them as a ZIP. `phases` has the
-    history of each phase by name, `facts` what is shown as a table."""
+    """Write the event files below `folder`, replacing its contents, and return them as a ZIP. `phases` has the history
+    of each phase by name, `facts` the rows of the table of settings and scores."""
     shutil.rmtree(folder, ignore_errors=True)
     for part, names in _PARTS.items():
         writer = tf.summary.create_file_writer(str(folder / part))
@@ -36,7 +36,7 @@ def write(folder: Path, phases: Mapping[str, History], facts: Mapping[str, Any])
                             _write(tag, tf.constant(row[name], tf.float32), epoch, "scalars")
         writer.close()
         for number, path in enumerate(sorted((folder / part).iterdir())):
-            # TensorFlow puts the name of the machine into that of the file; TensorBoard asks for the beginning alone.
+            # TensorFlow puts the machine's name into the file's name; TensorBoard needs only the beginning.
             path.rename(path.with_name(f"events.out.tfevents.{number}"))
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -47,7 +47,7 @@ def write(folder: Path, phases: Mapping[str, History], facts: Mapping[str, Any])
 
 
 def _write(tag: str, value: tf.Tensor, step: int, plugin: str) -> None:
-    # As tf.summary.scalar and tf.summary.text do, which are there only where TensorBoard is installed.
+    # The same as tf.summary.scalar and tf.summary.text, which exist only where TensorBoard is installed.
     metadata = tf.compat.v1.SummaryMetadata()
     metadata.plugin_data.plugin_name = plugin
     tf.summary.write(tag, value, step, metadata)

@@ -1,9 +1,9 @@
-"""Fine-tuning: the last blocks of the network go on learning, slowly, together with the head.
+"""Fine-tuning: trains the last blocks of the network together with the head, at a low rate.
 
 The frozen blocks run once: training starts from their cached outputs at the boundary. BatchNormalization stays in
 inference mode (its statistics are those of pretraining; https://keras.io/guides/transfer_learning/), folded into the
 convolutions, unless the plan says otherwise. Epoch 0 is the frozen model: it is kept unless an epoch is better on val.
-After each epoch a checkpoint is offered to `keep`, so that work that was cut off goes on from there.
+After each epoch `keep` stores a checkpoint, so that interrupted work continues from there.
 """
 
 from collections.abc import Iterator
@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from core import backbones
 from core.errors import HeadstartError
-from core.head import Head, Labelled
-from core.matrix import Standard
+from core.features.streamed import Standard
+from core.learning.head import Head, Labeled
 from core.neural import networks, schedule
 from core.neural.checkpoints import Checkpoints, State
 from core.neural.folding import fold
@@ -28,13 +28,13 @@ from core.progress import Progress
 Array = NDArray[np.float32]
 Rows = NDArray[np.int64]
 
-# Pictures at a time where nothing is learned; on two cores larger batches gain nothing.
+# Batch size for inference; on two cores larger batches gain nothing.
 _FORWARD_BATCH = 64
 
 
 @dataclass(frozen=True)
 class Tuned:
-    """The network's weights and head after tuning; `best_epoch` 0 means that the frozen model was better."""
+    """Head and network weights after fine-tuning; `best_epoch` 0 means that the frozen model was better."""
 
     head: Head
     weights: tuple[Array, ...]
@@ -45,7 +45,7 @@ class Tuned:
 def fine_tune(
     upper: keras.Model,
     head: Head,
-    data: tuple[Labelled, Labelled],
+    data: tuple[Labeled, Labeled],
     plan: Plan,
     progress: Progress,
     keep: Checkpoints,
@@ -53,9 +53,12 @@ def fine_tune(
 ) -> Tuned:
     """Train the upper part of a network (see `networks.upper`) and the head.
 
-    `data` is (train, val): boundary activations and targets. The activations need only a length, and answer an array of
-    row numbers with those rows. `class_weights` (classes,) count in the losses and in the choice of the best epoch.
-    The network is left with the best weights. Stops early when val has not improved for the epochs of the patience.
+    `data` is (train, val): boundary activations (see `networks.lower`) and targets. The activations need only a
+    length and indexing by an array of row numbers. `class_weights` (classes,) weight the losses and the choice of
+    the best epoch. The network ends with the best weights. Stops early when val has not improved for
+    `fine_tune_patience` epochs.
+
+    Raises HeadstartError("diverged") when the loss is no longer finite.
     """
     train, val = data
     state = keep.load()
@@ -93,19 +96,19 @@ def fine_tune(
 class _Tuner:
     """The upper network with a head on standardized features, and one optimizer for both."""
 
-    def __init__(self, upper: keras.Model, head: Head, train: Labelled, plan: Plan, progress: Progress) -> None:
+    def __init__(self, upper: keras.Model, head: Head, train: Labeled, plan: Plan, progress: Progress) -> None:
         self.plan = plan
         self.progress = progress
         self.class_weights = np.ones(len(head.layers[-1][1]), np.float32)
         self.blocks = _blocks(upper, plan)
         for number, layer in enumerate(upper.layers):
-            if hasattr(layer, "seed_generator"):  # dropout inside a backbone, which starts anywhere
+            if hasattr(layer, "seed_generator"):  # dropout inside a backbone, whose seed is otherwise random
                 layer.seed_generator.state.assign([plan.seed, number])
         self._unfreeze(len(self.blocks))
-        # Normalizations whose statistics move with every batch compute something else in training: only they stay.
+        # Normalizations whose statistics move with every batch cannot be folded: they compute differently in training.
         folded = upper if plan.fine_tune_batch_norm == "adapt" else fold(upper)
-        pooled = keras.Model(folded.input, networks.pool(folded.output, plan.pooling))
-        # The head was trained on standardized features; its weights have a sensible scale only there.
+        pooled = networks.joined(folded, plan)
+        # The head was trained on standardized features, and its weights have a useful scale only for those.
         self.standard = Standard.of(self._predict(pooled, train))
         x = keras.layers.Normalization(mean=self.standard.mean, variance=self.standard.deviation**2, name="standard")(
             pooled.output
@@ -116,29 +119,29 @@ class _Tuner:
             x = keras.layers.Dropout(plan.dropout, seed=plan.seed)(x) if plan.dropout and not i else x
             self.dense.append(keras.layers.Dense(len(bias), None if i == len(layers) - 1 else "relu"))
             x = self.dense[-1](x)
-        self.model = keras.Model(folded.input, x)
+        self.model = keras.Model(pooled.input, x)
         for layer, weights in zip(self.dense, layers, strict=True):
             layer.set_weights(weights)
         self.groups = [[v for layer in block for v in layer.trainable_variables] for block in self.blocks]
         self.groups[0] += [v for layer in self.dense for v in layer.trainable_variables]
-        # One for each block: Adam's first steps are only right where its count of steps starts with its moments.
+        # One optimizer per block: Adam's first steps are only right where its count of steps starts with its moments.
         self.optimizers = [keras.optimizers.Adam(plan.fine_tune_rate) for _ in self.groups]
         for optimizer, group in zip(self.optimizers, self.groups, strict=True):
             optimizer.build(group)
-        # A function of its own instead of Keras' fit: batches come from wherever the activations lie, and a step costs
+        # Our own function in place of Keras' fit: batches can come from memory, disk or decoding, and a step costs
         # little more than its arithmetic.
         self._step = tf.function(self._learn, reduce_retracing=True)
 
     def _unfreeze(self, n: int) -> None:
-        """The top `n` blocks learn, the others compute as they are: Keras also asks this of a normalization to know
+        """Make the top `n` blocks trainable and freeze the others. For a normalization, `trainable` also decides
         whether its statistics move."""
         for number, block in enumerate(self.blocks):
             for layer in block:
                 normalizes = isinstance(layer, keras.layers.BatchNormalization)
                 layer.trainable = number < n and not (normalizes and self.plan.fine_tune_batch_norm == "frozen")
 
-    def epoch(self, train: Labelled, epoch: int) -> dict[str, float]:
-        """One pass, in an order that depends on (seed, epoch) alone; the state of dropout is among the variables."""
+    def epoch(self, train: Labeled, epoch: int) -> dict[str, float]:
+        """One pass, in an order that depends only on (seed, epoch); the state of dropout is part of the checkpoint."""
         n, size = len(train.targets), self.plan.batch_size
         order = np.random.default_rng([self.plan.seed, 1, epoch]).permutation(n)
         steps, n_blocks = -(-n // size), schedule.blocks(self.plan, epoch)
@@ -153,13 +156,14 @@ class _Tuner:
         return {"loss": loss / n, "accuracy": correct / n}
 
     def _learn(self, x: Any, targets: Any, weights: Any, rate: Any, n_blocks: int) -> tuple[Any, Any]:
-        """One step of the top blocks: the weighted loss of the batch, unsmoothed, and how many were right before it."""
+        """One step of the top blocks. Returns the weighted loss of the batch without smoothing, and the number of
+        correct pictures, both before the step."""
         groups = self.groups[:n_blocks]
         with tf.GradientTape() as tape:
             logits = self.model(x, training=True)
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
-            said = tf.reduce_mean(losses * weights)  # unsmoothed, so that it can be compared with val
-            if self.plan.label_smoothing:  # a share of each label is spread over all classes, as in the head's training
+            reported = tf.reduce_mean(losses * weights)  # without smoothing, so that it can be compared with val
+            if self.plan.label_smoothing:  # as in the training of the head
                 even = -tf.reduce_mean(tf.nn.log_softmax(logits), axis=1)
                 losses += self.plan.label_smoothing * (even - losses)
             loss = tf.reduce_mean(losses * weights)
@@ -167,9 +171,9 @@ class _Tuner:
             optimizer = self.optimizers[number]
             optimizer.learning_rate.assign(rate * schedule.share(self.plan, number))
             optimizer.apply(gradients, groups[number])
-        return said, tf.math.count_nonzero(tf.argmax(logits, axis=1) == targets)
+        return reported, tf.math.count_nonzero(tf.argmax(logits, axis=1) == targets)
 
-    def score(self, val: Labelled) -> dict[str, float]:
+    def score(self, val: Labeled) -> dict[str, float]:
         if not len(val.targets):
             return {}
         logits = self._predict(self.model, val).astype(np.float64)
@@ -183,13 +187,13 @@ class _Tuner:
             "val_balanced": float((weights * right).sum() / weights.sum()),
         }
 
-    def _predict(self, model: keras.Model, data: Labelled) -> Array:
-        """What a model answers for all rows, in their order."""
+    def _predict(self, model: keras.Model, data: Labeled) -> Array:
+        """The outputs of a model for all rows, in order, (n, ...)."""
         batches = self._batches(data, np.arange(len(data.targets)), _FORWARD_BATCH)
         return np.concatenate([model.predict_on_batch(x) for _, x in batches])
 
-    def _batches(self, data: Labelled, order: Rows, size: int) -> Iterator[tuple[Rows, Array]]:
-        """Row numbers and their activations; each batch is a chance to cancel."""
+    def _batches(self, data: Labeled, order: Rows, size: int) -> Iterator[tuple[Rows, Array]]:
+        """Row numbers and their activations, in batches; a user can cancel at each batch."""
         for start in range(0, len(order), size):
             rows = order[start : start + size]
             yield rows, np.asarray(data.features[rows], np.float32)
@@ -203,7 +207,8 @@ class _Tuner:
         return [np.array(v.numpy()) for v in self._variables]
 
     def fits(self, arrays: list[Array]) -> bool:
-        """Whether arrays of a checkpoint are of this network and optimizer (another Keras may lay them out anew)."""
+        """Whether the arrays of a checkpoint match this network and optimizer; another version of Keras may arrange
+        them differently."""
         return [a.shape for a in arrays] == [a.shape for a in self.arrays()]
 
     def restore(self, arrays: list[Array]) -> None:
@@ -211,14 +216,14 @@ class _Tuner:
             variable.assign(value)
 
     def head(self) -> Head:
-        """The head for raw features, as it is now."""
+        """The present head, for features that are not standardized."""
         layers = [(np.array(k), np.array(b)) for k, b in (layer.get_weights() for layer in self.dense)]
         return Head(self.standard.fold(layers))
 
 
 def _blocks(upper: keras.Model, plan: Plan) -> list[list[keras.layers.Layer]]:
     """The layers of each block that is fine-tuned, the topmost first."""
-    layers = list(upper.layers)  # in the order of computation: a block is what stands between two boundaries
+    layers = list(upper.layers)  # in the order of computation: a block is the layers between two boundaries
     blocks = []
     for block in backbones.find(plan.backbone).blocks[: plan.fine_tune_blocks - 1]:
         start = 1 + [layer.name for layer in layers].index(block.after)
@@ -228,8 +233,8 @@ def _blocks(upper: keras.Model, plan: Plan) -> list[list[keras.layers.Layer]]:
 
 
 def _better(scores: dict[str, float], best: dict[str, float]) -> bool:
-    """By val accuracy as the classes count, then by val loss. Without a val part no epoch is better than the frozen
-    model."""
+    """Whether an epoch is better: by weighted val accuracy, then by val loss. Without a val part no epoch is better
+    than the frozen model."""
     if "val_loss" not in scores:
         return False
     return (scores["val_balanced"], -scores["val_loss"]) > (best["val_balanced"], -best["val_loss"])

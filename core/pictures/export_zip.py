@@ -1,7 +1,7 @@
-"""A project's pictures as one ZIP, made while it is sent: folders by part and class, and a table that says the rest.
+"""A project's pictures as one ZIP, built while it is sent: folders by part and class, and a table with the rest.
 
-What comes out comes back in unchanged: the bytes, and through the table classes, parts, groups and the names that the
-files had. Folders are named so that every system can unpack them; the table has the names as they are.
+An import of the ZIP restores everything: the bytes, and by the table classes, parts, groups and original file names.
+Folder names are restricted so that every system can unpack them; the table has the names as they are.
 """
 
 import re
@@ -9,29 +9,38 @@ import zipfile
 from collections.abc import Iterator
 from typing import Any
 
-from core import manifest
-from core.shelf import CHUNK
-from core.store import Store
+from core.disk.blobs import CHUNK
+from core.intake import folder_labels, label_tables
+from core.language import messages
+from core.pictures import damage
+from core.store import picture_rows
+from core.store.store import Store
 
 TABLE = "manifest.csv"
+LOST = "not in this archive.txt"
 _UNSAFE = re.compile(r"[<>:\"/\\|?*\x00-\x1f]")
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 _SUFFIXES = (
     (b"\xff\xd8\xff", "jpg"), (b"\x89PNG", "png"), (b"GIF8", "gif"), (b"BM", "bmp"), (b"II*\0", "tif"),
     (b"MM\0*", "tif"), (b"RIFF", "webp"),
 )  # fmt: skip
-_FOLDER = 60  # most characters of a folder's name: paths on Windows end at 260
+_FOLDER = 60  # maximum characters of a folder's name: paths on Windows have at most 260
 
 
-def chunks(store: Store, project_id: str) -> Iterator[bytes]:
-    """The ZIP, piece by piece; memory use does not grow with it."""
+def chunks(store: Store, project_id: str, lost: list[str] | None = None) -> Iterator[bytes]:
+    """The ZIP, piece by piece; memory use does not grow with it. Pictures whose file is damaged or missing are left
+    out: a text file in the ZIP names them, and their names are appended to `lost`."""
     sink: Any = _Sink()  # a file that `zipfile` only writes to
-    rows = _rows(store, project_id)
+    rows = picture_rows.used_by_name(store, project_id)
     folders = _folders({row["label"] for row in rows})
-    lines = []
-    with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as out:  # pictures are packed already
+    lines, lost = [], [] if lost is None else lost
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as out:  # pictures are already compressed
         for row in rows:
             path = store.pictures.path(row["picture_id"])
+            # Checked before it is sent, since sent bytes cannot be taken back; the second read comes from the cache.
+            if not damage.is_sound(store, row["picture_id"]):
+                lost.append(f"{row['name'] or row['picture_id']} ({row['label']})")
+                continue
             with path.open("rb") as file:
                 part = row["part"] or "train"
                 name = f"{part}/{folders[row['label']]}/{row['picture_id'][:24]}.{_suffix(file.read(12))}"
@@ -42,14 +51,18 @@ def chunks(store: Store, project_id: str) -> Iterator[bytes]:
                         yield sink.take()
             lines.append((name, row["label"], part, row["group_key"] or "", row["name"] or ""))
         with out.open(zipfile.ZipInfo(TABLE), "w") as member:
-            for line in manifest.write(lines):
+            for line in label_tables.write(lines):
                 member.write(line)
+        if lost:
+            text = "\n".join([messages.note("taken_out_but", {"n": len(lost)}), "", *lost, ""])
+            with out.open(zipfile.ZipInfo(LOST), "w") as member:
+                member.write(text.encode())
         yield sink.take()
     yield sink.take()
 
 
 class _Sink:
-    """What `zipfile` writes to: it keeps bytes until they are taken, and cannot seek."""
+    """A file that `zipfile` writes to: it keeps bytes until they are taken, and cannot seek."""
 
     def __init__(self) -> None:
         self._waiting = bytearray()
@@ -59,7 +72,7 @@ class _Sink:
         return len(b)
 
     def flush(self) -> None:
-        """Nothing is behind it."""
+        """Does nothing; `zipfile` calls it."""
 
     def take(self) -> bytes:
         data = bytes(self._waiting)
@@ -67,26 +80,13 @@ class _Sink:
         return data
 
 
-def _rows(store: Store, project_id: str) -> list[Any]:
-    """The used pictures, with the name under which each came first."""
-    first = (
-        "SELECT COALESCE(json_extract(f.facts, '$.source'), f.name) FROM file f "
-        "WHERE f.project_id = d.project_id AND f.picture_id = d.picture_id ORDER BY f.at, f.number LIMIT 1"
-    )
-    return store.read(
-        f"SELECT d.picture_id, d.label, d.part, d.group_key, ({first}) name FROM dataset d "
-        "WHERE d.project_id = ? AND NOT d.excluded ORDER BY d.part, d.label, d.picture_id",
-        project_id,
-    )
-
-
 def _folders(labels: set[str]) -> dict[str, str]:
-    """A folder for each class: no two are the same where case does not count."""
+    """Class -> folder name; no two are equal on a file system that ignores case."""
     taken: set[str] = set()
     folders = {}
     for label in sorted(labels):
         name = _UNSAFE.sub("_", label)[:_FOLDER].strip(". ") or "_"
-        name = f"_{name}" if _RESERVED.fullmatch(name) else name
+        name = f"_{name}" if _RESERVED.fullmatch(name) or folder_labels.is_system((name,)) else name
         folder, n = name, 1
         while folder.casefold() in taken:
             n += 1

@@ -1,7 +1,7 @@
-"""Altered copies as a training makes them, to look at before it.
+"""Previews the altered copies that a training would make.
 
-A `Preview` is a warm, limited process that decodes a few of the user's pictures; the pixels are those that the network
-would see, by the same function. No network and no numbers are involved.
+A `Preview` is a long-lived sandbox process that decodes a few of the user's pictures with the function that training
+uses, so the pixels are those of the network's input. No network runs.
 """
 
 import io
@@ -10,27 +10,27 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from core import images
-from core.child import Child
-from core.features import views
-from core.shelf import Shelf
+from core.disk.blobs import Shelf
+from core.features.feature_cache import views
+from core.sandbox import decoding
+from core.sandbox.process import Child
 
-# Two of these beside each other are still told apart on a phone.
+# Side of a tile: on a phone, differences between two tiles are still visible.
 TILE_PX = 112
 _GAP_PX = 6
-# A strip has room for the picture and so many copies, however many there are, so that all tiles are of one size.
+# Every strip has room for the picture and this many copies, so that all tiles have one size.
 COPIES = 4
 
 
 class Preview:
-    """A handle on the process; it starts at the first question."""
+    """A handle on the process, which starts at the first call."""
 
     def __init__(self, pictures: Shelf) -> None:
         self._pictures = pictures
-        self._child = Child("core.images:answer", images.DECODING)
+        self._child = Child("core.sandbox.decoding:answer", decoding.DECODING)
 
     def strips(self, ids: Sequence[str], size: int, copies: int, kinds: Sequence[str]) -> list[bytes]:
-        """For each picture one WebP: the picture as the network sees it in `size` px, then its first copies beside it.
+        """For each picture one WebP: the network's input in `size` px, then its first copies to the right.
 
         Raises HeadstartError when a picture cannot be decoded.
         """
@@ -45,11 +45,11 @@ class Preview:
         self._child.close()
 
 
-def _strip(tiles: images.Pixels) -> bytes:
-    """Squares (n, size, size, 3) in a row with clear gaps, so that they lie on light and dark ground."""
+def _strip(tiles: decoding.Pixels) -> bytes:
+    """A WebP of the squares (n, size, size, 3) in a row, with transparent gaps that suit light and dark backgrounds."""
     row = Image.new("RGBA", ((COPIES + 1) * (TILE_PX + _GAP_PX) - _GAP_PX, TILE_PX))
     for i, tile in enumerate(tiles):
-        row.paste(Image.fromarray(images.resize(tile, TILE_PX)), (i * (TILE_PX + _GAP_PX), 0))
+        row.paste(Image.fromarray(decoding.resize(tile, TILE_PX)), (i * (TILE_PX + _GAP_PX), 0))
     out = io.BytesIO()
     row.save(out, "WEBP", lossless=True)
     return out.getvalue()

@@ -1,7 +1,7 @@
-"""A plain Keras script that trains a run again where nothing of Headstart is, with the files it needs, as one ZIP.
+"""Exports a run as a plain Keras script that trains it again without Headstart, with the files it needs, in one ZIP.
 
-The script is `neural/train_script.py` with the run filled in. It computes in float32 and follows the settings that are
-named here; `unlike` tells the others.
+The script is `neural/exported/train_script.py` with the settings of the run. It computes in float32 and follows the
+settings in `_FOLLOWED`; `unlike` names the others.
 """
 
 import csv
@@ -13,34 +13,43 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from core import backbones, runfile
+from core import backbones
 from core.dataset import Dataset
+from core.intake import label_tables
+from core.pictures import versions
 from core.plan import Plan
-from core.store import Run, Store
+from core.runs import run_file
+from core.store.store import Run, Store
 
-_NEURAL = Path(__file__).parent / "neural"
+_NEURAL = Path(__file__).parents[1] / "neural"
 _FOLLOWED = (
-    "backbone", "pooling", "hidden_units", "hidden_layers", "dropout", "augment", "augment_kinds", "epochs", "patience",
-    "learning_rate", "batch_size", "label_smoothing", "regularization", "balance", "fine_tune_blocks",
+    "backbone", "pooling", "mirrored", "hidden_units", "hidden_layers", "dropout", "augment", "augment_kinds", "epochs",
+    "patience", "learning_rate", "batch_size", "label_smoothing", "regularization", "choose_regularization", "refit",
+    "balance", "fine_tune_blocks",
     "fine_tune_epochs", "fine_tune_patience", "fine_tune_rate", "fine_tune_schedule", "fine_tune_warmup", "seed",
 )  # fmt: skip
 
 
 def unlike(run: Run) -> list[str]:
-    """What of a run its script does not follow, mostly names of settings."""
+    """What the script of a run does not reproduce: names of settings, and weights that a user gave."""
     plan = run.plan
     defaults = {setting.name: setting.default for setting in fields(Plan)}
     other = [name for name, value in plan.items() if name not in _FOLLOWED and value != defaults.get(name)]
+    if plan.get("fine_tune_blocks") and plan.get("mirrored"):
+        other.append("mirrored")  # it cannot tell where the frozen part of both views ends
     if backbones.find(plan["backbone"]).weights_given:
         other.append("weights from a file")
     return [name for name in other if plan.get("fine_tune_blocks") or not name.startswith("fine_tune")]
 
 
 def build(store: Store, run: Run) -> bytes:
-    """The ZIP: train.py, split.csv, use_model.py, run.yaml, and Starter itself where the run is built on it."""
-    dataset = Dataset.from_bytes((store.folder(run.id) / "dataset.json").read_bytes())
+    """The ZIP: train.py, split.csv, use_model.py, run.yaml, and Starter's code and weights if the run uses it."""
+    dataset = versions.of_run(store, run.id)
     files = {"train.py": text(run, dataset).encode(), "split.csv": _split(dataset).encode()}
-    files |= {"use_model.py": (_NEURAL / "use_model.py").read_bytes(), "run.yaml": runfile.write(store, run).encode()}
+    files |= {
+        "use_model.py": (_NEURAL / "exported" / "use_model.py").read_bytes(),
+        "run.yaml": run_file.write(store, run).encode(),
+    }
     if run.plan["backbone"] == backbones.STARTER.name:
         files |= {name: (_NEURAL / name).read_bytes() for name in ("starter.py", "starter.weights.h5")}
     out = io.BytesIO()
@@ -52,16 +61,21 @@ def build(store: Store, run: Run) -> bytes:
 
 def text(run: Run, dataset: Dataset) -> str:
     """The script of a run."""
-    result, backbone = run.result or {}, backbones.find(run.plan["backbone"])
-    plan: dict[str, Any] = {name: run.plan[name] for name in _FOLLOWED}
+    result, backbone = run.outcome, backbones.find(run.plan["backbone"])
+    settings = Plan().to_dict() | run.plan  # a run may be older than a setting
+    plan: dict[str, Any] = {name: settings[name] for name in _FOLLOWED}
+    plan |= {"mirrored": 0} if "mirrored" in unlike(run) else {}
+    del plan["choose_regularization"]  # the chosen value stands in its place
+    plan |= {"exact": int(result.exact is not None), "refit": int(result.learned_from_val)}
+    plan |= {"regularization": result.exact.regularization} if result.exact else {}
     blocks: int = plan["fine_tune_blocks"]
     facts = {
         "name": backbone.name,
         "size": backbone.size,
+        "depths": [depth.layer for depth in Plan(backbone=backbone.name, pooling=plan["pooling"]).depths],
         "fine_tune_from": backbone.blocks[blocks - 1].after if blocks else None,
     }
-    n = result["test_n"]
-    measured = f"Headstart: right on {round((result['test_accuracy'] or 0) * n)} of {n} test pictures."
+    measured = f"Headstart: right on {result.test_correct} of {result.test_n} test pictures."
     if unlike(run):
         measured += f" This script does not follow: {', '.join(unlike(run))}."
     lines = [
@@ -70,15 +84,19 @@ def text(run: Run, dataset: Dataset) -> str:
         f"PLAN: dict[str, Any] = {_shown(plan)}",
         f"MEASURED = {json.dumps(measured)}",
     ]
-    template = (_NEURAL / "train_script.py").read_text(encoding="utf-8")
-    filled = re.sub(
+    template = (
+        (_NEURAL / "exported" / "train_script.py")
+        .read_text(encoding="utf-8")
+        .replace("from core.neural.exported.", "from ")
+        .replace("from core.neural.", "from ")
+    )
+    return re.sub(
         r"(?s)(# -- the run\n).*(# -- end of the run\n)", lambda m: m[1] + "\n".join(lines) + "\n" + m[2], template
     )
-    return filled.replace("from core.neural.", "from ")
 
 
 def _shown(values: dict[str, Any]) -> str:
-    """A dictionary as one writes it, a line for each entry."""
+    """A dictionary as Python code, one line for each entry."""
     lines = [f"    {json.dumps(name)}: {_value(value)},\n" for name, value in values.items()]
     return "{\n" + "".join(lines) + "}"
 
@@ -90,6 +108,7 @@ def _value(value: Any) -> str:
 def _split(dataset: Dataset) -> str:
     out = io.StringIO()
     rows = csv.writer(out, lineterminator="\n")
-    rows.writerow(("sha256", "class", "part"))
-    rows.writerows((picture.id, picture.label, picture.part) for picture in dataset.pictures)
+    rows.writerow(("sha256", "class", "part", "name"))
+    number = {label: n for n, label in enumerate(dataset.classes)}
+    rows.writerows((p.id, number[p.label], p.part, label_tables.inert(p.label)) for p in dataset.pictures)
     return out.getvalue()

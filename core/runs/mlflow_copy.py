@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from core.curves import History
+from core.result import Result
 
 _DEFAULTS = {
     # A server that is not there is asked for seconds, not for the minutes that MLflow would take.
@@ -24,20 +24,8 @@ _METRICS, _PARAMS, _LONGEST = 1000, 100, 500
 _EXPERIMENT = "Headstart"
 
 
-def phases(result: Mapping[str, Any]) -> dict[str, History]:
-    """The history of each phase of a run. That of fine-tuning begins with the frozen model, which is no epoch."""
-    tuned = {"fine_tune": result["fine_tune"]["history"][1:]} if result["fine_tune"] else {}
-    return {"head": result["head"]["history"], **tuned}
-
-
-def scores(result: Mapping[str, Any]) -> dict[str, float]:
-    """The final scores of a run, as far as there are any."""
-    names = ("val_accuracy", "test_accuracy")
-    return {name: result[name] for name in names if result[name] is not None}
-
-
 def log(
-    name: str, params: Mapping[str, Any], result: Mapping[str, Any], files: Iterable[Path]
+    name: str, params: Mapping[str, Any], result: Result, files: Iterable[Path]
 ) -> tuple[str, dict[str, Any]] | None:
     """Log a run with its settings, the scores of each epoch, the final scores and its files. Answers the code and
     values of a note when it could not be, None when it was or nobody asked for it."""
@@ -74,12 +62,14 @@ def _begin(client: Any, name: str) -> str:
     return run_id
 
 
-def _points(result: Mapping[str, Any]) -> Iterable[tuple[str, float, int, int]]:
+def _points(result: Result) -> Iterable[tuple[str, float, int, int]]:
     """(key, value, timestamp, step)."""
-    for phase, history in phases(result).items():
+    for phase, history in result.phases.items():
         for epoch, row in enumerate(history, start=1):
             yield from ((f"{phase}_{key}", float(value), 0, epoch) for key, value in row.items())
-    yield from ((key, value, 0, 0) for key, value in scores(result).items())
+    yield from ((key, value, 0, 0) for key, value in result.accuracies.items())
+    if result.exact is not None:
+        yield ("exact_regularization", result.exact.regularization, 0, 0)
 
 
 def _first_line(error: Exception) -> str:

@@ -2,8 +2,8 @@
 
 Every picture that is checked, shown or kept goes through `decode`: upright, sRGB, 8 bits, on white, first frame. Every
 picture that a network sees goes through `square`, which is `decode` and `resize`, so training, evaluation, demo and
-export see the same pixels. `VERSION` names that rule and is part of every cache key. `answer` serves them in a limited
-child process (`core.child`); nothing else should decode bytes that Headstart has not decoded before.
+export see the same pixels. `VERSION` names this rule and is part of every cache key. `answer` does this in a limited
+child process (`core.sandbox.process`); nothing else should decode bytes that Headstart has not decoded before.
 """
 
 import hashlib
@@ -21,8 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
-from core.child import Bounds
+from core.disk import blobs
 from core.errors import HeadstartError
+from core.sandbox.process import Bounds
 from core.settings import LIMITS
 
 Pixels = NDArray[np.uint8]
@@ -37,33 +38,29 @@ def _heif() -> tuple[str, ...]:
         import pi_heif
     except ImportError:
         return ()
-    pi_heif.options.DECODE_THREADS = 1  # children fill the cores, and threads count against their memory
+    pi_heif.options.DECODE_THREADS = 1  # children use all cores, and threads count against their memory
     pi_heif.register_heif_opener()
     return ("HEIF",)
 
 
 # Never EPS (starts Ghostscript), PDF or the other forty plugins: https://pillow.readthedocs.io/en/latest/handbook/security.html
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", *_heif())
-# The endings of files that are offered for choosing; what is in them counts. Not HEIC: phones then send JPEG instead.
+# The file endings that a file dialog offers; the content decides. Without HEIC, so that phones send JPEG instead.
 ENDINGS = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif")
 THUMBNAIL_PX = 256
-# What an altered copy of a picture may differ in; names are part of cache keys, so their order stays.
-KINDS = ("crop", "flip", "light", "turn")
-# Half a tilt of a camera held by hand; the largest square inside a picture turned so far is 84 % as wide.
+# A moderate tilt of a hand-held camera; the largest upright square inside a square turned by it is 84 % as wide.
 _TURN_DEGREES = 12.0
 DECODING = Bounds(LIMITS.decode_memory_mb, LIMITS.decode_cpu_s, LIMITS.decode_wall_s)
-# Pillow's own limit is wider than that of `_check_size`, and would refuse without saying how large a picture is.
-Image.MAX_IMAGE_PIXELS = None
 _SRGB = ImageCms.createProfile("sRGB")
 # A JPEG is read at a half, a quarter or an eighth of its size while each side stays this many times the square's.
 # Measured at 2: the square differs by 1.2 of 255 on average (28 at most) from that of the whole picture, and a picture
 # of 12 megapixels is read in a third of the time. At 1 it would be 3.2 (89).
 _ENOUGH = 2
-# Bytes that only a picture starts with: what Pillow cannot identify then is a part of one.
+# Bytes that only pictures start with: a file that has them and that Pillow cannot identify is a damaged picture.
 _STARTS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"II*\0", b"MM\0*")
-# What Pillow's decoders raise on damaged bytes (AVIF: RuntimeError).
+# The errors that Pillow's decoders raise on damaged bytes (AVIF: RuntimeError).
 _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, ArithmeticError, RuntimeError)
-_TURNS: dict[Any, Image.Transpose] = {  # by the value of EXIF Orientation, which may be anything
+_TURNS: dict[Any, Image.Transpose] = {  # value of EXIF Orientation (any type) -> transpose
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -76,24 +73,24 @@ _TURNS: dict[Any, Image.Transpose] = {  # by the value of EXIF Orientation, whic
 
 @dataclass(frozen=True)
 class Decoded:
-    """Pixels (height, width, 3) uint8 sRGB, and the notes on what was changed to get them."""
+    """Pixels (height, width, 3) uint8 sRGB, and notes on changes that decoding made."""
 
     pixels: Pixels
     notes: tuple[str, ...]
 
 
 def decode(data: bytes, enough_px: int | None = None) -> Decoded:
-    """Decode one picture; a large JPEG may be reduced to no less than `enough_px` a side, which is quicker. Raises
-    HeadstartError with a code that says why it cannot be used."""
+    """Decode one picture; a large JPEG may be reduced to no less than `enough_px` per side, which is faster. Raises
+    HeadstartError with a code that says why the picture cannot be used."""
     notes: list[str] = []
     image = _decode(data, notes, enough_px)
     return Decoded(np.asarray(image), tuple(notes))
 
 
 def square(data: bytes, size: int, number: int = 0, kinds: Sequence[str] = ()) -> Pixels:
-    """Decode one picture as a network sees it: (size, size, 3). `number` over 0 is its altered copy of that number in
-    these `KINDS`, always the same one for the same bytes. Large JPEGs are read at a reduced size. Raises HeadstartError
-    like `decode`."""
+    """Decode one picture as a network sees it: (size, size, 3). A `number` over 0 gives its altered copy with that
+    number, altered in these `kinds` (`core.plan.AUGMENTATIONS`); the same bytes always give the same copy. Large JPEGs
+    are read at a reduced size. Raises HeadstartError like `decode`."""
     image = _decode(data, [], _ENOUGH * size)
     if number and kinds:
         image = Image.fromarray(augment(np.asarray(image), number, kinds, hashlib.sha256(data).digest()))
@@ -101,9 +98,12 @@ def square(data: bytes, size: int, number: int = 0, kinds: Sequence[str] = ()) -
 
 
 def _decode(data: bytes, notes: list[str], enough_px: int | None = None) -> Image.Image:
-    """The picture in RGB; what had to be changed is appended to `notes`. JPEGs may be reduced to `enough_px` a side."""
+    """The picture in RGB; appends changes to `notes`. JPEGs may be reduced to no less than `enough_px` per side."""
     if not data:
         raise HeadstartError("file_empty")
+    # Pillow's own limit is higher than that of `_check_size`, and its error does not say how large the picture is. It
+    # is lifted where pictures are decoded, in limited processes, and not in the server, which only imports this.
+    Image.MAX_IMAGE_PIXELS = None
     try:
         with warnings.catch_warnings():
             # Pillow warns about odd metadata, and about sizes that `_check_size` bounds more tightly.
@@ -143,9 +143,9 @@ def _resize(image: Image.Image, size: int) -> Pixels:
 
 
 def augment(pixels: Pixels, number: int, kinds: Sequence[str], seed: bytes) -> Pixels:
-    """An altered copy of the central square: turned by up to 12 degrees, cropped to 70 to 100 % of its area, mirrored
-    (every copy of an odd number is, so that one copy shows each picture both ways), in other light. What is drawn for
-    one kind does not depend on the others."""
+    """An altered copy of the central square: rotated by up to 12 degrees, cropped to 70 to 100 % of its area, mirrored
+    (copies with an odd number, so that a single copy already adds the mirror image), in other light. The random values
+    of one kind do not depend on the other kinds."""
     rng = np.random.default_rng([number, *seed[:8]])
     scale, down, right, contrast, brightness, turn = rng.random(6)
     side = min(pixels.shape[:2])
@@ -174,7 +174,7 @@ def _center(image: Image.Image, side: int) -> Image.Image:
 
 
 def thumbnail(pixels: Pixels, px: int = THUMBNAIL_PX) -> bytes:
-    """A JPEG of at most `px` a side, made from pixels alone: no metadata of the original is left."""
+    """A JPEG of at most `px` per side, made from pixels alone: it has no metadata of the original."""
     image = Image.fromarray(pixels)
     image.thumbnail((px, px), Image.Resampling.BILINEAR)
     out = io.BytesIO()
@@ -183,14 +183,16 @@ def thumbnail(pixels: Pixels, px: int = THUMBNAIL_PX) -> bytes:
 
 
 def answer(question: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes]:
-    """In a child: `{"path"}` or a body of bytes -> facts and a thumbnail; with `{"show"}` -> a JPEG of at most so many
-    px a side. `{"squares": [[path, number, kinds], ...], "size"}` -> the squares of files, one behind the other."""
+    """Runs in a child process: `{"path"}` or a body of bytes -> facts and a thumbnail; with `{"show": px}` -> a JPEG of
+    at most `px` per side. `{"squares": [[path, number, kinds], ...], "size"}` -> the squares of files of the shelf,
+    concatenated."""
     if "squares" in question:
         size = question["size"]
-        pixels = [square(Path(path).read_bytes(), size, number, kinds) for path, number, kinds in question["squares"]]
+        pixels = [square(blobs.read(Path(path)), size, number, kinds) for path, number, kinds in question["squares"]]
         return {}, np.stack(pixels).tobytes()
     if "path" in question:
-        body = Path(question["path"]).read_bytes()
+        path = Path(question["path"])
+        body = blobs.read(path) if "show" in question else path.read_bytes()  # intake has just hashed the file
     decoded = decode(body)
     if "show" in question:
         return {}, thumbnail(decoded.pixels, question["show"])
@@ -232,7 +234,7 @@ def _rgb(image: Image.Image, notes: list[str]) -> Image.Image:
         # convert("RGB") clips these to white: https://github.com/python-pillow/Pillow/issues/3011
         notes.append("depth_reduced")
         return _eight_bits(image).convert("RGB")
-    # First out of the palette: a color profile speaks of colors, and applying it drops a transparent color.
+    # Convert palettes first: a color profile needs colors, and applying it would drop a transparent color.
     if image.has_transparency_data:
         image = image.convert("RGBA")
     elif image.mode == "P":
@@ -266,10 +268,10 @@ def _srgb(image: Image.Image, notes: list[str]) -> Image.Image:
         return image
 
 
-@lru_cache(maxsize=16)  # the pictures of one camera carry one profile; making a transform takes a millisecond
+@lru_cache(maxsize=16)  # pictures of one camera have the same profile; building a transform takes a millisecond
 def _to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """How pictures of a color profile become sRGB; None when they are already, within one step of 255, as most are:
-    the transform costs more than the decoding of a photograph."""
+    """The transform from a color profile to sRGB; None when it would change no color by more than one step of 255, as
+    for most: the transform costs more than decoding a photograph."""
     source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
     transform = ImageCms.buildTransform(source, _SRGB, mode, mode if mode == "RGBA" else "RGB")
     if mode != "RGB":
@@ -294,5 +296,5 @@ def _kind(data: bytes) -> str:
 
 
 def _webp_ends_early(data: bytes) -> bool:
-    """Pillow says no more of a short WebP than that no decoder could be made; its header tells the length."""
+    """Whether a WebP is shorter than its header says; Pillow's error does not tell."""
     return data[:4] == b"RIFF" and int.from_bytes(data[4:8], "little") + 8 > len(data)

@@ -1,26 +1,30 @@
 """A limited process that answers one question at a time.
 
-Bytes from strangers are decoded here, not in the process that asks: a decoder that crashes, hangs or eats memory
+Untrusted bytes are decoded here, not in the process that asks: a decoder that crashes, hangs or uses too much memory
 costs one answer. Question and answer are a JSON object and a body of bytes; nothing is pickled. The target is named
-`module:function` and called as `function(question, body) -> (answer, body)`; a HeadstartError it raises is raised
-again for the asker.
+`module:function` and called as `function(question, body) -> (answer, body)`; a HeadstartError that it raises is raised
+again in the process that asks.
 """
 
+import contextlib
 import importlib
 import json
 import os
 import queue
 import resource
 import select
+import signal
 import struct
 import subprocess
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, BinaryIO, TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
 from core.errors import HeadstartError
 from core.settings import cores
@@ -29,11 +33,16 @@ Handler = Callable[[dict[str, Any], bytes], tuple[dict[str, Any], bytes]]
 T = TypeVar("T")
 R = TypeVar("R")
 _FRAME = struct.Struct("<II")
+_CHUNK = 1 << 20  # bytes per read
+# How often a question is asked while its processes are killed from outside, as the system does when memory runs out.
+# Such kills come in series: the next process starts with little memory left and is killed too.
+_KILLS = 10
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """What one answer may cost; a child is replaced after `answers` of them, so that leaks stay small."""
+    """The limits of one answer, from the first byte of its question to the last byte of the answer. A child is replaced
+    after `answers` answers, so that leaks stay small."""
 
     memory_mb: int
     cpu_s: int
@@ -42,7 +51,7 @@ class Bounds:
 
 
 class Child:
-    """A handle on such a process. It starts at the first question; safe to use from several threads."""
+    """One limited process. It starts at the first question; safe to use from several threads."""
 
     def __init__(self, target: str, bounds: Bounds) -> None:
         self.target = target
@@ -55,23 +64,27 @@ class Child:
         """Send a question and wait for its answer.
 
         Raises the HeadstartError the target raised, or `HeadstartError("child_died")` when the process crashed or
-        went over its bounds; the next question then gets a fresh process.
+        went over its bounds, or was `killed` from outside; the next question then gets a fresh process.
         """
         with self._lock:
-            if self._process is None or self._answered >= self.bounds.answers:
+            # A process that died between questions says nothing about this one.
+            alive = self._process is not None and self._process.poll() is None
+            if not alive or self._answered >= self.bounds.answers:
                 self._stop()
                 self._start()
             process = self._process
             if process is None or process.stdin is None or process.stdout is None:
-                raise HeadstartError("child_died")
+                raise HeadstartError("child_died", killed=False)
             try:
-                _send(process.stdin, question, body)
-                answer, body = _receive(process.stdout, self.bounds.wall_s)
-            except (OSError, EOFError):
-                self._stop()
-                raise HeadstartError("child_died") from None
+                end = time.monotonic() + self.bounds.wall_s
+                _write_until(process.stdin.fileno(), _message(question, body), end)
+                answer, body = _read_message(partial(_read_until, process.stdout.fileno(), end))
+            except (OSError, EOFError) as error:
+                self._stop()  # kills, but does not change the exit code of a process that is already dead
+                killed = not isinstance(error, TimeoutError) and process.returncode == -signal.SIGKILL
+                raise HeadstartError("child_died", killed=killed) from None
             except BaseException:
-                self._stop()  # interrupted while it waited: the late answer must not be taken for the next one
+                self._stop()  # interrupted while waiting: the late answer must not be taken for the next one
                 raise
             self._answered += 1
         if "error" in answer:
@@ -94,13 +107,16 @@ class Child:
         # One thread each: two children fill two cores, and OpenBLAS buffers would count against the memory bound.
         environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "core.child", *limits],
+            [sys.executable, "-m", "core.sandbox.process", *limits],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
             env=environment | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+            bufsize=0,
         )
+        if self._process.stdin is not None:  # a child that does not read must not block the writer
+            os.set_blocking(self._process.stdin.fileno(), False)
         self._answered = 0
 
     def _stop(self) -> None:
@@ -119,19 +135,47 @@ class Children:
         self._free: queue.SimpleQueue[Child] = queue.SimpleQueue()
         for child in self._all:
             self._free.put(child)
-        # Twice as many: some prepare a question (and wait for the disk) while the children answer others.
+        self._alone = threading.Lock()
+        # Twice as many threads: some prepare questions (and wait for the disk) while children answer others.
         self._pool = ThreadPoolExecutor(2 * n)
 
     def ask(self, question: dict[str, Any], body: bytes = b"") -> tuple[dict[str, Any], bytes]:
-        """`Child.ask` of whichever child is free."""
+        """`Child.ask` of the next free child."""
         child = self._free.get()
         try:
             return child.ask(question, body)
         finally:
             self._free.put(child)
 
+    def insist(self, question: dict[str, Any], body: bytes = b"") -> tuple[dict[str, Any], bytes]:
+        """`ask`; if the process dies, ask once more in a fresh process while the others are stopped, since they may
+        have used the memory it needed. Kills from outside are retried more often: they say nothing about the question.
+        """
+        died = killed = 0
+        while True:
+            try:
+                return self._ask_alone(question, body) if died or killed else self.ask(question, body)
+            except HeadstartError as error:
+                if error.code != "child_died":
+                    raise
+                killed += error.values["killed"]
+                died += not error.values["killed"]
+                if died == 2 or killed == _KILLS:
+                    raise
+
+    def _ask_alone(self, question: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes]:
+        with self._alone:  # two threads that each wait for all children would deadlock
+            everyone = [self._free.get() for _ in self._all]
+            try:
+                for child in everyone:
+                    child.close()
+                return everyone[0].ask(question, body)
+            finally:
+                for child in everyone:
+                    self._free.put(child)
+
     def map(self, work: Callable[[T], R], items: Iterable[T], ahead: int) -> Iterator[R]:
-        """`work` (which asks) on each item, in order, at most `ahead` items before the one that is taken."""
+        """The results of `work` (which calls `ask`) on each item, in order; computes at most `ahead` items ahead."""
         waiting: deque[Future[R]] = deque()
         try:
             for item in items:
@@ -153,26 +197,47 @@ class Children:
             child.close()
 
 
-def _send(pipe: BinaryIO | Any, header: dict[str, Any], body: bytes) -> None:
+def _message(header: dict[str, Any], body: bytes) -> bytes:
     text = json.dumps(header).encode()
-    pipe.write(_FRAME.pack(len(text), len(body)) + text + body)
-    pipe.flush()
+    return _FRAME.pack(len(text), len(body)) + text + body
 
 
-def _receive(pipe: Any, wall_s: float) -> tuple[dict[str, Any], bytes]:
-    ready, _, _ = select.select([pipe], [], [], wall_s)
-    if not ready:
+def _read_message(read: Callable[[int], bytes]) -> tuple[dict[str, Any], bytes]:
+    n_text, n_body = _FRAME.unpack(read(_FRAME.size))
+    return json.loads(read(n_text)), read(n_body)
+
+
+def _write_until(descriptor: int, data: bytes, end: float) -> None:
+    """Write all of the data; raises TimeoutError at `end` (monotonic seconds)."""
+    rest = memoryview(data)
+    while rest:
+        _wait(descriptor, select.POLLOUT, end)
+        with contextlib.suppress(BlockingIOError):
+            rest = rest[os.write(descriptor, rest) :]
+
+
+def _read_until(descriptor: int, end: float, n: int) -> bytes:
+    """Read `n` bytes; raises TimeoutError at `end` (monotonic seconds), even if single bytes keep arriving."""
+    data = bytearray()
+    while len(data) < n:
+        _wait(descriptor, select.POLLIN, end)
+        some = os.read(descriptor, min(n - len(data), _CHUNK))
+        if not some:
+            raise EOFError
+        data += some
+    return bytes(data)
+
+
+def _wait(descriptor: int, event: int, end: float) -> None:
+    ready = select.poll()  # unlike select.select, it supports descriptors over 1,023
+    ready.register(descriptor, event)
+    left = end - time.monotonic()
+    if left <= 0 or not ready.poll(left * 1000):
         raise TimeoutError
-    return _read_message(pipe)
 
 
-def _read_message(pipe: Any) -> tuple[dict[str, Any], bytes]:
-    n_text, n_body = _FRAME.unpack(_read(pipe, _FRAME.size))
-    return json.loads(_read(pipe, n_text)), _read(pipe, n_body)
-
-
-def _read(pipe: Any, n: int) -> bytes:
-    data: bytes = pipe.read(n)
+def _read(n: int) -> bytes:
+    data = sys.stdin.buffer.read(n)
     if len(data) < n:
         raise EOFError
     return data
@@ -185,10 +250,10 @@ def _serve(target: str, memory_mb: int, cpu_s: int) -> None:
     if sys.platform == "linux":  # macOS accepts the call and ignores it
         resource.setrlimit(resource.RLIMIT_AS, (memory_mb << 20, memory_mb << 20))
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever a library prints must not end up between the answers
+    os.dup2(2, 1)  # output that a library prints must not get between the answers
     while True:
         try:
-            question, body = _read_message(sys.stdin.buffer)
+            question, body = _read_message(_read)
         except EOFError:
             return
         used = resource.getrusage(resource.RUSAGE_SELF)
@@ -198,7 +263,8 @@ def _serve(target: str, memory_mb: int, cpu_s: int) -> None:
             answer, body = handler(question, body)
         except HeadstartError as error:
             answer, body = {"error": error.code, "values": error.values}, b""
-        _send(answers, answer, body)
+        answers.write(_message(answer, body))
+        answers.flush()
 
 
 if __name__ == "__main__":

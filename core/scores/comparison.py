@@ -1,23 +1,23 @@
-"""Two models on the same test pictures: where they differ, and whether that is more than chance.
+"""Compares two models on the same test pictures: where they differ, and whether that is more than chance.
 
-Both saw the same pictures, so only those that one has right and the other wrong say anything: the paired test of
-McNemar uses them alone, and finds smaller differences than two intervals that must not touch.
+Only pictures that one model has right and the other wrong are informative. McNemar's paired test uses them alone, and
+detects smaller differences than two intervals that must not overlap.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from core.evaluation import Evaluation
+from core.scores.evaluation import Evaluation
 
-# The usual bound: a difference this rare among equal models is called more than chance.
+# The usual level of significance.
 LEVEL = 0.05
 
 
 @dataclass(frozen=True)
 class Paired:
-    """The ids of the pictures that only the first, or only the second of two models has right, and of the others how
-    many both have right (`both`) or wrong (`neither`)."""
+    """The ids of the pictures that only the first or only the second of two models has right, and the number of those
+    that both have right (`both`) or wrong (`neither`)."""
 
     first_only: tuple[str, ...]
     second_only: tuple[str, ...]
@@ -30,13 +30,12 @@ class Paired:
 
     @property
     def p(self) -> float:
-        """How often equal models would differ at least as much."""
+        """The p-value: how often equal models would differ at least as much."""
         return mcnemar(len(self.first_only), len(self.second_only))
 
 
 def mcnemar(first_only: int, second_only: int) -> float:
-    """How often equal models would differ at least as much on the pictures that only one of them has right: McNemar's
-    test in its exact form, two-sided.
+    """The p-value of McNemar's exact two-sided test, from the numbers of pictures that only one model has right.
 
     Q. McNemar, Psychometrika 12, 1947; for comparing classifiers T. G. Dietterich, Neural Computation 10, 1998.
     """
@@ -46,17 +45,17 @@ def mcnemar(first_only: int, second_only: int) -> float:
 
 
 def truths(scores: Evaluation) -> dict[str, str]:
-    """What each test picture shows: id -> class."""
+    """The true class of each picture: id -> class."""
     return {key: scores.classes[truth] for key, truth in zip(scores.ids, scores.truth.tolist(), strict=True)}
 
 
 def is_fair(first: Evaluation, second: Evaluation) -> bool:
-    """Whether two models were tested on the same pictures with the same classes, and on any at all."""
+    """Whether two models were tested on the same pictures with the same classes, and on at least one."""
     return bool(first.n) and truths(first) == truths(second)
 
 
 def pair(first: Evaluation, second: Evaluation) -> Paired:
-    """Compare two evaluations that are fair to compare."""
+    """Compare two evaluations for which `is_fair` holds."""
     one, two = _right(first), _right(second)
     return Paired(
         tuple(key for key in first.ids if one[key] and not two[key]),
@@ -67,7 +66,7 @@ def pair(first: Evaluation, second: Evaluation) -> Paired:
 
 
 def adjusted(values: Sequence[float]) -> list[float]:
-    """p-values of several comparisons, so that all of them together are wrong no more often than one would be.
+    """The p-values of several comparisons, corrected so that the chance of any false alarm is that of one comparison.
 
     S. Holm, Scandinavian Journal of Statistics 6, 1979.
     """
@@ -78,8 +77,21 @@ def adjusted(values: Sequence[float]) -> list[float]:
     return result
 
 
+def ranked(hits: Mapping[str, Sequence[bool]], prior: Mapping[str, float]) -> tuple[list[str], list[str]]:
+    """The models ranked by their correct pictures, and those that do not differ significantly from the first.
+
+    `hits` has for each key whether each of the same pictures is correct; ties go to the higher `prior`. The second list
+    begins with the first model itself. The first was chosen among all, so the p-values of all comparisons are
+    corrected."""
+    order = sorted(hits, key=lambda key: (-sum(hits[key]), -prior[key]))
+    first = hits[order[0]]
+    pairs = [list(zip(first, hits[key], strict=True)) for key in order[1:]]
+    values = adjusted([mcnemar(sum(a > b for a, b in pair), sum(b > a for a, b in pair)) for pair in pairs])
+    return order, [order[0], *(key for key, p in zip(order[1:], values, strict=True) if p >= LEVEL)]
+
+
 def differences(plans: Sequence[Mapping[str, object]]) -> list[str]:
-    """The names of the settings in which plans differ, in their order; one that a plan lacks differs from any value."""
+    """The names of the settings in which plans differ, in their order. A missing setting differs from any value."""
     names = dict.fromkeys(name for plan in plans for name in plan)
     return [name for name in names if len({repr(plan.get(name)) for plan in plans}) > 1]
 

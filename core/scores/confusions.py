@@ -1,15 +1,15 @@
-"""Which classes are taken for each other, and in which order a matrix of them shows that best."""
+"""Which classes a model confuses, and the order of classes in which a confusion matrix shows that best."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from core.evaluation import Evaluation
+from core.scores.evaluation import Evaluation
 
 
 @dataclass(frozen=True)
 class Pair:
-    """`n` pictures of the class `truth` were taken for `predicted`, of `support` that there are."""
+    """`n` of the `support` pictures of class `truth` were predicted as `predicted`."""
 
     truth: str
     predicted: str
@@ -18,7 +18,7 @@ class Pair:
 
 
 def pairs(scores: Evaluation) -> list[Pair]:
-    """Classes that were taken for others, the most frequent first, then by name."""
+    """The confused pairs of classes, the most frequent first, then by name."""
     counts, names = scores.confusion, scores.classes
     found = [
         Pair(names[row], names[column], int(counts[row, column]), int(counts[row].sum()))
@@ -29,15 +29,15 @@ def pairs(scores: Evaluation) -> list[Pair]:
 
 
 def order(scores: Evaluation) -> list[int]:
-    """Class indices so that those that are often confused stand beside each other: begin with the class in most
-    mistakes, and go on with the one that is confused most with the last one (by the greedy nearest neighbor rule for
-    seriation); where that is none, with the one in most mistakes of those that are left."""
+    """Class indices, ordered so that classes that are often confused are adjacent. Greedy seriation by nearest
+    neighbor: start with the class that has most mistakes, then take the class that is most often confused with the last
+    one; if none is, the remaining class with most mistakes."""
     counts = wrong(scores)
     total = counts.sum(axis=1)
     left = set(range(len(total)))
     found: list[int] = []
     while left:
-        # Ties go to the class that comes first by name.
+        # Ties go to the class that is first by name.
         last = found[-1] if found else None
         found.append(max(left, key=lambda i: (0 if last is None else counts[last, i], total[i], -i)))
         left.remove(found[-1])
@@ -45,7 +45,7 @@ def order(scores: Evaluation) -> list[int]:
 
 
 def confused(scores: Evaluation) -> set[int]:
-    """Indices of classes that some picture was taken for, or taken from, by mistake."""
+    """Indices of the classes that take part in any mistake, as truth or as prediction."""
     return set(np.flatnonzero(wrong(scores).sum(axis=1)).tolist())
 
 

@@ -1,7 +1,7 @@
-"""How good a model is, from the truth and its probabilities alone.
+"""The scores of a model, from the true classes and its probabilities alone.
 
 Every score is a property of `Evaluation`; the formulas are the textbook ones and are checked against scikit-learn in
-the tests. Scores of no pictures are None: there is nothing to say.
+the tests. Scores of no pictures are None.
 """
 
 import math
@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# Draws of the bootstrap: the bounds then move by a tenth of the interval's width between seeds.
+# Draws of the bootstrap: between seeds the bounds then move by a tenth of the interval's width.
 _DRAWS = 1000
-_FEWER_DRAWS = 300  # of scores that cost milliseconds each
-_LEAST = 1e-7  # a probability is never taken for 0, as its log would be infinite
+# Draws of the bootstrap for scores that take milliseconds each.
+_FEWER_DRAWS = 300
+# Lower bound of probabilities, because the log of 0 is infinite.
+_LEAST = 1e-7
 Z95 = 1.959963984540054  # the normal quantile of a two-sided 95 % interval
 
 
@@ -59,7 +61,7 @@ class Evaluation:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """Where the accuracy on new pictures of this kind lies, at 95 %."""
+        """The interval at 95 % of the accuracy on new pictures of this kind."""
         return wilson(self.correct, self.n) if self.n else None
 
     @property
@@ -75,18 +77,18 @@ class Evaluation:
         return float(self.losses.mean()) if self.n else None
 
     def top(self, k: int) -> int:
-        """How many pictures have their true class among the k most probable ones; of equal ones the first count."""
+        """How many pictures have their true class among the k most probable ones; ties go to the first class."""
         chosen, truth = self.probabilities[np.arange(self.n), self.truth][:, None], self.truth[:, None]
         before = (self.probabilities == chosen) & (np.arange(len(self.classes)) < truth)
         return int((((self.probabilities > chosen) | before).sum(axis=1) < k).sum())
 
     def take(self, rows: NDArray[np.int64]) -> "Evaluation":
-        """Some of the pictures, by position; one may come several times."""
+        """The evaluation of some pictures, by row number; a row may be repeated."""
         ids = tuple(self.ids[row] for row in rows)
         return Evaluation(self.classes, ids, self.truth[rows], self.probabilities[rows])
 
     def tempered(self, temperature: float) -> "Evaluation":
-        """The same with all logits divided by a temperature: the order of the classes stays."""
+        """The evaluation with all logits divided by a temperature; the order of the classes stays."""
         logits = np.log(np.maximum(self.probabilities.astype(np.float64), 1e-30)) / temperature
         raised = np.exp(logits - logits.max(axis=1, keepdims=True)) if self.n else logits
         scaled = (raised / raised.sum(axis=1, keepdims=True)).astype(np.float32)
@@ -114,35 +116,35 @@ class Evaluation:
 
     @property
     def macro_f1(self) -> float | None:
-        """The mean F1 of the classes that have pictures here or were predicted."""
+        """The mean F1 of the classes that have pictures or were predicted."""
         scores = [row.f1 for row in self.per_class if row.f1 is not None]
         return sum(scores) / len(scores) if scores else None
 
     @property
     def weighted_f1(self) -> float | None:
-        """The mean F1 of the classes, each counted by its pictures."""
+        """The mean F1 of the classes, weighted by their pictures."""
         return sum((row.f1 or 0) * row.support for row in self.per_class) / self.n if self.n else None
 
     @property
     def balanced_accuracy(self) -> float | None:
-        """The mean recall of the classes that have pictures here: a small class counts as much as a large one."""
+        """The mean recall of the classes that have pictures: a small class counts as much as a large one."""
         recalls = [row.recall for row in self.per_class if row.recall is not None]
         return sum(recalls) / len(recalls) if recalls else None
 
     @property
     def mistakes(self) -> tuple[int, ...]:
-        """Positions of the wrongly predicted pictures, the most confident first."""
+        """Row numbers of the wrongly predicted pictures, the most confident first."""
         wrong = np.flatnonzero(self.predicted != self.truth)
         confidence = self.probabilities[wrong, self.predicted[wrong]]
         return tuple(int(i) for i in wrong[np.argsort(-confidence, kind="stable")])
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values that `from_dict` takes back."""
+        """Plain values for JSON that `from_dict` reads."""
         return {
             "classes": list(self.classes),
             "ids": list(self.ids),
             "truth": self.truth.tolist(),
-            # Nine digits tell float32 values apart, so a close call stays decided as it was.
+            # Nine digits identify a float32 value, so no rounding changes the predicted class.
             "probabilities": [[float(f"{value:.9g}") for value in row] for row in self.probabilities.tolist()],
         }
 
@@ -158,7 +160,7 @@ def wilson(correct: int, n: int) -> tuple[float, float]:
     p = correct / n
     center = (p + Z95**2 / (2 * n)) / (1 + Z95**2 / n)
     half = Z95 / (1 + Z95**2 / n) * math.sqrt(p * (1 - p) / n + Z95**2 / (4 * n**2))
-    # At 0 and n the bounds are 0 and 1 exactly; rounding must not cross them.
+    # For 0 and n correct pictures the bounds are exactly 0 and 1; rounding must not cross them.
     return max(0.0, center - half), min(1.0, center + half)
 
 
@@ -167,7 +169,8 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True)
 class Intervals:
-    """Where scores lie on new pictures of this kind, at 95 %; `f1` has one for each class, None without a picture."""
+    """The intervals at 95 % of scores on new pictures of this kind; `f1` has one per class, None where there is no
+    score."""
 
     balanced_accuracy: Interval
     macro_f1: Interval
@@ -177,9 +180,9 @@ class Intervals:
 
 
 def intervals(evaluation: Evaluation, seed: int = 0) -> Intervals | None:
-    """Intervals for scores that are no simple shares, from drawing the pictures again and again (B. Efron, Annals of
-    Statistics 7, 1979: the percentile bootstrap). Where all draws are the same, as when all pictures are right, that
-    would claim certainty: Wilson's interval stands there instead. None for no pictures."""
+    """Intervals for scores that are not simple shares, by the percentile bootstrap over pictures (B. Efron, Annals of
+    Statistics 7, 1979). Where all draws are equal, for example because all pictures are correct, the bootstrap would
+    claim certainty, so Wilson's interval is used instead. None for no pictures."""
     n, k = evaluation.n, len(evaluation.classes)
     if not n:
         return None
@@ -209,7 +212,7 @@ def intervals(evaluation: Evaluation, seed: int = 0) -> Intervals | None:
 
 
 def bootstrap(evaluation: Evaluation, score: Callable[[Evaluation], Sequence[float] | None]) -> list[Interval]:
-    """The intervals of any other scores in the same way; none where fewer than two draws have scores."""
+    """The bootstrap intervals of any other scores; an empty list if fewer than two draws have scores."""
     rng, n = np.random.default_rng(0), evaluation.n
     drawn = [score(evaluation.take(rng.integers(0, n, n))) for _ in range(_FEWER_DRAWS if n else 0)]
     found = np.array([values for values in drawn if values is not None])

@@ -1,10 +1,9 @@
-"""How probable an answer must be to count, and what that costs: the limits of a model, how many pictures still get an
-answer and how many of those are right; for one class the curves of precision against recall and of hits against false
-alarms.
+"""The limits below which a model gives no answer, and their effect: coverage, precision and recall, and for one class
+the precision-recall and ROC curves.
 
-Limits lie beside the model as `limits.json`, so that the demo, the command line and the exported script keep them. The
-formulas are those of scikit-learn, against which they are checked in the tests. A class without pictures, or with
-nothing else beside it, has no curve.
+Limits are stored beside the model as `limits.json`, so that the demo, the command line and the exported script obey
+them. The formulas are those of scikit-learn, against which they are checked in the tests. A class has curves only if it
+has pictures and other classes have some too.
 """
 
 import json
@@ -17,17 +16,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core import shelf
-from core.evaluation import Evaluation, Interval, bootstrap, wilson
+from core.disk import blobs
+from core.scores.evaluation import Evaluation, Interval, bootstrap, wilson
 
 FILE = "limits.json"
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Limits:
-    """The probability that an answer needs: `least`, or what `classes` says for its class. There is no answer below it,
-    nor for a picture that is farther than `farthest` from what was learned from (see `core.unknowns`)."""
+class Thresholds:
+    """The probability that an answer needs: that of its class in `classes`, else `least`. There is no answer below it,
+    nor for a picture that is farther than `farthest` from the training pictures (see `core.explain.novelty`)."""
 
     least: float = 0.0
     classes: Mapping[str, float] = field(default_factory=dict)
@@ -37,28 +36,28 @@ class Limits:
         return self.classes.get(label, self.least)
 
     def knows(self, distance: Any) -> Any:
-        """Whether a picture at a distance counts as known: a bool, or of an array one for each."""
+        """Whether a picture at this distance counts as known: a bool, or for an array, one bool for each element."""
         return distance <= (math.inf if self.farthest is None else self.farthest)
 
     @staticmethod
-    def read(folder: Path) -> "Limits":
-        """The limits beside a model; without any, every answer counts."""
+    def read(folder: Path) -> "Thresholds":
+        """The limits beside a model. Without a file every answer counts."""
         path = folder / FILE
-        return Limits(**json.loads(path.read_bytes())) if path.is_file() else Limits()
+        return Thresholds(**json.loads(path.read_bytes())) if path.is_file() else Thresholds()
 
     @staticmethod
     def change(folder: Path, **changes: Any) -> None:
-        """Keep some limits anew; what was chosen beside them meanwhile stays."""
-        replace(Limits.read(folder), **changes).write(folder)
+        """Change some limits in the file; the others stay as they are there."""
+        replace(Thresholds.read(folder), **changes).write(folder)
 
     def write(self, folder: Path) -> None:
-        shelf.write(folder / FILE, json.dumps(asdict(self), ensure_ascii=False).encode())
+        blobs.write(folder / FILE, json.dumps(asdict(self), ensure_ascii=False).encode())
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of `n` pictures `answered` got an answer, which was right for `correct`. Of one class: of its `n` pictures
-    `correct` were named so, as `answered` pictures were in all."""
+    """For all classes: `n` pictures, `answered` with an answer, `correct` with the right one. For one class: `n` = its
+    pictures, `answered` = pictures predicted as it, `correct` = both."""
 
     n: int
     answered: int
@@ -70,20 +69,20 @@ class Outcome:
 
     @property
     def precision(self) -> float | None:
-        """The share of answers that are right."""
+        """The share of answers that are correct."""
         return self.correct / self.answered if self.answered else None
 
     @property
     def recall(self) -> float | None:
-        """The share of pictures that are answered rightly."""
+        """The share of pictures with a correct answer."""
         return self.correct / self.n if self.n else None
 
 
 def apply(
-    evaluation: Evaluation, limits: Limits, distances: NDArray[np.float32] | None = None, c: int | None = None
+    evaluation: Evaluation, limits: Thresholds, distances: NDArray[np.float32] | None = None, c: int | None = None
 ) -> Outcome:
-    """What a model with these limits would have said, or of it what concerns class number c; `distances` (n,) are those
-    of `core.unknowns`, if there are."""
+    """The outcome of a model with these limits, for all classes or for class number c. `distances` (n,) are those of
+    `core.explain.novelty`, if they are known."""
     needed = np.array([limits.of(label) for label in evaluation.classes])[evaluation.predicted]
     given = evaluation.probabilities.max(axis=1) >= needed if evaluation.n else np.empty(0, bool)
     if distances is not None:
@@ -98,8 +97,8 @@ def apply(
 
 @dataclass(frozen=True)
 class Curves:
-    """For one class, by falling threshold (points,): recall, the precision there, and the share of other pictures that
-    are taken for it. `average_precision` and `auc` (area under the ROC curve) sum them up."""
+    """For one class, by falling threshold, (points,): recall, precision, and the share of other pictures that are
+    predicted as it (`false_alarms`). `average_precision` and `auc` (area under the ROC curve) summarize them."""
 
     thresholds: Array
     recall: Array
@@ -110,9 +109,9 @@ class Curves:
 
 
 def areas(evaluation: Evaluation, c: int) -> list[Interval]:
-    """Where average precision and area under the ROC curve of class number c lie on new pictures of this kind, at 95 %;
-    nothing where there are none. Where all draws are the same, that would claim certainty: Wilson's interval of as many
-    right pictures as the class has stands there instead."""
+    """The bootstrap intervals at 95 % of the average precision and the area under the ROC curve of class number c; an
+    empty list where it has no curves. Where all draws are equal the bootstrap would claim certainty, so Wilson's
+    interval for n of n pictures of the class is used instead."""
     n = int((evaluation.truth == c).sum())
 
     def both(drawn: Evaluation) -> tuple[float, float] | None:
@@ -123,8 +122,8 @@ def areas(evaluation: Evaluation, c: int) -> list[Interval]:
 
 
 def curves(evaluation: Evaluation, c: int | None) -> Curves | None:
-    """The curves of class number c against all others; with None, of all classes at once, where each probability is a
-    guess of its own (micro-averaged)."""
+    """The curves of class number c against all others; with None, the micro-average over all classes, in which each
+    probability is a prediction of its own. None where there are no curves."""
     is_it, scores = evaluation.truth == c, evaluation.probabilities[:, c or 0]
     if c is None:
         is_it = (evaluation.truth[:, None] == np.arange(len(evaluation.classes))).ravel()
@@ -134,7 +133,7 @@ def curves(evaluation: Evaluation, c: int | None) -> Curves | None:
         return None
     scores = scores.astype(np.float64)
     order = np.argsort(-scores, kind="stable")
-    last = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)  # pictures of one score go together
+    last = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)  # pictures of equal score share a point
     hits, named = np.cumsum(is_it[order])[last], last + 1
     recall, precision, false_alarms = hits / n, hits / named, (named - hits) / others
     average = float(np.sum(np.diff(recall, prepend=0) * precision))

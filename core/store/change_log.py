@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from core.store import LISTED, Store
+from core.store.database import LISTED, Database
 
 # Changes of a project that can be undone: as many as anybody steps back by hand, and no more text than a few changes
 # of 100,000 pictures need (160 characters each). The last one is always kept.
@@ -24,8 +24,9 @@ _LAST = "SELECT number, what, at FROM change WHERE project_id = ? ORDER BY numbe
 
 @dataclass(frozen=True)
 class Change:
-    """What was done: a code (relabel, relabel_each, confirm, exclude, take_back, move, restore) with its values, of
-    which `n` is how many pictures it changed."""
+    """What was done: a code (relabel, relabel_each, confirm, exclude, take_back, move, restore, discard, ask_again,
+    read_again, and of whole classes rename, merge, class_out, classes_out) with its values, of which `n` is how many
+    pictures it changed."""
 
     number: int
     code: str
@@ -57,10 +58,25 @@ def record(
     _forget(db, project_id)
 
 
-def last(store: Store, project_id: str) -> Change | None:
+def last(store: Database, project_id: str) -> Change | None:
     """The change that would be undone next."""
     row = store.row(_LAST, project_id)
     return _change(row) if row else None
+
+
+def with_class(store: Database, project_id: str) -> dict[str, set[str]]:
+    """By class, the pictures that were used until it was last left out as a whole."""
+    sql = (
+        "SELECT before FROM change WHERE project_id = ? "
+        "AND json_extract(what, '$.code') IN ('class_out', 'classes_out') ORDER BY number"
+    )
+    found: dict[str, set[str]] = {}
+    for row in store.read(sql, project_id):
+        gone: dict[str, set[str]] = {}
+        for key, label, *_ in json.loads(row["before"])["pictures"]:
+            gone.setdefault(label, set()).add(key)
+        found |= gone
+    return found
 
 
 def undo(
@@ -75,11 +91,6 @@ def undo(
     rows = json.loads(before)
     _give_back(db, project_id, "dataset", ("picture_id",), _FIELDS, rows["pictures"])
     _give_back(db, project_id, "file", ("batch", "number"), _FILE_FIELDS, rows["files"])
-    db.execute(  # what has come in two classes since is used when someone has decided
-        "UPDATE dataset SET excluded = 1 WHERE project_id = ? AND picture_id IN (SELECT picture_id FROM file "
-        f"WHERE project_id = ? AND reason = 'label_conflict' AND picture_id IN {LISTED})",
-        (project_id, project_id, json.dumps([key for key, *_ in rows["pictures"]])),
-    )
     db.execute("DELETE FROM change WHERE number = ?", (row["number"],))
     given = {row[1 + (len(row) - 1) // 2] for row in rows["pictures"]}  # the label, first of the new values
     return _change(row), [key for key, *_ in rows["pictures"]], given

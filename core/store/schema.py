@@ -94,4 +94,50 @@ ALTER TABLE file ADD COLUMN at REAL NOT NULL DEFAULT 0;
 -- The class that a user has looked at and called right: nothing doubts it until it is another one.
 ALTER TABLE dataset ADD COLUMN confirmed TEXT;
 """,
+    """
+-- What a deletion has still to remove from the disk: bytes of pictures, folders of runs, logs and locks of jobs.
+-- Nothing that does not stand here is ever removed.
+CREATE TABLE removal (
+    kind TEXT NOT NULL, name TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (kind, name)) WITHOUT ROWID;
+""",
+    """
+-- `revision` rises with every write that changes what is told of a project, so that who has derived something from it
+-- knows whether that still holds. `labels_revision` is what it rose to when its used pictures or their classes changed
+-- last: what an audit is about.
+ALTER TABLE project ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE project ADD COLUMN labels_revision INTEGER NOT NULL DEFAULT 0;
+CREATE TRIGGER project_changed AFTER UPDATE OF split_seed, val, test ON project
+    BEGIN UPDATE project SET revision = revision + 1 WHERE id = NEW.id; END;
+CREATE TRIGGER dataset_added AFTER INSERT ON dataset
+    BEGIN UPDATE project SET revision = revision + 1,
+        labels_revision = iif(NEW.excluded, labels_revision, revision + 1) WHERE id = NEW.project_id; END;
+CREATE TRIGGER dataset_changed
+    AFTER UPDATE OF label, part, pinned, excluded, group_key, group_source, placed, confirmed ON dataset
+    WHEN (OLD.label, OLD.part, OLD.pinned, OLD.excluded, OLD.group_key, OLD.group_source, OLD.placed, OLD.confirmed)
+    IS NOT (NEW.label, NEW.part, NEW.pinned, NEW.excluded, NEW.group_key, NEW.group_source, NEW.placed, NEW.confirmed)
+    BEGIN UPDATE project SET revision = revision + 1, labels_revision = iif(
+        OLD.excluded IS NEW.excluded AND (NEW.excluded OR OLD.label IS NEW.label), labels_revision, revision + 1)
+        WHERE id = NEW.project_id; END;
+CREATE TRIGGER dataset_removed AFTER DELETE ON dataset
+    BEGIN UPDATE project SET revision = revision + 1, labels_revision = revision + 1 WHERE id = OLD.project_id; END;
+CREATE TRIGGER file_added AFTER INSERT ON file
+    BEGIN UPDATE project SET revision = revision + 1 WHERE id = NEW.project_id; END;
+CREATE TRIGGER file_changed AFTER UPDATE ON file
+    BEGIN UPDATE project SET revision = revision + 1 WHERE id = NEW.project_id; END;
+CREATE TRIGGER finding_added AFTER INSERT ON finding
+    BEGIN UPDATE project SET revision = revision + 1 WHERE id = NEW.project_id; END;
+CREATE TRIGGER finding_removed AFTER DELETE ON finding
+    BEGIN UPDATE project SET revision = revision + 1 WHERE id = OLD.project_id; END;
+CREATE TRIGGER run_added AFTER INSERT ON run
+    BEGIN UPDATE project SET revision = revision + 1 WHERE id = NEW.project_id; END;
+CREATE TRIGGER run_changed AFTER UPDATE ON run
+    BEGIN UPDATE project SET revision = revision + 1 WHERE id = NEW.project_id; END;
+CREATE TRIGGER run_removed AFTER DELETE ON run
+    BEGIN UPDATE project SET revision = revision + 1 WHERE id = OLD.project_id; END;
+CREATE TRIGGER promotion_added AFTER INSERT ON promotion
+    BEGIN UPDATE project SET revision = revision + 1 WHERE id = NEW.project_id; END;
+CREATE TRIGGER answer_added AFTER INSERT ON event WHEN NEW.kind IN ('audit', 'fit', 'more', 'reading')
+    BEGIN UPDATE project SET revision = revision + 1
+        WHERE id = (SELECT project_id FROM job WHERE id = NEW.job_id); END;
+""",
 )

@@ -1,10 +1,9 @@
-"""The work behind `core.audit`: measures what was never measured, then writes the scores of a project's pictures.
+"""The audit as a job: measures what was never measured, then writes the scores of a project's pictures.
 
 Part of the worker. It gives way to whatever computes: a training that is started meanwhile comes first, and leaves
 features that need not be extracted again. What is delivered or changed meanwhile is looked at in another round.
 """
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,18 +12,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core import album, audit, doubts, head, images, jobs, measures, transfer, twins, weights
-from core.audit import BY_KIND, Row
-from core.child import Children
+from core.audit import findings, image_statistics, label_errors, near_duplicates
+from core.audit.findings import BY_KIND, Scored
 from core.dataset import Dataset, Picture
 from core.errors import HeadstartError
-from core.extraction import Extraction
-from core.features import views
-from core.matrix import Matrix
-from core.plan import Plan, suggest
+from core.features.feature_cache import views
+from core.features.streamed import Matrix
+from core.jobs import queue
+from core.jobs.job_context import Ticket
+from core.jobs.kinds import INTAKE, OfProject
+from core.learning import cross_validation, head
+from core.pictures import album
+from core.plan import best_here, suggest
 from core.progress import Progress
-from core.store import Store
-from core.ticket import Ticket
+from core.sandbox import decoding
+from core.sandbox.process import Children
+from core.store import finding_rows
+from core.worker.extraction import FeatureSource
 
 # Pictures in one question to a child, and measured before they are kept.
 _ASKED, _KEPT = 8, 256
@@ -44,17 +48,18 @@ _ROUNDS = 3
 _LOOKS = ("dark", "bright", "blurry", "flat", "tiny", "odd")
 
 
-def inspect(ticket: Ticket) -> None:
-    """No params. Ends with an event that says which pictures the findings are about."""
+def inspect(ticket: Ticket, parameters: OfProject) -> None:
+    """Ends with an event that says which pictures the findings are about."""
     store, project = ticket.store, ticket.job.project_id
     for _ in range(_ROUNDS):
-        stamp = audit.stamp(store, project)
+        revision = store.labels_revision(project)
         n = _round(ticket)
-        ticket.found("audit", "", {"stamp": stamp, "n": n})
-        # A delivery that ended meanwhile found this job at work, and started none of its own.
-        if audit.stamp(store, project) == stamp:
+        ticket.found("audit", "", {"revision": revision, "n": n})
+        intake = queue.current(store, project, INTAKE)
+        # A delivery that ended meanwhile found this job at work, and started none of its own; one at work will.
+        if store.labels_revision(project) == revision or (intake is not None and intake.active):
             break
-    ticket.succeed({}, {})
+    ticket.succeed()
 
 
 def _round(ticket: Ticket) -> int:
@@ -63,7 +68,7 @@ def _round(ticket: Ticket) -> int:
     pictures = store.dataset(project).pictures
     facts = measured(ticket, pictures)
     pictures = tuple(picture for picture in pictures if picture.id in facts)
-    audit.write(store, project, _LOOKS, looks(pictures, facts))
+    findings.write(store, project, _LOOKS, looks(pictures, facts))
     _twins(ticket, pictures, facts)
     _doubts(ticket, pictures, facts)
     return len(pictures)
@@ -71,8 +76,9 @@ def _round(ticket: Ticket) -> int:
 
 def give_way(ticket: Ticket) -> None:
     """Wait while something computes."""
-    while jobs.line(ticket.store):
+    while queue.computing(ticket.store):
         ticket.tick(0)
+        queue.tend_all(ticket.store)  # one whose worker died computes no longer
         time.sleep(_LOOK_S)
 
 
@@ -99,15 +105,15 @@ class Polite:
 def measured(ticket: Ticket, pictures: Sequence[Picture]) -> dict[str, dict[str, Any]]:
     """What was measured of each picture's bytes, now or before; without those that cannot be read any more."""
     store = ticket.store
-    known = _known(store, ticket.job.project_id)
+    known = finding_rows.measured(store, ticket.job.project_id, image_statistics.KIND)
     missing = [picture.id for picture in pictures if picture.id not in known]
     ticket.stage("measure", len(missing))
-    with Children("core.measures:answer", images.DECODING) as children:
+    with Children("core.audit.image_statistics:answer", decoding.DECODING) as children:
 
         def ask(ids: Sequence[str]) -> list[tuple[str, dict[str, Any]]]:
             paths = [str(store.pictures.path(key)) for key in ids]
             try:
-                answer, _ = children.ask({"paths": paths})
+                answer, _ = (children.ask if len(ids) > 1 else children.insist)({"paths": paths})
                 return list(zip(ids, answer["facts"], strict=True))
             except HeadstartError:
                 return [pair for key in ids for pair in ask([key])] if len(ids) > 1 else []
@@ -120,32 +126,15 @@ def measured(ticket: Ticket, pictures: Sequence[Picture]) -> dict[str, dict[str,
             for answer in children.map(ask, asked, ahead=4):
                 found += answer
                 ticket.tick(len(answer))
-            _keep(store, found)
+            with store.write() as db:
+                finding_rows.add_measures(db, image_statistics.KIND, found)
             known |= dict(found)
     return {picture.id: known[picture.id] for picture in pictures if picture.id in known}
 
 
-def _known(store: Store, project_id: str) -> dict[str, dict[str, Any]]:
-    rows = store.read(
-        "SELECT m.picture_id, m.facts FROM measure m JOIN dataset d ON d.picture_id = m.picture_id "
-        "WHERE d.project_id = ? AND m.kind = ?",
-        project_id, measures.KIND,
-    )  # fmt: skip
-    return {row["picture_id"]: json.loads(row["facts"]) for row in rows}
-
-
-def _keep(store: Store, found: Sequence[tuple[str, dict[str, Any]]]) -> None:
-    with store.write() as db:
-        db.executemany(
-            # A picture may have gone with its project meanwhile.
-            "INSERT OR REPLACE INTO measure SELECT id, ?, ? FROM picture WHERE id = ?",
-            [(measures.KIND, json.dumps(facts), key) for key, facts in found],
-        )
-
-
-def looks(pictures: Sequence[Picture], facts: Mapping[str, dict[str, Any]]) -> dict[str, list[Row]]:
+def looks(pictures: Sequence[Picture], facts: Mapping[str, dict[str, Any]]) -> dict[str, list[Scored]]:
     """The scores of single pictures by what was measured of them."""
-    found: dict[str, list[Row]] = {kind: [] for kind in _LOOKS}
+    found: dict[str, list[Scored]] = {kind: [] for kind in _LOOKS}
     for picture in pictures:
         of = facts[picture.id]
         long, short = max(picture.width, picture.height), min(picture.width, picture.height)
@@ -157,7 +146,7 @@ def looks(pictures: Sequence[Picture], facts: Mapping[str, dict[str, Any]]) -> d
             scores["flat"] = 0.0  # that follows, and has been said
         for kind, score in scores.items():
             if score >= BY_KIND[kind].kept:
-                found[kind].append(Row(picture.id, round(float(score), 4), {}))
+                found[kind].append(Scored(picture.id, round(float(score), 4), {}))
     return found
 
 
@@ -174,9 +163,9 @@ def _twins(ticket: Ticket, pictures: Sequence[Picture], facts: Mapping[str, dict
     store, project = ticket.store, ticket.job.project_id
     telling = [picture for picture in pictures if facts[picture.id]["entropy"] >= _TELLING]
     pairs = twin_pairs(telling, facts, Polite(ticket))
-    audit.write(store, project, ("near",), {"near": twin_rows(pairs)})
+    findings.write(store, project, ("near",), {"near": twin_rows(pairs)})
     give_way(ticket)
-    album.apply_groups(store, project, audit.groups(store, project), "audit")
+    album.apply_groups(store, project, findings.groups(store, project), "audit")
 
 
 def twin_pairs(
@@ -186,13 +175,13 @@ def twin_pairs(
     progress.stage("twins", 0)
     if len(pictures) < 2:
         return {}
-    thumbnails = np.stack([measures.thumbnail(facts[picture.id]) for picture in pictures])
-    pairs = twins.candidates(thumbnails, progress)
+    thumbnails = np.stack([image_statistics.thumbnail(facts[picture.id]) for picture in pictures])
+    pairs = near_duplicates.candidates(thumbnails, progress)
     progress.stage("twins", len(pairs))
     found = {}
     for start in range(0, len(pairs), _KEPT):
         part = pairs[start : start + _KEPT]
-        alike = twins.likeness(thumbnails[part[:, 0]], thumbnails[part[:, 1]])
+        alike = near_duplicates.likeness(thumbnails[part[:, 0]], thumbnails[part[:, 1]])
         for (a, b), like in zip(part.tolist(), alike.tolist(), strict=True):
             if like >= BY_KIND["near"].kept:
                 found[pictures[a].id, pictures[b].id] = round(like, 3)
@@ -200,50 +189,54 @@ def twin_pairs(
     return found
 
 
-def twin_rows(pairs: Mapping[tuple[str, str], float]) -> list[Row]:
+def twin_rows(pairs: Mapping[tuple[str, str], float]) -> list[Scored]:
     """A row for each picture that is in a pair, with all that are like it."""
     twins_of: dict[str, dict[str, float]] = {}
     for (a, b), like in pairs.items():
         twins_of.setdefault(a, {})[b] = like
         twins_of.setdefault(b, {})[a] = like
-    return [Row(key, max(others.values()), {"twins": others}) for key, others in twins_of.items()]
+    return [Scored(key, max(others.values()), {"twins": others}) for key, others in twins_of.items()]
 
 
 def _doubts(ticket: Ticket, pictures: Sequence[Picture], facts: Mapping[str, dict[str, Any]]) -> None:
     """What the features of the best quick backbone that is here say against labels and pictures."""
     store, project = ticket.store, ticket.job.project_id
     data = Dataset(tuple(pictures))
-    rows: dict[str, list[Row]] = {}
+    rows: dict[str, list[Scored]] = {}
     if len(data.classes) >= 2 and len(data.pictures) >= _LEAST:
-        groups = audit.groups(store, project)
+        groups = findings.groups(store, project)
         together = [groups.get(picture.id, picture.id) for picture in data.pictures]
-        plan = Plan(backbone=suggest("balanced", data.counts).backbone)  # what a training is told to take first
-        features = Look(ticket, plan, data).all()
-        rows = doubtful(data, features, together, Polite(ticket))
+        # The features that a training is told to use, but nothing is downloaded for a look that nobody asked for.
+        backbone = best_here()
+        features = look(FeatureSource(ticket, suggest("balanced", data.counts).on(backbone), data))
+        rows = doubtful(data, features, together, Polite(ticket), backbone.width)
         rows["shortcut"] = shortcuts(data, facts, together, Polite(ticket))
-    audit.write(store, project, ("wrong", "stranger", "shortcut"), rows)
+    findings.write(store, project, ("wrong", "stranger", "shortcut"), rows)
 
 
-def doubtful(data: Dataset, features: Matrix, together: Sequence[str], progress: Progress) -> dict[str, list[Row]]:
-    """The scores of labels that are likely wrong and of pictures like no class, by the features of all pictures."""
+def doubtful(
+    data: Dataset, features: Matrix, together: Sequence[str], progress: Progress, width: int | None = None
+) -> dict[str, list[Scored]]:
+    """The scores of labels that are likely wrong and of pictures like no class, by the features of all pictures; of the
+    latter by the first `width` features alone."""
     targets = _targets(data)
-    progress.stage("doubts", transfer.FOLDS)
-    found = doubts.probabilities(features, targets, together, len(data.classes), progress)
-    margins, better = doubts.labels(found, targets)
-    strange = doubts.strangeness(features, targets, together, progress)
+    progress.stage("doubts", cross_validation.FOLDS)
+    found = label_errors.probabilities(features, targets, together, len(data.classes), progress)
+    margins, better = label_errors.labels(found, targets)
+    strange = label_errors.strangeness(features, targets, together, progress, width)
     wrong, strangers = [], []
     for row, picture in enumerate(data.pictures):
         if margins[row] >= BY_KIND["wrong"].kept:
-            told = {"label": picture.label, "suggested": data.classes[better[row]]}
-            wrong.append(Row(picture.id, round(float(margins[row]), 4), told))
+            facts = {"label": picture.label, "suggested": data.classes[better[row]]}
+            wrong.append(Scored(picture.id, round(float(margins[row]), 4), facts))
         if strange[row] >= BY_KIND["stranger"].kept:
-            strangers.append(Row(picture.id, round(float(strange[row]), 2), {}))
+            strangers.append(Scored(picture.id, round(float(strange[row]), 2), {}))
     return {"wrong": wrong, "stranger": strangers}
 
 
 def shortcuts(
     data: Dataset, facts: Mapping[str, dict[str, Any]], together: Sequence[str], progress: Progress
-) -> list[Row]:
+) -> list[Scored]:
     """How well each property alone tells the classes; the row's id is the name of the property."""
     targets, found = _targets(data), []
     numbers: dict[str, list[list[float]]] = {name: [] for name in SHORTCUTS}
@@ -255,9 +248,10 @@ def shortcuts(
         numbers["bytes"].append([float(np.log(of["bytes"])), float(np.log(of["bytes"] / area))])
     for name, values in numbers.items():
         table = np.asarray(values, np.float32)
-        told = doubts.shortcut(name, table, targets, together, len(data.classes), progress)
-        if told.score >= BY_KIND["shortcut"].kept:
-            found.append(Row(name, round(told.score, 4), {"correct": told.correct, "n": told.n, "chance": told.chance}))
+        shortcut = label_errors.shortcut(name, table, targets, together, len(data.classes), progress)
+        if shortcut.score >= BY_KIND["shortcut"].kept:
+            facts_of = {"correct": shortcut.correct, "n": shortcut.n, "chance": shortcut.chance}
+            found.append(Scored(name, round(shortcut.score, 4), facts_of))
     return found
 
 
@@ -265,16 +259,12 @@ def _targets(data: Dataset) -> NDArray[np.int64]:
     return head.class_indices((picture.label for picture in data.pictures), data.classes)
 
 
-class Look(Extraction):
-    """The features of pictures as they are, without altered copies."""
-
-    def all(self) -> Matrix:
-        """(n, width), in the order of the pictures; extracted where they are missing, a part at a time, between which
-        others come first. In float32, as those of val and test are."""
-        self.weights = weights.fetch(self.backbone, self.ticket)
-        recipe, seen = self._recipe("val"), views([picture.id for picture in self.data.pictures])
-        for end in range(_LOOKED_AT, len(seen) + _LOOKED_AT, _LOOKED_AT):
-            if self._cache(recipe).missing(seen[end - _LOOKED_AT : end]):
-                give_way(self.ticket)
-            self._extract("features", recipe, seen[:end])
-        return self._cache(recipe).read(seen)
+def look(source: FeatureSource) -> Matrix:
+    """The features (n, width) of all pictures as they are, without altered copies, in their order; extracted where they
+    are missing, a part at a time, between which others come first. In float32, as those of val and test are."""
+    recipe, seen = source.recipe("val"), views([picture.id for picture in source.data.pictures])
+    for end in range(_LOOKED_AT, len(seen) + _LOOKED_AT, _LOOKED_AT):
+        if source.cache(recipe).missing(seen[end - _LOOKED_AT : end]):
+            give_way(source.ticket)
+        source.extract("features", recipe, seen[:end])
+    return source.cache(recipe).read(seen)

@@ -1,6 +1,5 @@
 """Planted faults are found by the job, told by `audit.findings` and taken back by its remedies."""
 
-import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -9,11 +8,19 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from core import album, audit, inspection, jobs, measures, sample, transfer, worker
-from core.audit import Finding
-from core.store import Store
-from tests.conftest import wait
-from tests.test_twins import cropped, other
+from core.audit import findings, image_statistics
+from core.audit.findings import Finding
+from core.intake import sample
+from core.jobs import queue
+from core.jobs.kinds import AUDIT, INTAKE, Delivery
+from core.learning import cross_validation
+from core.pictures import album
+from core.store.store import Store
+from core.worker import audit_job
+from tests.audit.test_near_duplicates import cropped, other
+from tests.workers import wait
+
+pytestmark = pytest.mark.usefixtures("in_process")
 
 
 def plant(root: Path, name: str, image: Image.Image) -> None:
@@ -40,14 +47,14 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def audited(store: Store, project: str) -> dict[str, Finding]:
-    job = wait(store, audit.start(store, project))
-    assert job.state == "succeeded", jobs.log_path(store, job.id).read_text()
-    return {finding.kind: finding for finding in audit.findings(store, project)}
+    job = wait(store, findings.start(store, project))
+    assert job.state == "succeeded", queue.log_path(store, job.id).read_text()
+    return {finding.kind: finding for finding in findings.findings(store, project)}
 
 
 def taken_in(store: Store, data: Path) -> str:
     project = store.add_project("Planted").id
-    assert wait(store, jobs.start(store, project, "intake", {"path": str(data), "batch": "b"})).state == "succeeded"
+    assert wait(store, queue.start(store, project, INTAKE, Delivery(str(data), "b"))).state == "succeeded"
     return project
 
 
@@ -58,9 +65,9 @@ def names(store: Store, project: str, finding: Finding) -> set[str]:
 
 def test_every_planted_fault_is_found_and_nothing_else(store: Store, planted: Path) -> None:
     project = taken_in(store, planted)
-    assert audit.state(store, project) == "never"
+    assert findings.state(store, project) == "never"
     found = audited(store, project)
-    assert audit.state(store, project) == "current"
+    assert findings.state(store, project) == "current"
     for kind in ("dark", "bright", "blurry", "flat", "tiny"):
         assert {Path(name).stem for name in names(store, project, found[kind])} == {kind}
     assert {Path(name).stem for name in names(store, project, found["odd"])} == {"odd"}
@@ -80,12 +87,12 @@ def test_near_duplicates_become_one_group_and_stand_in_one_part(store: Store, pl
 def test_one_of_each_group_is_kept_the_largest(store: Store, planted: Path) -> None:
     project = taken_in(store, planted)
     found = audited(store, project)
-    spare = audit.spare(store, project, "near")
+    spare = findings.spare(store, project, "near")
     album.exclude(store, project, spare)
     (kept,) = [p for p in store.dataset(project).pictures if p.id in found["near"].ids]
     assert len(spare) == 2 and kept.width == 240
-    assert "near" not in {finding.kind for finding in audit.findings(store, project)}
-    assert audit.state(store, project) == "changed"
+    assert "near" not in {finding.kind for finding in findings.findings(store, project)}
+    assert findings.state(store, project) == "changed"
 
 
 def test_a_leak_is_told_where_pictures_came_in_parts(store: Store, tmp_path: Path) -> None:
@@ -100,7 +107,7 @@ def test_a_leak_is_told_where_pictures_came_in_parts(store: Store, tmp_path: Pat
     project = taken_in(store, tmp_path / "parts")
     found = audited(store, project)
     assert names(store, project, found["leak"]) == {"train/a/copy.png", "test/a/0.png"}
-    (spare,) = audit.spare(store, project, "leak")
+    (spare,) = findings.spare(store, project, "leak")
     (gone,) = [p for p in store.dataset(project).pictures if p.id == spare]
     assert gone.part != "test"
 
@@ -129,40 +136,40 @@ def test_a_leak_in_a_score_already_given_is_told_and_the_test_part_stays(store: 
     assert {key for key, part in after.items() if part == "test"} == tested
     assert {key: after[key] for key in alike} == {key: before[key] for key in alike}
     assert set(found["leak"].ids) == alike and found["leak"].remedy == "one"
-    assert set(audit.ids(store, project, "leak")) == alike
-    spare = audit.spare(store, project, "leak")
+    assert set(findings.ids(store, project, "leak")) == alike
+    spare = findings.spare(store, project, "leak")
     assert len(spare) == 1 and after[spare[0]] == "train"
     album.exclude(store, project, spare)
     left = store.dataset(project).pictures
     assert {p.id for p in left if p.part == "test"} == tested
-    assert "leak" not in {finding.kind for finding in audit.findings(store, project)}
+    assert "leak" not in {finding.kind for finding in findings.findings(store, project)}
 
 
 def test_what_was_measured_is_never_measured_again(store: Store, planted: Path) -> None:
     project = taken_in(store, planted)
     audited(store, project)
     with store.write() as db:
-        db.execute("UPDATE measure SET facts = json_set(facts, '$.blur', 0.9) WHERE kind = ?", (measures.KIND,))
+        db.execute("UPDATE measure SET facts = json_set(facts, '$.blur', 0.9) WHERE kind = ?", (image_statistics.KIND,))
         some = db.execute("SELECT picture_id FROM measure LIMIT 3").fetchall()
         db.execute("DELETE FROM measure WHERE picture_id IN (?, ?, ?)", [row[0] for row in some])
-    job = wait(store, audit.start(store, project))
-    totals = {event.key: event.facts["total"] for event in jobs.events(store, job.id) if event.kind == "stage"}
+    job = wait(store, findings.start(store, project))
+    totals = {event.key: event.facts["total"] for event in queue.events(store, job.id) if event.kind == "stage"}
     assert totals["measure"] == 3
     # All but those three are blurry now, which is what the set is like: no fault.
-    assert len(audit.rows(store, project, "blurry")) >= 60
-    assert "blurry" not in {finding.kind for finding in audit.findings(store, project)}
+    assert len(findings.rows(store, project, "blurry")) >= 60
+    assert "blurry" not in {finding.kind for finding in findings.findings(store, project)}
 
 
 def test_another_threshold_recomputes_nothing(store: Store, planted: Path) -> None:
     project = taken_in(store, planted)
     audited(store, project)
     known = [tuple(row) for row in store.read("SELECT * FROM measure ORDER BY picture_id, kind")]
-    told = audit.ids(store, project, "stranger")
-    looser = audit.ids(store, project, "stranger", audit.BY_KIND["stranger"].kept)
+    told = findings.ids(store, project, "stranger")
+    looser = findings.ids(store, project, "stranger", findings.BY_KIND["stranger"].kept)
     assert looser[: len(told)] == told and len(looser) > len(told)
-    alike = audit.ids(store, project, "near", audit.BY_KIND["near"].kept)
-    assert set(alike) >= set(audit.ids(store, project, "near")) and audit.ids(store, project, "near", 1.1) == ()
-    assert audit.highest(store, project, "near") >= audit.BY_KIND["near"].least
+    alike = findings.ids(store, project, "near", findings.BY_KIND["near"].kept)
+    assert set(alike) >= set(findings.ids(store, project, "near")) and findings.ids(store, project, "near", 1.1) == ()
+    assert findings.highest(store, project, "near") >= findings.BY_KIND["near"].least
     # No job but the one, and nothing that it had measured was touched.
     assert len(store.read("SELECT id FROM job WHERE kind = 'audit'")) == 1
     assert [tuple(row) for row in store.read("SELECT * FROM measure ORDER BY picture_id, kind")] == known
@@ -170,26 +177,19 @@ def test_another_threshold_recomputes_nothing(store: Store, planted: Path) -> No
 
 def test_an_intake_that_asks_for_it_is_followed_by_an_audit(store: Store, shapes: Path) -> None:
     project = store.add_project("Shapes").id
-    params = {"path": str(shapes), "batch": "b", "audit": True}
-    wait(store, jobs.start(store, project, "intake", params))
-    end = time.monotonic() + 30
-    while (job := jobs.latest(store, project, "audit")) is None and time.monotonic() < end:
-        time.sleep(0.05)
-    assert job is not None and job.line == f"audit {project}" and wait(store, job).state == "succeeded"
+    wait(store, queue.start(store, project, INTAKE, Delivery(str(shapes), "b", audit=True)))
+    job = queue.latest(store, project, AUDIT)
+    assert job is not None and wait(store, job).state == "succeeded"
     # Two of the drawn shapes have one place and size: nearly the same picture.
-    assert audit.state(store, project) == "current"
-    assert [(finding.kind, finding.n) for finding in audit.findings(store, project)] in ([], [("near", 2)])
+    assert findings.state(store, project) == "current"
+    assert [(finding.kind, finding.n) for finding in findings.findings(store, project)] in ([], [("near", 2)])
 
 
 def test_what_is_delivered_during_an_audit_is_looked_through_and_a_training_comes_first_all_the_while(
     store: Store, shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def here(job: jobs.Job) -> None:
-        with jobs.claim(store, job.id) as ticket:
-            assert worker._guarded(ticket) == 0
-
     def deliver(path: Path) -> None:
-        here(jobs.start(store, project, "intake", {"path": str(path), "batch": path.name, "audit": True}))
+        wait(store, queue.start(store, project, INTAKE, Delivery(str(path), path.name, audit=True)))
 
     def interrupted(*values: Any) -> Any:
         if not rounds:
@@ -197,42 +197,41 @@ def test_what_is_delivered_during_an_audit_is_looked_through_and_a_training_come
         rounds.append(len(values[0]))
         return twin_pairs(*values)
 
-    monkeypatch.setattr(jobs, "_spawn", lambda *_: None)
     project, rounds, gave_way = store.add_project("Shapes").id, list[int](), Counter[str]()
     for number in range(4):
         plant(tmp_path / "more", f"circle/{number}.png", other(number))
     plant(tmp_path / "more", "circle/0-small.png", other(0).resize((150, 150)))
     deliver(shapes)
-    (job,) = [job for job in jobs.recent(store, 0) if job.kind == "audit"]
-    twin_pairs = inspection.twin_pairs
-    monkeypatch.setattr(inspection, "twin_pairs", interrupted)
-    monkeypatch.setattr(inspection, "give_way", lambda _: gave_way.update([jobs.get(store, job.id).stage]))
-    here(job)
-    assert rounds == [36, 41] and audit.state(store, project) == "current"
-    assert [found.id for found in jobs.recent(store, 0) if found.kind == "audit"] == [job.id]
-    (near,) = [finding for finding in audit.findings(store, project) if finding.kind == "near"]
+    (job,) = [job for job in queue.recent(store, 0) if job.kind is AUDIT]
+    twin_pairs = audit_job.twin_pairs
+    monkeypatch.setattr(audit_job, "twin_pairs", interrupted)
+    monkeypatch.setattr(audit_job, "give_way", lambda _: gave_way.update([queue.get(store, job.id).stage]))
+    assert wait(store, job).state == "succeeded"
+    assert rounds == [36, 41] and findings.state(store, project) == "current"
+    assert [found.id for found in queue.recent(store, 0) if found.kind is AUDIT] == [job.id]
+    (near,) = [finding for finding in findings.findings(store, project) if finding.kind == "near"]
     assert {"circle/0.png", "circle/0-small.png"} <= names(store, project, near)
     # After each fold of the labels and of three shortcuts, and after the block of neighbors, in both rounds.
-    assert gave_way["doubts"] >= 2 * (4 * transfer.FOLDS + 1) and gave_way["twins"] >= 4
+    assert gave_way["doubts"] >= 2 * (4 * cross_validation.FOLDS + 1) and gave_way["twins"] >= 4
 
 
-def test_the_audits_of_two_projects_do_not_wait_for_each_other(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "_spawn", lambda *_: None)
-    first, second = (audit.start(store, store.add_project(name).id) for name in "ab")
-    assert first.line != second.line  # in one line the second claim would wait for ever
-    with jobs.claim(store, first.id), jobs.claim(store, second.id):
-        assert [jobs.get(store, job.id).state for job in (first, second)] == ["running", "running"]
+def test_the_audits_of_two_projects_do_not_wait_for_each_other(store: Store) -> None:
+    first, second = (findings.start(store, store.add_project(name).id) for name in "ab")
+    lines = store.read("SELECT DISTINCT line FROM job")
+    assert len(lines) == 2  # in one queue the second claim would wait for ever
+    with queue.claim(store, first.id), queue.claim(store, second.id):
+        assert [queue.get(store, job.id).state for job in (first, second)] == ["running", "running"]
 
 
 def test_what_is_told_is_put_together_anew_once_parts_or_what_is_locked_change(store: Store, shapes: Path) -> None:
     project = taken_in(store, shapes)
-    seen = [audit.version(store, project)]
-    assert audit.version(store, project) == seen[0]
+    seen = [store.revision(project)]
+    assert store.revision(project) == seen[0]
     for seed, val, test in ((1, 0.15, 0.15), (1, 0.2, 0.15), (1, 0.2, 0.2)):
         album.set_split(store, project, seed, val, test)
-        seen.append(audit.version(store, project))
+        seen.append(store.revision(project))
     measured(store, project)
-    seen.append(audit.version(store, project))
+    seen.append(store.revision(project))
     assert len(set(seen)) == 5
 
 
@@ -241,7 +240,7 @@ def test_all_faults_of_the_sample_are_found_and_hardly_any_other(
 ) -> None:
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "nothing"))
     project = store.add_project("Sample").id
-    assert wait(store, jobs.start(store, project, "intake", {"sample": 0})).state == "succeeded"
+    assert wait(store, queue.start(store, project, INTAKE, Delivery(sample=0))).state == "succeeded"
     found = audited(store, project)
     near = {name for pair in sample.PLANTED.near_duplicates for name in pair}
     assert names(store, project, found["near"]) == near and found["near"].values == {"groups": 4}

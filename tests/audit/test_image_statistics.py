@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from core import measures
-from tests import pictures
+from core.audit import image_statistics
+from tests import drawing
 
 
 def measured(image: Image.Image) -> dict:  # type: ignore[type-arg]
-    return measures.measure(np.asarray(image), 1234)
+    return image_statistics.measure(np.asarray(image), 1234)
 
 
 def scene(side: int = 300) -> Image.Image:
@@ -17,7 +17,7 @@ def scene(side: int = 300) -> Image.Image:
     image = Image.new("RGB", (side, side), (120, 110, 90))
     for number in range(25):
         x, y = (np.random.default_rng(number).random(2) * 0.8 * side).astype(int).tolist()
-        image.paste(pictures.draw("circle", number, 60), (x, y))
+        image.paste(drawing.draw("circle", number, 60), (x, y))
     return image
 
 
@@ -32,7 +32,7 @@ def _photograph(side: int) -> Image.Image:
 def test_light_is_told_by_luma_of_the_darkest_and_lightest_pixels() -> None:
     half = np.zeros((100, 100, 3), np.uint8)
     half[:, 50:] = 200
-    facts = measures.measure(half, 10)
+    facts = image_statistics.measure(half, 10)
     assert facts["luma"] == [0, 0, 200, 200] and facts["mean"] == 100 and facts["bytes"] == 10
 
 
@@ -51,7 +51,7 @@ def test_blur_does_not_depend_on_contrast() -> None:
 
 def test_a_single_color_with_noise_tells_under_a_bit_and_a_scene_over_three() -> None:
     noise = np.random.default_rng(0).normal(130, 1.0, (200, 200, 1)).repeat(3, 2)
-    assert measures.measure(noise.astype(np.uint8), 1)["entropy"] <= 1.0
+    assert image_statistics.measure(noise.astype(np.uint8), 1)["entropy"] <= 1.0
     assert measured(scene())["entropy"] > 3
 
 
@@ -64,7 +64,7 @@ def test_the_border_is_told_without_what_is_inside() -> None:
 def test_the_thumbnail_comes_back_from_its_facts() -> None:
     facts = measured(scene())
     small = np.asarray(scene().convert("L").resize((32, 32), Image.Resampling.BOX), np.float32)
-    assert np.abs(measures.thumbnail(facts) - small).mean() < 2
+    assert np.abs(image_statistics.thumbnail(facts) - small).mean() < 2
 
 
 def test_a_child_answers_for_several_files(tmp_path) -> None:  # type: ignore[no-untyped-def]
@@ -72,5 +72,5 @@ def test_a_child_answers_for_several_files(tmp_path) -> None:  # type: ignore[no
     scene(2000).save(out, "JPEG")
     for name in "ab":
         (tmp_path / name).write_bytes(out.getvalue())
-    answer, _ = measures.answer({"paths": [str(tmp_path / "a"), str(tmp_path / "b")]}, b"")
+    answer, _ = image_statistics.answer({"paths": [str(tmp_path / "a"), str(tmp_path / "b")]}, b"")
     assert answer["facts"][0] == answer["facts"][1] and answer["facts"][0]["bytes"] == len(out.getvalue())

@@ -3,13 +3,13 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from core import measures, twins
+from core.audit import image_statistics, near_duplicates
 from core.progress import Silent
-from tests.test_measures import scene
+from tests.audit.test_image_statistics import scene
 
 
 def thumbnails(images: list[Image.Image]) -> NDArray[np.uint8]:
-    return np.stack([measures.thumbnail(measures.measure(np.asarray(image), 1)) for image in images])
+    return np.stack([image_statistics.thumbnail(image_statistics.measure(np.asarray(image), 1)) for image in images])
 
 
 def other(seed: int) -> Image.Image:
@@ -33,12 +33,15 @@ def test_a_crop_in_other_light_is_like_its_original_from_either_side(edges: tupl
     whole = other(1)
     part = Image.fromarray((np.asarray(cropped(whole, *edges)) * 0.7 + 40).astype(np.uint8))
     both = thumbnails([whole, part])
-    assert twins.likeness(both[:1], both[1:])[0] > 0.85 and twins.likeness(both[1:], both[:1])[0] > 0.85
+    assert (
+        near_duplicates.likeness(both[:1], both[1:])[0] > 0.85
+        and near_duplicates.likeness(both[1:], both[:1])[0] > 0.85
+    )
 
 
 def test_different_pictures_are_not_alike() -> None:
     small = thumbnails([other(seed) for seed in range(30)])
-    assert twins.likeness(small[:-1], small[1:]).max() < 0.6
+    assert near_duplicates.likeness(small[:-1], small[1:]).max() < 0.6
 
 
 def test_candidates_hold_every_copy_once_and_hardly_anything_else() -> None:
@@ -46,7 +49,7 @@ def test_candidates_hold_every_copy_once_and_hardly_anything_else() -> None:
     copies = [image.resize((90, 90)) for image in originals[:10]] + [
         cropped(o, 0.03, 0, 0, 0.03) for o in originals[:10]
     ]
-    pairs = twins.candidates(thumbnails(originals + copies), Silent())
+    pairs = near_duplicates.candidates(thumbnails(originals + copies), Silent())
     assert (pairs[:, 0] < pairs[:, 1]).all() and len(np.unique(pairs, axis=0)) == len(pairs)
     found = {tuple(pair) for pair in pairs.tolist()}
     assert {(row, row + 40) for row in range(10)} | {(row, row + 50) for row in range(10)} <= found
@@ -54,23 +57,23 @@ def test_candidates_hold_every_copy_once_and_hardly_anything_else() -> None:
 
 
 def test_nearest_in_blocks_is_what_all_cosines_say(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(twins, "_BLOCK", 7)
-    vectors = twins.unit(np.random.default_rng(0).normal(size=(100, 12)).astype(np.float32))
+    monkeypatch.setattr(near_duplicates, "_BLOCK", 7)
+    vectors = near_duplicates.unit(np.random.default_rng(0).normal(size=(100, 12)).astype(np.float32))
     cosines = vectors @ vectors.T
     np.fill_diagonal(cosines, -2)
-    rows, found = twins.nearest(vectors, 4, Silent())
+    rows, found = near_duplicates.nearest(vectors, 4, Silent())
     assert np.array_equal(rows, np.argsort(-cosines, axis=1)[:, :4])
     assert np.allclose(found, -np.sort(-cosines, axis=1)[:, :4], atol=1e-6)
-    assert twins.nearest(vectors[:1], 4, Silent())[0].shape == (1, 0) and twins.nearest(vectors[:3], 4, Silent())[
-        0
-    ].shape == (3, 2)
+    assert near_duplicates.nearest(vectors[:1], 4, Silent())[0].shape == (1, 0) and near_duplicates.nearest(
+        vectors[:3], 4, Silent()
+    )[0].shape == (3, 2)
 
 
 def test_groups_join_through_others_and_leave_out_those_that_stand_alone() -> None:
-    assert twins.groups(7, [(4, 1), (1, 6), (2, 3)]) == [[1, 4, 6], [2, 3]]
-    assert twins.groups(3, []) == []
+    assert near_duplicates.groups(7, [(4, 1), (1, 6), (2, 3)]) == [[1, 4, 6], [2, 3]]
+    assert near_duplicates.groups(3, []) == []
 
 
 def test_the_sample_scene_is_no_twin_of_itself_turned(tmp_path) -> None:  # type: ignore[no-untyped-def]
     both = thumbnails([scene(), scene().rotate(90)])
-    assert twins.likeness(both[:1], both[1:])[0] < 0.5
+    assert near_duplicates.likeness(both[:1], both[1:])[0] < 0.5

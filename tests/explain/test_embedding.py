@@ -5,9 +5,11 @@ import pytest
 from sklearn.decomposition import PCA
 from sklearn.neighbors import KNeighborsClassifier
 
-from core import embedding, matrix
-from core.embedding import STEPS
-from core.progress import Cancelled, Recorder, Silent
+from core.explain import embedding
+from core.explain.embedding import STEPS
+from core.features import streamed
+from core.progress import Cancelled, Silent
+from tests.recorder import Recorder
 
 
 def clusters(n: int, width: int, k: int = 5) -> tuple[np.ndarray, np.ndarray]:
@@ -20,7 +22,7 @@ def clusters(n: int, width: int, k: int = 5) -> tuple[np.ndarray, np.ndarray]:
 
 def test_components_are_those_of_scikit_learn_up_to_their_sides(monkeypatch: pytest.MonkeyPatch) -> None:
     features, _ = clusters(300, 120)
-    monkeypatch.setattr(matrix, "_PART_BYTES", 4 * 120 * 70)  # several parts, the last one smaller
+    monkeypatch.setattr(streamed, "_PART_BYTES", 4 * 120 * 70)  # several parts, the last one smaller
     ours = embedding.components(features, 5)
     theirs = PCA(5, svd_solver="full").fit_transform(features)
     assert ours.shape == (300, 5) and ours.dtype == np.float32

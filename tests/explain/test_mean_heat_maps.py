@@ -8,23 +8,40 @@ import numpy as np
 import pytest
 from PIL import ImageDraw
 
-from core import attention, jobs
-from core.attention import Gaze
-from core.evaluation import Evaluation
+from core.explain import mean_heat_maps
+from core.explain.mean_heat_maps import MeanHeatMap
+from core.explain.predictor import Predictor
+from core.jobs import queue
+from core.jobs.kinds import INTAKE, Delivery
 from core.plan import Plan
-from core.predictor import Predictor
-from core.store import Store
-from tests import pictures
-from tests.conftest import wait
+from core.runs import requests
+from core.scores.evaluation import Evaluation
+from core.store.store import Store
+from tests import drawing
+from tests.workers import wait
+
+pytestmark = pytest.mark.usefixtures("in_process")
 
 
 def scores(folder: Path) -> Evaluation:
     return Evaluation.from_dict(json.loads((folder / "evaluation-test.json").read_bytes()))
 
 
-def gaze(heat: list[list[float]]) -> Gaze:
+def gaze(heat: list[list[float]]) -> MeanHeatMap:
     values = np.array(heat, np.float32)
-    return Gaze("a", 9, values / values.sum(), np.zeros((8, 8, 3), np.uint8))
+    return MeanHeatMap("a", 9, values / values.sum(), np.zeros((8, 8, 3), np.uint8))
+
+
+def test_a_single_cell_of_a_fine_map_is_no_peak_but_a_corner_of_it_is() -> None:
+    heat = np.zeros((28, 28))
+    heat[8:20, 8:20] = 1
+    heat[0, 27] = 5
+    cell = gaze(heat.tolist())
+    assert not cell.is_odd and cell.peak == (2, 2, pytest.approx(49 * 16 / 149))
+    heat[:4, 24:] = 5
+    corner = gaze(heat.tolist())
+    assert corner.is_odd and corner.peak == (0, 6, pytest.approx(49 * 80 / 224))
+    assert gaze(np.eye(8).tolist()).coarse.shape == (8, 8)  # a map that is coarse already stays as it is
 
 
 @pytest.fixture(scope="module")
@@ -37,19 +54,19 @@ def run_folder(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple
 def test_a_mark_in_the_corner_of_all_pictures_of_a_class_is_seen(store: Store, tmp_path: Path) -> None:
     for number in range(40):
         label = "marked" if number % 2 else "plain"
-        picture = pictures.draw("circle", number)
+        picture = drawing.draw("circle", number)
         if label == "marked":
             ImageDraw.Draw(picture).rectangle((0, 0, 14, 14), (250, 220, 0))
         (tmp_path / "set" / label).mkdir(parents=True, exist_ok=True)
         picture.save(tmp_path / "set" / label / f"{number}.png")
     project = store.add_project("p").id
-    wait(store, jobs.start(store, project, "intake", {"path": str(tmp_path / "set"), "batch": "b"}))
-    run, job = jobs.train(store, project, Plan(epochs=20))
+    wait(store, queue.start(store, project, INTAKE, Delivery(str(tmp_path / "set"), "b")))
+    run, job = requests.train(store, project, Plan(epochs=20))
     assert job is not None and wait(store, job).state == "succeeded"
     folder = store.folder(run.id)
     with Predictor(folder) as predictor:
-        chosen = attention.choose(scores(folder), "Starter")
-        found = attention.look(predictor, store.pictures, chosen, folder, lambda n: None)
+        chosen = mean_heat_maps.choose(scores(folder), "Starter")
+        found = mean_heat_maps.look(predictor, store.pictures, chosen, folder, lambda n: None)
     marked, plain = found
     assert (marked.label, plain.label) == ("marked", "plain")
     row, column, times = marked.peak
@@ -59,9 +76,9 @@ def test_a_mark_in_the_corner_of_all_pictures_of_a_class_is_seen(store: Store, t
 
 def test_pictures_without_a_mark_show_none(run_folder: tuple[Store, Path]) -> None:
     store, folder = run_folder
-    chosen = attention.choose(scores(folder), "Starter")
+    chosen = mean_heat_maps.choose(scores(folder), "Starter")
     with Predictor(folder) as predictor:
-        found = attention.look(predictor, store.pictures, chosen, folder, lambda n: None)
+        found = mean_heat_maps.look(predictor, store.pictures, chosen, folder, lambda n: None)
     assert [each.label for each in found] == ["circle", "square", "triangle"]
     assert sum(each.n for each in found) == 6 and not any(each.is_odd for each in found)
     for each in found:
@@ -70,7 +87,7 @@ def test_pictures_without_a_mark_show_none(run_folder: tuple[Store, Path]) -> No
 
 def test_a_look_that_was_broken_off_goes_on_with_the_next_class(run_folder: tuple[Store, Path], tmp_path: Path) -> None:
     store, folder = run_folder
-    chosen = attention.choose(scores(folder), "Starter")
+    chosen = mean_heat_maps.choose(scores(folder), "Starter")
     first = len(chosen["circle"])
     ticks: list[int] = []
 
@@ -81,12 +98,12 @@ def test_a_look_that_was_broken_off_goes_on_with_the_next_class(run_folder: tupl
 
     with Predictor(folder) as predictor:
         with pytest.raises(KeyboardInterrupt):
-            attention.look(predictor, store.pictures, chosen, tmp_path, stop)
-        assert [each.label for each in attention.read(tmp_path)] == ["circle"]
+            mean_heat_maps.look(predictor, store.pictures, chosen, tmp_path, stop)
+        assert [each.label for each in mean_heat_maps.read(tmp_path)] == ["circle"]
         ticks.clear()
-        found = attention.look(predictor, store.pictures, chosen, tmp_path, ticks.append)
+        found = mean_heat_maps.look(predictor, store.pictures, chosen, tmp_path, ticks.append)
     assert ticks == [*range(first, 6), 6]
-    again = attention.read(tmp_path)
+    again = mean_heat_maps.read(tmp_path)
     assert [each.label for each in again] == [each.label for each in found]
     for a, b in zip(found, again, strict=True):
         assert (a.n, a.border) == (b.n, b.border)
@@ -96,9 +113,9 @@ def test_a_look_that_was_broken_off_goes_on_with_the_next_class(run_folder: tupl
 def test_pictures_are_chosen_by_class_in_bounds_and_always_the_same() -> None:
     truth = np.repeat([0, 1], [100, 3])
     many = Evaluation(("a", "b", "c"), tuple(map(str, range(103))), truth, np.ones((103, 3), np.float32) / 3)
-    chosen = attention.choose(many, "Starter")
+    chosen = mean_heat_maps.choose(many, "Starter")
     assert {label: len(ids) for label, ids in chosen.items()} == {"a": 48, "b": 3}
-    assert attention.choose(many, "Starter") == chosen
+    assert mean_heat_maps.choose(many, "Starter") == chosen
     assert all(int(key) < 100 for key in chosen["a"]) and sorted(chosen["b"]) == ["100", "101", "102"]
 
 

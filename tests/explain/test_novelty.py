@@ -7,14 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core import unknowns
 from core.errors import HeadstartError
-from core.predictor import Predictor
-from core.store import Store
-from core.thresholds import Limits
-from core.unknowns import Distances, Known, Other
-from tests import pictures
+from core.explain import novelty
+from core.explain.novelty import Distances, Known, Other
+from core.explain.predictor import Predictor
+from core.scores.thresholds import Thresholds
+from core.store.store import Store
+from tests import drawing
 from tests.bad_files import encoded, noise
+from tests.texts import pattern
 
 
 def clouds(n: int, centers: int, seed: int, channels: int = 32) -> tuple[np.ndarray, np.ndarray]:
@@ -27,7 +28,7 @@ def clouds(n: int, centers: int, seed: int, channels: int = 32) -> tuple[np.ndar
 
 def learned(points: np.ndarray, targets: np.ndarray) -> Known:
     ids = tuple(f"p{i}" for i in range(len(points)))
-    return Known(ids, unknowns.directions(points, points.shape[1]), targets)
+    return Known(ids, novelty.directions(points, points.shape[1]), targets)
 
 
 def test_the_distance_is_one_less_the_cosine_to_the_fifth_nearest() -> None:
@@ -60,27 +61,27 @@ def test_a_cloud_that_was_not_learned_is_told_from_those_that_were() -> None:
     known = learned(points, targets)
     val, which = clouds(90, 3, 1)
     strangers, _ = clouds(120, 4, 2)
-    limit = unknowns.limit(known.distances(val), 0.05)
+    limit = novelty.limit(known.distances(val), 0.05)
     assert float((known.distances(val) > limit).mean()) <= 0.05
     refused = known.distances(strangers) > limit
     assert refused[3::4].all() and refused[[i for i in range(120) if i % 4 != 3]].mean() <= 0.1
-    assert unknowns.separation(known.distances(val), known.distances(strangers[3::4])) == 1.0
+    assert novelty.separation(known.distances(val), known.distances(strangers[3::4])) == 1.0
     # Each class is a stranger once it is left out.
     assert (known.unseen(val, which) > limit).all()
 
 
 def test_how_often_one_is_farther_counts_ties_as_half() -> None:
     of = lambda *values: np.array(values, np.float32)  # noqa: E731
-    assert unknowns.separation(of(1, 2), of(1.5, 3)) == 0.75
-    assert unknowns.separation(of(1, 1), of(1, 1)) == 0.5
-    assert unknowns.separation(of(), of(1)) is None
+    assert novelty.separation(of(1, 2), of(1.5, 3)) == 0.75
+    assert novelty.separation(of(1, 1), of(1, 1)) == 0.5
+    assert novelty.separation(of(), of(1)) is None
 
 
 def test_a_map_that_is_not_pooled_is_known_by_the_mean_of_its_positions() -> None:
     rng = np.random.default_rng(0)
     maps = rng.random((5, 3, 3, 8), np.float32)
-    flat = unknowns.directions(maps.reshape(5, -1), 8)
-    assert np.allclose(flat, unknowns.directions(maps.mean(axis=(1, 2)), 8), atol=1e-6)
+    flat = novelty.directions(maps.reshape(5, -1), 8)
+    assert np.allclose(flat, novelty.directions(maps.mean(axis=(1, 2)), 8), atol=1e-6)
 
 
 def test_what_is_known_comes_back_from_its_file_within_half_precision(tmp_path: Path) -> None:
@@ -88,54 +89,54 @@ def test_what_is_known_comes_back_from_its_file_within_half_precision(tmp_path: 
     known = learned(points, targets)
     own = known.distances(points)
     found = {part: Distances(own, known.unseen(points, targets)) for part in ("val", "test")}
-    (tmp_path / unknowns.FILE).write_bytes(unknowns.to_bytes(known, found))
-    again = unknowns.read(tmp_path)
+    (tmp_path / novelty.FILE).write_bytes(novelty.to_bytes(known, found))
+    again = novelty.read(tmp_path)
     assert again is not None and again.ids == known.ids and np.abs(again.distances(points) - own).max() < 2e-3
-    val = unknowns.measured(tmp_path, "val")
+    val = novelty.measured(tmp_path, "val")
     assert val is not None and np.array_equal(val.known, own)
-    assert unknowns.read(tmp_path / "elsewhere") is None and unknowns.measured(tmp_path / "elsewhere", "val") is None
+    assert novelty.read(tmp_path / "elsewhere") is None and novelty.measured(tmp_path / "elsewhere", "val") is None
 
 
 def test_a_thousand_are_remembered_evenly_and_more_only_where_classes_would_be_short() -> None:
-    assert unknowns.chosen(np.zeros(7, np.int64)).tolist() == list(range(7))
+    assert novelty.chosen(np.zeros(7, np.int64)).tolist() == list(range(7))
     targets = np.append(np.zeros(4_990, np.int64), np.ones(10, np.int64))
-    rows = unknowns.chosen(targets)
-    assert len(rows) == len(set(rows.tolist())) == 1_000 and np.array_equal(rows, unknowns.chosen(targets))
+    rows = novelty.chosen(targets)
+    assert len(rows) == len(set(rows.tolist())) == 1_000 and np.array_equal(rows, novelty.chosen(targets))
     assert 2_300 < rows.mean() < 2_700 and int(targets[rows].sum()) == 10
     many = np.repeat(np.arange(300), 20)
-    assert np.bincount(many[unknowns.chosen(many)]).tolist() == [10] * 300
+    assert np.bincount(many[novelty.chosen(many)]).tolist() == [10] * 300
 
 
 def test_pictures_that_were_tried_are_kept_until_they_are_forgotten(tmp_path: Path) -> None:
     some = (Other("caf\u00e9.png", "cat", 0.98, 0.7),)
-    unknowns.keep_others(tmp_path, some)
-    assert unknowns.others(tmp_path) == some
-    unknowns.keep_others(tmp_path, ())
-    assert unknowns.others(tmp_path) == ()
+    novelty.keep_others(tmp_path, some)
+    assert novelty.others(tmp_path) == some
+    novelty.keep_others(tmp_path, ())
+    assert novelty.others(tmp_path) == ()
 
 
 def test_a_trained_model_refuses_what_is_like_nothing_it_has_learned_from(trained: Path, tmp_path: Path) -> None:
     store = Store(trained)
     folder = store.folder(store.runs(store.projects()[0].id)[0].id)
-    val, test = (unknowns.measured(folder, part) for part in ("val", "test"))
+    val, test = (novelty.measured(folder, part) for part in ("val", "test"))
     assert val is not None and test is not None
     for part, found in (("val", val), ("test", test)):
         ids = json.loads((folder / f"evaluation-{part}.json").read_bytes())["ids"]
         assert len(found.known) == len(found.unseen) == len(ids)
         assert (found.unseen >= found.known - 1e-6).all()  # knowing less brings nobody nearer
-    circle, stranger = encoded(pictures.draw("circle", 78, side=160), "PNG"), encoded(noise(160, 160), "PNG")
+    circle, stranger = encoded(drawing.draw("circle", 78, side=160), "PNG"), encoded(noise(160, 160), "PNG")
     before = (folder / "limits.json").read_bytes() if (folder / "limits.json").is_file() else None
     try:
         with Predictor(folder) as predictor:
             assert predictor.predict(stranger).is_known  # nobody has asked for anything
-            Limits(farthest=2 * float(val.known.max())).write(folder)
+            Thresholds(farthest=2 * float(val.known.max())).write(folder)
             known, unknown = predictor.predict(circle), predictor.predict(stranger)
         assert known.is_known and known.is_answer
         assert unknown.distance > 2 * val.known.max() and not unknown.is_known and not unknown.is_answer
         alone = tmp_path / "model"
         shutil.copytree(folder, alone)
-        (alone / unknowns.FILE).unlink()
-        with Predictor(alone) as predictor, pytest.raises(HeadstartError, match="ask for known"):
+        (alone / novelty.FILE).unlink()
+        with Predictor(alone) as predictor, pytest.raises(HeadstartError, match=pattern("error.known_missing")):
             predictor.predict(circle)
     finally:
         (folder / "limits.json").unlink()
@@ -146,7 +147,7 @@ def test_a_trained_model_refuses_what_is_like_nothing_it_has_learned_from(traine
 def test_distances_of_a_model_are_those_of_its_pictures(trained: Path) -> None:
     store = Store(trained)
     folder = store.folder(store.runs(store.projects()[0].id)[0].id)
-    test = unknowns.measured(folder, "test")
+    test = novelty.measured(folder, "test")
     ids = json.loads((folder / "evaluation-test.json").read_bytes())["ids"]
     assert test is not None
     with Predictor(folder) as predictor:

@@ -7,13 +7,18 @@ import numpy as np
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
-from core import album, atlas, jobs, runs
 from core.dataset import Dataset, Picture
 from core.errors import HeadstartError
-from core.evaluation import Evaluation
-from core.features import trim
-from core.store import Run, Store
-from tests.conftest import wait
+from core.explain import picture_map
+from core.features.feature_cache import trim
+from core.jobs import queue
+from core.pictures import album
+from core.runs import finished_runs
+from core.scores.evaluation import Evaluation
+from core.store.store import Run, Store
+from tests.workers import wait
+
+pytestmark = pytest.mark.usefixtures("in_process")
 
 
 @pytest.fixture
@@ -28,58 +33,58 @@ def run(store: Store) -> Run:
 
 
 def test_a_job_lays_out_the_pictures_of_a_run_near_those_of_their_kind(store: Store, run: Run) -> None:
-    assert atlas.read(store, run.id, "tsne") is None and atlas.job(store, run) is None
-    job = atlas.start(store, run)
-    assert atlas.start(store, run).id == job.id  # two tabs that open it
+    assert picture_map.read(store, run.id, "tsne") is None and picture_map.job(store, run) is None
+    job = picture_map.start(store, run)
+    assert picture_map.start(store, run).id == job.id  # two tabs that open it
     assert wait(store, job).state == "succeeded"
-    found = atlas.job(store, run)
+    found = picture_map.job(store, run)
     assert found is not None and found.id == job.id
-    data = Dataset.from_bytes((store.folder(run.id) / "dataset.json").read_bytes())
-    for layout in atlas.LAYOUTS:
-        places = atlas.read(store, run.id, layout)
+    data = Dataset.from_bytes((store.root(run.id) / "dataset.json").read_bytes())
+    for layout in picture_map.LAYOUTS:
+        places = picture_map.read(store, run.id, layout)
         assert places is not None and places.shape == (len(data.pictures), 2) and np.isfinite(places).all()
         labels = [picture.label for picture in data.pictures]
         assert KNeighborsClassifier(3).fit(places, labels).score(places, labels) > 0.9
-    assert [e.key for e in jobs.events(store, job.id) if e.kind == "stage"] == ["map_pca", "map_tsne"]
+    assert [e.key for e in queue.events(store, job.id) if e.kind == "stage"] == ["map_pca", "map_tsne"]
 
 
 def test_the_first_map_comes_with_the_training_and_for_an_older_run_with_the_job(store: Store, run: Run) -> None:
-    came = atlas.read(store, run.id, "pca")
+    came = picture_map.read(store, run.id, "pca")
     assert came is not None and len(came) == 36
     (store.folder(run.id) / "map-pca.npy").unlink()
-    assert not atlas.exists(store, run.id, "pca")
-    wait(store, atlas.start(store, run))
-    made = atlas.read(store, run.id, "pca")
+    assert not picture_map.exists(store, run.id, "pca")
+    wait(store, picture_map.start(store, run))
+    made = picture_map.read(store, run.id, "pca")
     assert made is not None
     np.testing.assert_allclose(made, came, atol=1e-2 * float(np.abs(came).max()))
 
 
 def test_labels_that_change_leave_the_map_as_it_is(store: Store, run: Run) -> None:
-    wait(store, atlas.start(store, run))
-    before = [atlas.read(store, run.id, layout) for layout in atlas.LAYOUTS]
+    wait(store, picture_map.start(store, run))
+    before = [picture_map.read(store, run.id, layout) for layout in picture_map.LAYOUTS]
     album.relabel(store, run.project_id, [store.dataset(run.project_id).pictures[0].id], "hexagon")
-    assert wait(store, atlas.start(store, run)).state == "succeeded"
-    for layout, places in zip(atlas.LAYOUTS, before, strict=True):
-        np.testing.assert_array_equal(atlas.read(store, run.id, layout), places)
+    assert wait(store, picture_map.start(store, run)).state == "succeeded"
+    for layout, places in zip(picture_map.LAYOUTS, before, strict=True):
+        np.testing.assert_array_equal(picture_map.read(store, run.id, layout), places)
 
 
 def test_features_that_are_gone_are_extracted_again(store: Store, run: Run) -> None:
     trim(store.home / "features", 0)
-    took = (store.folder(run.id) / "extracted.json").read_bytes()
-    job = wait(store, atlas.start(store, run))
+    took = (store.root(run.id) / "extracted.json").read_bytes()
+    job = wait(store, picture_map.start(store, run))
     assert job.state == "succeeded"
-    assert "features" in [e.key for e in jobs.events(store, job.id) if e.kind == "stage"]
+    assert "features" in [e.key for e in queue.events(store, job.id) if e.kind == "stage"]
     # What the training took is not said anew.
-    assert store.run(run.id).result == run.result and (store.folder(run.id) / "extracted.json").read_bytes() == took
+    assert store.run(run.id).result == run.result and (store.root(run.id) / "extracted.json").read_bytes() == took
 
 
 def test_a_run_whose_map_is_being_made_stays_and_takes_the_map_with_it_afterwards(store: Store, run: Run) -> None:
-    job = atlas.start(store, run)
+    job = picture_map.start(store, run)
     with pytest.raises(HeadstartError, match="job"):
-        runs.delete(store, run)
+        finished_runs.delete(store, run)
     wait(store, job)
-    runs.delete(store, run)
-    assert atlas.read(store, run.id, "pca") is None
+    finished_runs.delete(store, run)
+    assert picture_map.read(store, run.id, "pca") is None
 
 
 def test_a_point_tells_what_is_known_of_its_picture_now() -> None:
@@ -91,9 +96,9 @@ def test_a_point_tells_what_is_known_of_its_picture_now() -> None:
     ]))  # fmt: skip
     said = np.array([[0.2, 0.8], [0.9, 0.1]], np.float32)
     test = Evaluation(("cat", "dog"), ("c", "d"), np.array([1, 1]), said)
-    points = atlas.points(then, now, [test])
+    points = picture_map.points(then, now, [test])
     assert points.ids == ("a", "b", "c", "d") and points.classes == ("ape", "cat", "dog")
-    assert points.label.tolist() == [0, 1, 1, atlas.NONE]  # d was left out since, e was never on this map
-    assert points.predicted.tolist() == [atlas.NONE, atlas.NONE, 2, 1]
+    assert points.label.tolist() == [0, 1, 1, picture_map.NONE]  # d was left out since, e was never on this map
+    assert points.predicted.tolist() == [picture_map.NONE, picture_map.NONE, 2, 1]
     assert points.part.tolist()[:3] == [0, 1, 2]
     np.testing.assert_allclose(points.confidence, [0, 0, 0.8, 0.9])

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from core import images
 from core.errors import HeadstartError
-from core.predictor import Predictor
+from core.explain.predictor import Predictor
+from core.sandbox import decoding
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 CLASSES = ("circle", "square", "stripes")
 
 # In a process of its own, so that this one (and the tests of pages beside it) stays free of TensorFlow.
@@ -24,20 +24,21 @@ from dataclasses import replace
 from pathlib import Path
 import numpy as np
 from core import backbones
-from core.head import Head
-from core.neural import export, model, networks
+from core.learning.head import Head
+from core.neural import conversion, model, networks
+from core.plan import Plan
 
 folder = Path(sys.argv[1])
 starter = replace(backbones.STARTER, size=64)
 network = networks.build(starter, backbones.weights_path(starter))
 rng = np.random.default_rng(0)
 head = Head(((rng.normal(size=(512, 3)).astype(np.float32) / 4, rng.normal(size=3).astype(np.float32)),))
-(folder / "model.tflite").write_bytes(export.to_tflite(network.input, networks.pool(network.output, "average")))
+(folder / "model.tflite").write_bytes(conversion.to_tflite(network.input, networks.pool(network.output, "average")))
 (folder / "head.npz").write_bytes(head.to_bytes())
 (folder / "model.json").write_text(json.dumps({"classes": ["circle", "square", "stripes"]}))
 (folder / "model.keras").write_bytes(b"not read by a predictor")
 pixels = np.load(folder / "pixels.npy")
-answers = model.assemble(network, head, "average")(pixels, training=False)
+answers = model.assemble(network, head, Plan())(pixels, training=False)
 np.save(folder / "answers.npy", np.asarray(answers))
 """
 
@@ -61,7 +62,7 @@ def drawn(i: int) -> bytes:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model")
-    np.save(folder / "pixels.npy", [images.resize(images.decode(drawn(i)).pixels, 64) for i in range(9)])
+    np.save(folder / "pixels.npy", [decoding.resize(decoding.decode(drawn(i)).pixels, 64) for i in range(9)])
     subprocess.run([sys.executable, "-c", BUILD, folder], cwd=ROOT, check=True, capture_output=True)
     return folder
 
@@ -105,7 +106,7 @@ def test_an_explanation_has_the_same_answer_the_square_that_was_seen_and_a_map_o
 ) -> None:
     prediction, why = predictor.predict(drawn(4)), predictor.explain(drawn(4), 128)
     assert why.scores == prediction.scores and list(why.heat) == [prediction.label] and why.near == ()
-    np.testing.assert_array_equal(why.seen, images.square(drawn(4), 128))
+    np.testing.assert_array_equal(why.seen, decoding.square(drawn(4), 128))
     heat = why.heat[prediction.label]
     assert heat.shape == (4, 4) and heat.min() >= 0 and heat.max() == 1
 
@@ -146,7 +147,7 @@ def test_a_model_that_does_not_exist_is_refused(tmp_path: Path) -> None:
 def test_neither_the_asking_process_nor_the_child_imports_tensorflow_or_keras(model: Path) -> None:
     code = """
 import sys
-from core import predictor
+from core.explain import predictor
 
 data = sys.stdin.buffer.read()
 with predictor.Predictor(predictor.Path(sys.argv[1])) as ready:

@@ -11,47 +11,48 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from core import backbones, engine
+from core import backbones
 from core.errors import HeadstartError
+from core.features import runtime
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 STARTER = replace(backbones.STARTER, size=96)
-needs_openvino = pytest.mark.skipif(not engine._has_openvino(), reason="openvino is not installed")
+needs_openvino = pytest.mark.skipif(not runtime._has_openvino(), reason="openvino is not installed")
 
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from core.neural import export, networks
+    from core.neural import conversion, networks
 
     network = networks.build(STARTER, backbones.weights_path(STARTER))
     path = tmp_path_factory.mktemp("engine") / "starter.tflite"
-    path.write_bytes(export.to_tflite(network.input, networks.pool(network.output, "average")))
+    path.write_bytes(conversion.to_tflite(network.input, networks.pool(network.output, "average")))
     return path
 
 
 @pytest.fixture(scope="module")
 def pictures() -> NDArray[np.uint8]:
-    with np.load(Path(__file__).parent / "starter_reference.npz") as file:
+    with np.load(Path(__file__).parents[1] / "starter_reference.npz") as file:
         return file["pictures"]
 
 
 @pytest.fixture(scope="module")
 def expected(path: Path, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-    return engine._litert(path, 1).run(pictures)
+    return runtime._litert(path, 1).run(pictures)
 
 
 @pytest.mark.parametrize("streams", [1, 2, 3])
 def test_any_number_of_pictures_and_streams_gives_the_same_rows_in_order(
     path: Path, pictures: NDArray[np.uint8], expected: NDArray[np.float32], streams: int
 ) -> None:
-    loaded = engine._litert(path, streams)
+    loaded = runtime._litert(path, streams)
     assert loaded.size == 96 and expected.shape == (8, 512) and expected.std() > 0.1
     for n in (1, 2, 5, 8):
         np.testing.assert_allclose(loaded.run(pictures[:n]), expected[:n], atol=1e-4)
 
 
 def test_an_answer_stays_as_it_is_when_the_engine_goes_on(path: Path, pictures: NDArray[np.uint8]) -> None:
-    loaded = engine.load(path, n_pictures=8)
+    loaded = runtime.load(path, n_pictures=8)
     first = loaded.run(pictures[:4])
     kept = first.copy()
     loaded.run(pictures[4:])
@@ -60,7 +61,7 @@ def test_an_answer_stays_as_it_is_when_the_engine_goes_on(path: Path, pictures: 
 
 @needs_openvino
 def test_openvino_says_what_litert_says(path: Path, pictures: NDArray[np.uint8], expected: NDArray[np.float32]) -> None:
-    loaded = engine._openvino(path, "f32", 2)
+    loaded = runtime._openvino(path, "f32", 2)
     assert (loaded.name, loaded.size) == ("OpenVINO", 96)
     np.testing.assert_allclose(loaded.run(pictures), expected, atol=1e-3)
 
@@ -73,35 +74,35 @@ def test_openvino_takes_over_where_it_was_measured_to_be_a_tenth_faster(
     copy = tmp_path / path.name
     copy.write_bytes(path.read_bytes())
     copy.with_suffix(".speed.json").write_text(json.dumps(dict(zip(("LiteRT", "OpenVINO"), rates, strict=True))))
-    assert engine.load(copy, n_pictures=2).name == name
-    assert engine.load(copy).name == "LiteRT"  # a single picture is never worth the trial
+    assert runtime.load(copy, n_pictures=2).name == name
+    assert runtime.load(copy).name == "LiteRT"  # a single picture is never worth the trial
 
 
 @needs_openvino
 def test_the_faster_one_is_found_by_trying_once(path: Path, tmp_path: Path) -> None:
     copy = tmp_path / path.name
     copy.write_bytes(path.read_bytes())
-    assert engine.load(copy, n_pictures=100).name == "LiteRT"
+    assert runtime.load(copy, n_pictures=100).name == "LiteRT"
     assert not copy.with_suffix(".speed.json").exists()  # not worth it
-    first = engine.load(copy, n_pictures=10_000)
+    first = runtime.load(copy, n_pictures=10_000)
     rates = json.loads(copy.with_suffix(".speed.json").read_bytes())
     assert set(rates) == {"LiteRT", "OpenVINO"} and min(rates.values()) > 10
     assert first.name == ("OpenVINO" if rates["OpenVINO"] > 1.1 * rates["LiteRT"] else "LiteRT")
 
 
-@pytest.mark.skipif(not engine.has_bfloat16(), reason="this machine does not compute in bfloat16")
+@pytest.mark.skipif(not runtime.has_bfloat16(), reason="this machine does not compute in bfloat16")
 def test_bfloat16_is_close_to_float32_but_not_the_same(
     path: Path, pictures: NDArray[np.uint8], expected: NDArray[np.float32]
 ) -> None:
-    rows = engine.load(path, "bfloat16", 8).run(pictures)
+    rows = runtime.load(path, "bfloat16", 8).run(pictures)
     cosine = (rows * expected).sum(axis=1) / np.linalg.norm(rows, axis=1) / np.linalg.norm(expected, axis=1)
     assert 0.95 < cosine.min() < 0.99999
 
 
 def test_a_precision_that_this_machine_lacks_is_named(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "_processor", lambda: "flags: fpu sse2 avx512f")
+    monkeypatch.setattr(runtime, "_processor", lambda: "flags: fpu sse2 avx512f")
     with pytest.raises(HeadstartError, match="bfloat16") as caught:
-        engine.load(path, "bfloat16")
+        runtime.load(path, "bfloat16")
     assert caught.value.code == "precision_missing"
 
 
@@ -111,8 +112,8 @@ from pathlib import Path
 calls = []
 socket.socket.connect = lambda *arguments: calls.append(arguments)
 socket.getaddrinfo = lambda *arguments, **more: calls.append(arguments)
-from core import engine
-loaded = engine._openvino(Path(sys.argv[1]), "f32", 2)
+from core.features import runtime
+loaded = runtime._openvino(Path(sys.argv[1]), "f32", 2)
 import openvino, threading, time
 time.sleep(0.5)  # the report is sent by a thread
 print(calls, [name for name in sys.modules if "telemetry" in name and sys.modules[name] is not None and "stub" not in

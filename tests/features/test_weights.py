@@ -1,6 +1,7 @@
 """Weights that arrive whole or not at all, are those of their first use, and are looked at before they are used."""
 
 import hashlib
+import json
 import os
 import shutil
 import socket
@@ -9,15 +10,27 @@ from collections.abc import Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from unittest.mock import Mock
 
+import h5py
+import keras
+import numpy as np
 import pytest
 
-from core import backbones, jobs, weights
+from core import backbones
 from core.backbones import Backbone
+from core.disk import blobs
 from core.errors import HeadstartError
-from core.progress import Cancelled, Recorder, Silent
-from core.store import Store
-from tests.conftest import wait
+from core.features import weights
+from core.intake import archive, deliveries
+from core.intake.upload import Claim
+from core.jobs import queue
+from core.jobs.kinds import WEIGHTS, OfWeights
+from core.progress import Cancelled, Silent
+from core.settings import memory_bytes
+from core.store.store import Store
+from tests.recorder import Recorder
+from tests.workers import wait
 
 BODY = bytes(range(256)) * 10_000  # 2.44 MB: three chunks
 
@@ -57,6 +70,7 @@ def server() -> Iterator[ThreadingHTTPServer]:
 def keras_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.delenv("HEADSTART_DOWNLOADS")
     return tmp_path / "keras"
 
 
@@ -82,7 +96,7 @@ def test_missing_weights_are_downloaded_with_progress(server: ThreadingHTTPServe
     assert weights.fetch(backbone, watch) == hashlib.sha256(BODY).hexdigest()
     assert left(keras_home) == [str(keras_home / "models" / "test.h5")]
     assert (keras_home / "models" / "test.h5").read_bytes() == BODY
-    assert watch.stages == [("download", 3)]
+    assert watch.stages == [("download", 0), ("download", 3)]
     assert watch.ticks == {"download": 3}
 
 
@@ -120,6 +134,46 @@ def test_without_a_network_the_error_says_what_to_download_and_where_to_put_it(k
     assert error.code == "weights_missing" and "VGG16" in error.message
     assert url in error.hint and str(keras_home / "models") in error.hint
     assert left(keras_home) == []
+
+
+@pytest.fixture
+def silent() -> Iterator[Backbone]:
+    """A backbone whose weights lie on a server that takes every connection and answers none."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/weights.h5"
+        yield replace(backbones.VGG16, weights_name="test.h5", weights_url=url)
+
+
+def test_a_server_that_does_not_begin_to_answer_in_time_is_taken_for_none(silent: Backbone, keras_home: Path) -> None:
+    with pytest.raises(HeadstartError) as caught:
+        weights.fetch(silent, Silent(), answer_s=0.1)
+    assert caught.value.code == "weights_missing" and left(keras_home) == []
+    assert weights.SOON_S == 5
+
+
+def test_a_download_is_cancelled_while_the_server_has_not_answered(silent: Backbone, keras_home: Path) -> None:
+    with pytest.raises(Cancelled):
+        weights.fetch(silent, Recorder(cancel_after=0))
+    assert left(keras_home) == []
+
+
+def test_where_downloads_are_forbidden_no_server_is_asked(
+    server: ThreadingHTTPServer, keras_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEADSTART_DOWNLOADS", "0")
+    backbone = offered(server, "/forbidden")
+    assert not backbone.is_available
+    error = refused(backbone)
+    assert error.code == "weights_missing" and str(keras_home / "models") in error.hint
+    assert "/forbidden" not in server.asked  # type: ignore[attr-defined]
+
+
+def test_a_folder_that_cannot_be_written_is_named(server: ThreadingHTTPServer, keras_home: Path) -> None:
+    keras_home.write_bytes(b"a file where the folder should be")
+    error = refused(offered(server, "/whole"))
+    assert error.code == "weights_folder" and str(keras_home / "models") in error.message
 
 
 def test_a_cancelled_download_leaves_nothing(server: ThreadingHTTPServer, keras_home: Path) -> None:
@@ -179,7 +233,7 @@ def test_a_cache_that_may_only_be_read_is_used_all_the_same(
         raise PermissionError
 
     backbone = offered(server, "/whole")
-    monkeypatch.setattr("core.shelf.write", refuse)
+    monkeypatch.setattr("core.disk.blobs.write", refuse)
     assert weights.fetch(backbone, Silent()) == hashlib.sha256(BODY).hexdigest()
 
 
@@ -235,7 +289,111 @@ def test_a_job_takes_the_users_file_from_the_inbox_and_leaves_nothing_there(
     given = store.home / "inbox" / "delivery" / own.name
     given.parent.mkdir(parents=True)
     shutil.copy(own, given)
-    params = {"backbone": "MobileNetV3Small", "path": str(given)}
-    job = wait(store, jobs.start(store, project, "weights", params))
+    job = wait(store, queue.start(store, project, WEIGHTS, OfWeights("MobileNetV3Small", str(given))))
     assert (job.state, job.failure) == ("succeeded", None)
     assert backbones.find("MobileNetV3Small").has_weights and not given.parent.exists()
+
+
+def sent(store: Store, batch: str) -> Path:
+    """A delivery of one file of weights."""
+    folder = deliveries.path(store, batch)
+    blobs.write(folder / "0", b"weights")
+    blobs.write(folder / "0.json", json.dumps(Claim(0, 7, "mine.weights.h5").note()).encode())
+    return folder
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Store, str]:
+    """A project on a machine without weights."""
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    store = Store(tmp_path / "home")
+    return store, store.add_project("Mine").id
+
+
+@pytest.mark.usefixtures("in_process")
+def test_two_requests_at_once_check_weights_once(project: tuple[Store, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    (store, key), batch, usual = project, "b" * 32, archive.delivered
+    sent(store, batch)
+
+    def delivered(folder: Path) -> dict[int, str]:
+        found = usual(folder)
+        monkeypatch.setattr(archive, "delivered", usual)
+        deliveries.take_weights(store, key, backbones.VGG16, batch)  # the other, between a look and a start
+        return found
+
+    monkeypatch.setattr(archive, "delivered", delivered)
+    deliveries.take_weights(store, key, backbones.VGG16, batch)
+    assert len(queue.of_project(store, key)) == 1
+
+
+@pytest.mark.usefixtures("in_process")
+def test_weights_whose_check_could_not_be_started_can_be_asked_for_again(
+    project: tuple[Store, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (store, key), batch = project, "b" * 32
+    sent(store, batch)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(queue, "start", Mock(side_effect=KeyboardInterrupt))
+        deliveries.take_weights(store, key, backbones.VGG16, batch)
+    deliveries.take_weights(store, key, backbones.VGG16, batch)
+    assert len(queue.of_project(store, key)) == 1
+
+
+@pytest.mark.usefixtures("in_process")
+def test_a_check_of_weights_that_was_killed_finds_the_file_it_has_renamed(
+    project: tuple[Store, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, key = project
+    folder, seen = sent(store, "b" * 32), []
+    (folder / "0").rename(folder / "VGG16.weights.h5")
+    monkeypatch.setattr(weights, "receive", lambda _, path: seen.append((path.name, path.read_bytes())))
+    job = queue.start(store, key, WEIGHTS, OfWeights("VGG16", str(folder / "0")))
+    assert wait(store, job).state == "succeeded" and seen == [("VGG16.weights.h5", b"weights")]
+
+
+NEVER_WRITTEN = (800, 1_000, 1_000)  # 3.2 GB of float32, in a file of a few kB
+
+
+@pytest.mark.parametrize(
+    "flaw", ["never written", "too much in one", "too much in all", "elsewhere", "in another file", "virtual", "words"]
+)
+@pytest.mark.parametrize("name", ["mine.weights.h5", "mine.h5"])
+def test_a_file_that_says_it_holds_what_no_network_has_is_refused_before_it_is_read(
+    own: Path, keras_home: Path, tmp_path: Path, name: str, flaw: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from core.neural import networks
+
+    path = tmp_path / name
+    shutil.copy(own, path)
+    (tmp_path / "secret").write_bytes(bytes(432))
+    with h5py.File(path, "r+") as file:
+        place = file["layers/conv2d/vars"]
+        shape, kind = place["0"].shape, place["0"].dtype
+        del place["0"]
+        if flaw == "never written":
+            place.create_dataset("0", NEVER_WRITTEN, "f4", chunks=(1, 1_000, 1_000))
+        elif flaw == "too much in one":
+            place.create_dataset("0", data=np.zeros(4 << 20, "f4"), compression="gzip")
+        elif flaw == "too much in all":
+            for n in range(40):
+                place.create_dataset(str(n), data=np.zeros(600_000, "f4"), compression="gzip")
+        elif flaw == "elsewhere":
+            place.create_dataset("0", shape, kind, external=[(str(tmp_path / "secret"), 0, h5py.h5f.UNLIMITED)])
+        elif flaw == "in another file":
+            place["0"] = h5py.ExternalLink(str(own), "/layers/conv2d/vars/0")
+        elif flaw == "virtual":
+            layout = h5py.VirtualLayout(shape, kind)
+            layout[:] = h5py.VirtualSource(str(own), "layers/conv2d/vars/0", shape)
+            place.create_virtual_dataset("0", layout)
+        else:
+            place.create_dataset("0", data=["words"] * 3)
+    assert path.stat().st_size < 5_000_000
+    backbone = backbones.find("MobileNetV3Small")
+    monkeypatch.setattr(keras.Model, "load_weights", lambda *_: pytest.fail("Keras read it"))
+    with pytest.raises(HeadstartError) as caught:
+        networks.build(backbone, path)
+    assert caught.value.code == "weights_foreign"
+
+
+def test_the_process_that_looks_at_a_file_may_not_take_more_memory_than_there_is() -> None:
+    assert weights.CHECKING.memory_mb <= memory_bytes() >> 20 or not memory_bytes()

@@ -3,18 +3,18 @@
 import os
 import stat
 import struct
-import time
 import zipfile
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from core import archive
-from core.archive import Entry
 from core.errors import HeadstartError
+from core.intake import archive
+from core.intake.archive import Entry
+from core.language.catalog import say
 from core.settings import LIMITS
-from tests import bad_files
+from tests import bad_files, cpu
 from tests.bad_files import CRC, FLAGS, METHOD, PACKED, UNPACKED, forge, pack
 
 THREE = [("cat/1.png", b"one" * 100), ("cat/2.png", b"two" * 100), ("dog/3.png", b"three" * 100)]
@@ -32,11 +32,9 @@ def refused(path: Path) -> HeadstartError:
     return caught.value
 
 
-def seconds(path: Path) -> float:
-    began = time.process_time()
-    with pytest.raises(HeadstartError):
+def refuses_within(loops: float, path: Path) -> None:
+    with cpu.at_most(loops), pytest.raises(HeadstartError):
         archive.listing(path)
-    return time.process_time() - began
 
 
 # -- honest archives
@@ -111,9 +109,8 @@ def test_a_zip_with_an_unnamed_member_is_read(tmp_path: Path) -> None:
 
 def test_a_hundred_thousand_files_are_listed(tmp_path: Path) -> None:
     path = bad_files.many(tmp_path / "a.zip", 100_000)
-    began = time.process_time()
-    entries = archive.listing(path)
-    assert time.process_time() - began < 5  # 1.0 s on the machine where this was written
+    with cpu.at_most(50):
+        entries = archive.listing(path)
     assert (len(entries), entries[-1].name, read(entries[-1])) == (100_000, "c/099999.png", b"x")
 
 
@@ -126,7 +123,7 @@ def test_a_ratio_bomb_is_refused_before_unpacking(tmp_path: Path) -> None:
     assert (error.code, error.values["mb"], error.values["limit"]) == ("zip_ratio", 200, 200)
     assert 1000 < error.values["ratio"] < 1032
     assert "c/x.bmp would unpack to 200 MB, 1" in error.message
-    assert seconds(path) < 0.2
+    refuses_within(10, path)
 
 
 def test_a_small_file_may_be_packed_tightly(tmp_path: Path) -> None:
@@ -140,7 +137,7 @@ def test_one_file_over_the_limit_is_refused_with_its_size(tmp_path: Path) -> Non
     forge(path, UNPACKED, 300 << 20, member=1)
     error = refused(path)
     assert error.code == "zip_too_large"
-    assert error.message == "c/x.bmp would unpack to 300 MB; the limits are 200 MB a file and 20 GB in all."
+    assert error.message == say("error.zip_too_large", name="c/x.bmp", mb=300, file_mb=200, total_gb=20)
 
 
 def test_all_files_together_over_the_limit_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,7 +153,7 @@ def test_a_thousand_entries_of_the_same_bytes_are_refused(tmp_path: Path) -> Non
     path = bad_files.full_overlap(tmp_path / "a.zip", 1000)
     assert path.stat().st_size < 60_000
     assert refused(path).code == "zip_overlap"
-    assert seconds(path) < 0.5
+    refuses_within(10, path)
 
 
 def test_files_that_quote_each_other_are_refused(tmp_path: Path) -> None:
@@ -177,14 +174,14 @@ def test_more_files_than_a_delivery_may_have_are_refused_from_the_end_record(tmp
     path = bad_files.many(tmp_path / "a.zip", 101_001)
     error = refused(path)
     assert (error.code, error.values) == ("too_many_files", {"n": 101_001, "limit": 101_000})
-    assert seconds(path) < 0.25
+    refuses_within(10, path)
 
 
 @pytest.mark.parametrize("declared", [1, 70_000])
 def test_too_many_files_are_refused_when_the_end_record_says_less(tmp_path: Path, declared: int) -> None:
     path = bad_files.many(tmp_path / "a.zip", 101_001, declared)
     assert refused(path).code == "too_many_files"
-    assert seconds(path) < 0.25
+    refuses_within(10, path)
 
 
 def test_a_directory_larger_than_any_honest_one_is_refused(tmp_path: Path) -> None:
@@ -260,7 +257,7 @@ def test_a_password_is_refused(tmp_path: Path) -> None:
     path = pack(tmp_path / "secret.zip", THREE)
     forge(path, FLAGS, 1, member=2)
     error = refused(path)
-    assert (error.code, error.message) == ("zip_encrypted", "secret.zip has a password.")
+    assert (error.code, error.message) == ("zip_encrypted", say("error.zip_encrypted", name="secret.zip"))
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])

@@ -5,11 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from core import inbox, jobs, messages
 from core.errors import HeadstartError
-from core.settings import LIMITS
+from core.intake import deliveries
+from core.intake.folder_labels import class_name
+from core.jobs import queue
+from core.jobs.kinds import INTAKE
+from core.language import messages
+from core.language.catalog import say
 from tests.bad_files import png
-from tests.inputs import Lab, no_spawn
+from tests.inputs import Lab
+from tests.workers import no_processes
 
 
 @pytest.fixture
@@ -18,8 +23,8 @@ def lab(tmp_path: Path) -> Lab:
 
 
 def test_addresses_become_a_table_with_a_class_for_each(lab: Lab) -> None:
-    batch = inbox.addresses(lab.store, " https://a.test/1.jpg, cat\n\nhttps://a.test/2.jpg\n", "dog")
-    taken = lab.take(inbox.path(lab.store, batch))
+    batch = deliveries.addresses(lab.store, " https://a.test/1.jpg, cat\n\nhttps://a.test/2.jpg\n", "dog")
+    taken = lab.take(deliveries.path(lab.store, batch))
     assert [(file.name, file.reason) for file in taken.files] == [
         ("addresses.csv", "file_manifest"),
         ("https://a.test/1.jpg", "file_addresses_off"),
@@ -31,9 +36,9 @@ def test_addresses_become_a_table_with_a_class_for_each(lab: Lab) -> None:
 
 def test_addresses_without_a_class_or_without_an_address_are_told(lab: Lab) -> None:
     with pytest.raises(HeadstartError, match=r"https://a.test/1.jpg has no class"):
-        inbox.addresses(lab.store, "https://a.test/1.jpg")
+        deliveries.addresses(lab.store, "https://a.test/1.jpg")
     with pytest.raises(HeadstartError, match="There is no address"):
-        inbox.addresses(lab.store, " \n", "cat")
+        deliveries.addresses(lab.store, " \n", "cat")
 
 
 def test_a_folder_that_grew_is_taken_in_again_and_only_what_is_new_is_added(lab: Lab) -> None:
@@ -41,16 +46,16 @@ def test_a_folder_that_grew_is_taken_in_again_and_only_what_is_new_is_added(lab:
     for n, label in enumerate(("cat", "dog")):
         (folder / label).mkdir(parents=True)
         (folder / label / "b.png").write_bytes(png(n))
-    first = lab.take(folder, batch=inbox.of_folder(folder))
-    assert inbox.of_folder(folder) == inbox.of_folder(folder)
+    first = lab.take(folder, batch=deliveries.of_folder(folder))
+    assert deliveries.of_folder(folder) == deliveries.of_folder(folder)
     (folder / "cat" / "a.png").write_bytes(png(9))
-    lab.take(folder, first.project_id, batch=inbox.of_folder(folder))
+    lab.take(folder, first.project_id, batch=deliveries.of_folder(folder))
     assert len(lab.store.dataset(first.project_id).pictures) == 3
 
 
 def _told(lab: Lab, job_id: str) -> list[str]:
     return [
-        messages.note(e.facts["code"], e.facts["values"]) for e in jobs.events(lab.store, job_id) if e.kind == "note"
+        messages.note(e.facts["code"], e.facts["values"]) for e in queue.events(lab.store, job_id) if e.kind == "note"
     ]
 
 
@@ -59,53 +64,49 @@ def test_the_first_delivery_needs_no_words_and_each_later_one_says_what_it_broug
     assert _told(lab, first.job_id) == []
     key = first.project_id
     again = lab.take([("cat/x.png", png(0)), ("cat/y.png", png(0))], key)
-    assert _told(lab, again.job_id) == ["What was added last brought nothing new: 2 of 2 files were here already."]
+    assert _told(lab, again.job_id) == [say("note.came_again", n=2)]
     more = lab.take([("cat/2.png", png(2))], key)
-    assert _told(lab, more.job_id) == ["New pictures in what was added last: 1."]
+    assert _told(lab, more.job_id) == [say("note.came_all", n=1)]
     mixed = lab.take([("cat/0.png", png(0)), ("cat/3.png", png(3)), ("cat/4.png", png(3)), ("cat/5.png", b"y")], key)
     assert _told(lab, mixed.job_id) == [
-        "New pictures in what was added last: 1, from 4 files. Not used: 1 duplicate, 1 not a picture, 1 here already."
+        say("note.came_some", n=1, of=4, reasons="1 duplicate, 1 not a picture, 1 here already")
     ]
     bad = lab.take([("cat/7.png", b"z"), ("cat/8.png", b"")], key)
-    assert _told(lab, bad.job_id) == [
-        "What was added last brought nothing new: 0 of 2 files can be used (1 empty, 1 not a picture)."
-    ]
+    assert _told(lab, bad.job_id) == [say("note.came_unusable", n=2, reasons="1 empty, 1 not a picture")]
     system = lab.take([("cat/Thumbs.db", b"x"), ("cat/.DS_Store", b"x")], key)
-    assert _told(lab, system.job_id) == [
-        "What was added last brought nothing new: 0 of 2 files can be used (2 system file)."
-    ]
+    assert _told(lab, system.job_id) == [say("note.came_unusable", n=2, reasons="2 system file")]
 
 
 def test_a_folder_that_is_the_same_as_before_brings_nothing_new(lab: Lab) -> None:
     folder = lab.data / "set" / "cat"
     folder.mkdir(parents=True)
     (folder / "a.png").write_bytes(png(0))
-    first = lab.take(folder.parent, batch=inbox.of_folder(folder.parent))
-    again = lab.take(folder.parent, first.project_id, batch=inbox.of_folder(folder.parent))
-    assert _told(lab, again.job_id) == ["What was added last brought nothing new: 1 of 1 files were here already."]
+    first = lab.take(folder.parent, batch=deliveries.of_folder(folder.parent))
+    again = lab.take(folder.parent, first.project_id, batch=deliveries.of_folder(folder.parent))
+    assert _told(lab, again.job_id) == [say("note.came_again", n=1)]
 
 
 def test_a_delivery_of_which_nothing_can_be_used_names_its_own_reasons_only(lab: Lab) -> None:
     first = lab.take([("cat/1.png", b"x"), ("cat/2.png", b"x")])
-    assert str(first.error).startswith("Of the 2 files that came, none can be used: 2 not a picture.")
+    assert str(first.error).startswith(say("error.nothing_usable", n=2, reasons="2 not a picture"))
     second = lab.take([("cat/1.png", b""), ("Thumbs.db", b"x")], first.project_id)
-    assert str(second.error).startswith("Of the 2 files that came, none can be used: 1 empty, 1 system file.")
+    assert str(second.error).startswith(say("error.nothing_usable", n=2, reasons="1 empty, 1 system file"))
 
 
 def test_a_delivery_is_taken_in_once_and_only_when_all_of_it_is_here(lab: Lab) -> None:
     key = lab.store.add_project("Case").id
-    batch = inbox.addresses(lab.store, "https://a.test/1.jpg, cat")
-    with pytest.raises(HeadstartError, match="no longer there"):
-        inbox.take(lab.store, key, batch, "cat", 2)
-    with pytest.raises(HeadstartError, match="no longer there"):
-        inbox.take(lab.store, key, "0" * 32, "cat", 0)
-    with pytest.raises(HeadstartError, match="does not say"):
-        inbox.take(lab.store, key, "../" + batch[3:], "cat")
-    with pytest.raises(HeadstartError, match="does not exist any more"):
-        inbox.take(lab.store, "none", batch, "cat")
-    assert jobs.latest(lab.store, key, "intake") is None
-    with no_spawn():
-        inbox.take(lab.store, key, batch, "cat" * 99)
-        inbox.take(lab.store, key, batch, "dog")
+    batch = deliveries.addresses(lab.store, "https://a.test/1.jpg, cat")
+    with pytest.raises(HeadstartError, match=say("error.upload_missing")):
+        deliveries.take(lab.store, key, batch, "cat", 2)
+    with pytest.raises(HeadstartError, match=say("error.upload_missing")):
+        deliveries.take(lab.store, key, "0" * 32, "cat", 0)
+    with pytest.raises(HeadstartError, match=say("error.upload_unclear")):
+        deliveries.take(lab.store, key, "../" + batch[3:], "cat")
+    with pytest.raises(HeadstartError, match=say("error.project_missing")):
+        deliveries.take(lab.store, "none", batch, "cat")
+    assert queue.latest(lab.store, key, INTAKE) is None
+    with no_processes():
+        deliveries.take(lab.store, key, batch, "cat" * 99)
+        deliveries.take(lab.store, key, batch, "dog")
     [row] = lab.store.read("SELECT params FROM job")
-    assert json.loads(row["params"])["label"] == ("cat" * 99)[: LIMITS.class_name]
+    assert json.loads(row["params"])["label"] == class_name("cat" * 99)

@@ -1,18 +1,20 @@
 """From names to classes and parts."""
 
+import hashlib
 import unicodedata
 
 import pytest
 
 from core.errors import HeadstartError
-from core.layout import class_name, merged, read_names, tree
+from core.intake.folder_labels import class_name, merged, read_names, tree
+from core.language.catalog import say
 from core.settings import LIMITS
 
 CAFE = "caf\u00e9"  # composed; the other form is written with a combining accent
 
 
 def labels(*names: str) -> list[str]:
-    """The class of each name, or the reason it has none."""
+    """The class of each name, or the reason it cannot be used; nothing where whoever brought it is asked."""
     return [place.label or place.reason for place in read_names(names)]
 
 
@@ -36,8 +38,8 @@ def parts(*names: str) -> list[tuple[str, str | None]]:
         pytest.param(["cat/1.jpg", "cat/2.jpg"], ["cat", "cat"], id="one class"),
         pytest.param(["cat/1.jpg"], ["cat"], id="one file"),
         pytest.param(["x/y/cat/1.jpg"], ["cat"], id="one deep file"),
-        pytest.param(["1.jpg", "cat/2.jpg"], ["file_no_class", "cat"], id="a file outside of the classes"),
-        pytest.param(["1.jpg", "2.jpg"], ["file_no_class"] * 2, id="no folders"),
+        pytest.param(["1.jpg", "cat/2.jpg"], ["", "cat"], id="a file outside of the classes"),
+        pytest.param(["1.jpg", "2.jpg"], [""] * 2, id="no folders"),
         pytest.param(
             ["flowers/LICENSE.txt", "flowers/rose/1.jpg", "flowers/tulip/2.JPG"],
             ["file_not_picture", "rose", "tulip"],
@@ -77,8 +79,8 @@ def test_one_part_folder_alone_is_a_part() -> None:
     assert parts("train/cat/1.jpg", "train/dog/2.jpg") == [("cat", "train"), ("dog", "train")]
 
 
-def test_unlabelled_pictures_of_a_part_have_no_class() -> None:
-    assert labels("train/cat/1.jpg", "train/dog/2.jpg", "test/3.jpg") == ["cat", "dog", "file_no_class"]
+def test_unlabeled_pictures_of_a_part_have_no_class() -> None:
+    assert labels("train/cat/1.jpg", "train/dog/2.jpg", "test/3.jpg") == ["cat", "dog", ""]
 
 
 def test_a_table_beside_the_parts_changes_nothing() -> None:
@@ -144,7 +146,10 @@ def test_there_is_a_place_for_every_name() -> None:
     places = read_names(names)
     assert len(places) == len(names)
     assert [p.label for p in places if p.label] == ["a", "a"]
-    assert all(p.reason for p in places if not p.label)
+    assert [n for n, p in zip(names, places, strict=True) if not p.label and not p.reason] == [
+        " /c.jpg",
+        "\u200b/d.jpg",
+    ]
 
 
 def test_no_names_have_no_places() -> None:
@@ -178,8 +183,11 @@ def test_names_that_differ_in_case_are_one_class_in_the_usual_spelling() -> None
         (" \t ", ""),
         ("e\u0301", "\u00e9"),
         ("\U0001f600 smile", "\U0001f600 smile"),
-        ("x" * 500, "x" * 80),
-        ("x" * 79 + " y", "x" * 79),
+        ("x" * 80, "x" * 80),
+        ("x" * 500, "x" * 70 + "\u2026 " + hashlib.sha256(b"x" * 500).hexdigest()[:8]),
+        ("\u0645\u06cc\u200c\u062e", "\u0645\u06cc\u200c\u062e"),  # Persian: without the joiner another word
+        ("ca\u200dt", "cat"),
+        ("\u0628\u200c", "\u0628"),
         ("<img src=x onerror=alert(1)>", "<img src=x onerror=alert(1)>"),
         ("![x](http://127.0.0.1:9/p.png)", "![x](http://127.0.0.1:9/p.png)"),
         ("</script><script>alert(1)</script>", "</script><script>alert(1)</script>"),
@@ -193,7 +201,7 @@ def test_a_class_name_is_kept_as_visible_text(text: str, name: str) -> None:
 
 
 def test_a_name_with_nothing_visible_is_no_class() -> None:
-    assert labels("\u200b\u202e/1.jpg", "cat/2.jpg") == ["file_no_class", "cat"]
+    assert labels("\u200b\u202e/1.jpg", "cat/2.jpg") == ["", "cat"]
 
 
 def test_a_thousand_classes_are_read_and_one_more_is_refused() -> None:
@@ -201,7 +209,7 @@ def test_a_thousand_classes_are_read_and_one_more_is_refused() -> None:
     assert len({place.label for place in read_names(names[:2_000])}) == 1_000
     with pytest.raises(HeadstartError) as caught:
         read_names(names)
-    assert caught.value.message == "There are 1001 classes; at most 1000 are possible."
+    assert caught.value.message == say("error.too_many_classes", n=1001, limit=1000)
 
 
 def test_the_limit_of_a_class_name_is_the_one_in_the_settings() -> None:
@@ -226,12 +234,29 @@ def test_the_spellings_of_a_merged_class_are_told() -> None:
 def test_the_innermost_folder_can_be_the_class_instead() -> None:
     names = ["zoo/mammals/cat/1.jpg", "zoo/birds/robin/2.jpg", "zoo/birds/3.jpg"]
     assert [place.label for place in read_names(names)] == ["mammals", "birds", "birds"]
-    assert [place.label for place in read_names(names, inner=True)] == ["cat", "robin", "birds"]
+    assert [place.label for place in read_names(names, way="inner")] == ["cat", "robin", "birds"]
+
+
+@pytest.mark.parametrize("stray", ["insects/stray.jpg", "stray.jpg", "insects/all/stray.jpg"])
+def test_a_file_beside_the_class_folders_makes_no_class_of_all_that_holds_them(stray: str) -> None:
+    top = "insects/all/" if "all" in stray else "insects/"
+    names = [f"{top}{label}/{n}.jpg" for label in ("ants", "bees") for n in (1, 2)]
+    assert labels(*names, stray) == ["ants", "ants", "bees", "bees", ""]
+    outer = read_names([*names, stray], way="outer")
+    assert {place.label for place in outer[:4]} == {"all" if "all" in stray else "insects"}
+    parted = [f"insects/{part}/{label}/1.jpg" for part in ("train", "test") for label in ("ants", "bees")]
+    assert parts(*parted, "insects/stray.jpg")[2:] == [("ants", "test"), ("bees", "test"), ("", None)]
+
+
+def test_where_most_files_lie_beside_the_folders_these_are_one_class() -> None:
+    names = ["cat/1.jpg", "cat/2.jpg", "cat/old/3.jpg", "cat/new/4.jpg"]
+    assert set(labels(*names)) == {"cat"}
+    assert labels("1.jpg", "2.jpg", "cat/3.jpg") == ["", "", "cat"]
 
 
 def test_the_innermost_folder_below_a_part_is_still_below_that_part() -> None:
     names = ["train/mammals/cat/1.jpg", "test/birds/robin/2.jpg"]
-    assert [(place.label, place.part) for place in read_names(names, inner=True)] == [
+    assert [(place.label, place.part) for place in read_names(names, way="inner")] == [
         ("cat", "train"),
         ("robin", "test"),
     ]

@@ -4,13 +4,17 @@ No real file of Teachable Machine, Lobe or Custom Vision could be had: theirs ar
 """
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from core import album, manifest, tables
-from core.manifest import Row
+from core.errors import HeadstartError
+from core.intake import label_tables, table_effects
+from core.intake.label_tables import TableRow
+from core.pictures import album
 from core.settings import LIMITS
 from tests.bad_files import png
 from tests.inputs import Lab, Taken
@@ -69,6 +73,20 @@ def test_a_table_says_which_picture_is_of_which_class(lab: Lab, name: str, text:
     taken = lab.take([*PICTURES, (name, text.encode())])
     assert {file: label for file, (label, _) in classes(taken).items()} == CAT_DOG
     assert [(file.name, file.reason) for file in taken.files if file.outcome == "ignored"] == [(name, "file_manifest")]
+
+
+@pytest.mark.parametrize(
+    ("start", "encoding"), [("", "utf-8"), ("\ufeff", "utf-8"), ("\ufeff", "utf-16-le"), ("\ufeff", "utf-16-be")]
+)
+def test_a_table_is_read_in_the_encodings_that_spreadsheets_write(start: str, encoding: str) -> None:
+    data = f"{start}file\tlabel\r\na.png\tK\u00e4fer\r\nb.png\t\u732b\r\n".encode(encoding)
+    rows = label_tables.read("list.csv", data, ["a.png", "b.png"])
+    assert [(row.path, row.labels) for row in rows] == [("a.png", ("K\u00e4fer",)), ("b.png", ("\u732b",))]
+
+
+def test_a_table_that_is_cut_off_within_a_character_is_read_up_to_there() -> None:
+    data = "\ufefffile,label\na.png,cat\nb.png,dog".encode("utf-16-le")[:-1]
+    assert label_tables.read("list.csv", data, ["a.png", "b.png"])[0].labels == ("cat",)
 
 
 def test_parts_and_groups_of_a_table_are_kept(lab: Lab) -> None:
@@ -139,15 +157,15 @@ def test_tables_of_several_parts_put_their_files_there(lab: Lab) -> None:
     ],
 )
 def test_a_row_means_a_file_only_where_their_folders_agree(files: list[str], path: str, found: str | None) -> None:
-    assert manifest.matcher(files, ".")(path) == found
+    assert label_tables.Index(files).matcher(".")(path) == found
 
 
 def test_of_foreign_paths_only_the_folder_they_share_is_passed_over() -> None:
-    rows = [Row(f"C:\\photos\\{name}", ("x",)) for name in ("dogs\\1.jpg", "cats\\1.jpg", "cats\\2.jpg")]
-    find = manifest.matcher(["dogs/1.jpg", "all/cats/2.jpg"], ".", rows)
+    rows = [TableRow(f"C:\\photos\\{name}", ("x",)) for name in ("dogs\\1.jpg", "cats\\1.jpg", "cats\\2.jpg")]
+    find = label_tables.Index(["dogs/1.jpg", "all/cats/2.jpg"]).matcher(".", rows)
     assert [find(row.path) for row in rows] == ["dogs/1.jpg", None, "all/cats/2.jpg"]
-    flat = [Row(f"/photos/{n}.jpg", ("x",)) for n in range(2)]
-    assert manifest.matcher(["images/0.jpg"], ".", flat)("/photos/0.jpg") == "images/0.jpg"
+    flat = [TableRow(f"/photos/{n}.jpg", ("x",)) for n in range(2)]
+    assert label_tables.Index(["images/0.jpg"]).matcher(".", flat)("/photos/0.jpg") == "images/0.jpg"
 
 
 def test_a_row_whose_file_did_not_come_leaves_other_files_alone(lab: Lab) -> None:
@@ -188,8 +206,8 @@ ODD = [
 
 @pytest.mark.parametrize("found", ODD)
 def test_json_that_is_not_as_it_should_be_says_nothing(found: object) -> None:
-    assert manifest.read("t.json", json.dumps(found).encode(), ["images/0.png"]) == []
-    assert manifest.read("t.jsonl", json.dumps(found).encode(), ["images/0.png"]) == []
+    assert label_tables.read("t.json", json.dumps(found).encode(), ["images/0.png"]) == []
+    assert label_tables.read("t.jsonl", json.dumps(found).encode(), ["images/0.png"]) == []
 
 
 def test_half_a_character_in_a_table_is_kept_as_a_question_mark(lab: Lab) -> None:
@@ -216,7 +234,7 @@ def test_a_table_among_a_note_for_each_picture_is_read(lab: Lab) -> None:
 
 
 def test_files_that_are_only_named_count_as_files(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "LIMITS", replace(LIMITS, archive_files=10))
+    monkeypatch.setattr(table_effects, "LIMITS", replace(LIMITS, archive_files=10))
     names = [*(f"{n}.png" for n in range(4)), *(f"gone/{n}.png" for n in range(6)), "https://good.test/7.png"]
     text = "path,label\n" + "".join(f"{name},cat\n" for name in names)
     taken = lab.take([*PICTURES, ("t.csv", text.encode())])
@@ -231,13 +249,109 @@ def test_files_that_are_only_named_count_as_files(lab: Lab, monkeypatch: pytest.
 )
 @pytest.mark.parametrize("name", ["t.csv", "t.json", "t.jsonl"])
 def test_what_is_no_such_table_changes_nothing(text: bytes, name: str) -> None:
-    assert manifest.read(name, text, ["images/0.png"]) == []
+    assert label_tables.read(name, text, ["images/0.png"]) == []
 
 
 def test_cells_like_formulas_are_written_inert_and_read_as_they_were() -> None:
     odd = ["=1", "+1", "-1", "@a", "\tx", "\rx", "'=1", "''", "'a", "a", 'q"q', "a,b", "two\nlines"]
-    data = b"".join(manifest.write([(f"{n}.png", label, "", label, "") for n, label in enumerate(odd)]))
-    assert manifest.read("m.csv", data, []) == [Row(f"{n}.png", (label,), "", label) for n, label in enumerate(odd)]
+    data = b"".join(label_tables.write([(f"{n}.png", label, "", label, "") for n, label in enumerate(odd)]))
+    assert label_tables.read("m.csv", data, []) == [
+        TableRow(f"{n}.png", (label,), "", label) for n, label in enumerate(odd)
+    ]
+
+
+class Counted(str):
+    """A text that counts how often it is looked at."""
+
+    looks = 0
+
+    def __eq__(self, other: object) -> bool:
+        Counted.looks += 1
+        return str.__eq__(self, other)
+
+    def __lt__(self, other: str) -> bool:
+        Counted.looks += 1
+        return str.__lt__(self, other)
+
+    def startswith(self, *of: object) -> bool:  # type: ignore[override]
+        Counted.looks += 1
+        return str.startswith(self, *of)  # type: ignore[arg-type]
+
+    __hash__ = str.__hash__
+
+
+def test_a_row_is_compared_with_a_few_files_and_not_with_all() -> None:
+    files = [f"scan{n}/image.png" for n in range(6_000)]
+    rows = [TableRow(f"set/scan{n}/image.png", ("x",)) for n in range(6_000)]
+    index = label_tables.Index(files)
+    index._backwards = [Counted(text) for text in index._backwards]
+    find = index.matcher(".", rows)
+    assert [find(row.path) for row in rows] == files
+    assert {find(f"gone{n}/image.png") for n in range(6_000)} == {None}
+    assert [find(f"n{n}/image") for n in range(3)] == [None] * 3 and find("image.png") is None
+    assert 0 < Counted.looks < 12_010 * 20  # 14 steps of a search among 12,000 paths, and two neighbors
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_rows_find_their_files_of_one_name_in_bounded_time() -> None:
+    script = """
+import resource
+resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
+from core.intake import label_tables
+files = [f"scan{n}/image.png" for n in range(100_000)]
+text = "path,label\\n" + "".join(f"/data/set/scan{n}/image.png,c{n % 7}\\n" for n in reversed(range(100_000)))
+rows = label_tables.read("t.csv", text.encode(), files)
+find = label_tables.Index(files).matcher(".", rows)
+assert [find(row.path) for row in rows] == files[::-1]
+print(len(rows))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "100000\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "code"),
+    [
+        ("t.json", b"[" + b"[]," * 2_000_000 + b"[]]", "table_too_full"),
+        ("t.csv", b"a," * 4_000_001, "table_too_full"),
+        ("t.jsonl", b"1\n" * 4_000_001, "table_too_full"),
+        ("t.csv", b"path,label\n" + b"".join(b"%d,c\n" % n for n in range(101_001)), "table_too_long"),
+        ("t.jsonl", b"".join(b'{"path": "%d", "label": "c"}\n' % n for n in range(101_001)), "table_too_long"),
+    ],
+    ids=["json", "csv", "lines", "rows of csv", "rows of lines"],
+)
+def test_a_table_that_would_take_all_memory_is_refused_with_a_sentence(name: str, text: bytes, code: str) -> None:
+    with pytest.raises(HeadstartError) as caught:
+        label_tables.read(name, text, ["images/0.png"])
+    assert caught.value.code == code and caught.value.hint
+    assert any(limit in caught.value.message for limit in ("limit is 4 million", "limit of 101000"))
+
+
+def test_a_table_beyond_the_limits_is_answered_for_and_the_folders_count(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = b"path,label\n0.png,cat\n"
+    monkeypatch.setattr(label_tables, "BYTES", len(small) + 30)
+    taken = lab.take([*PICTURES, ("images/a.csv", small), ("images/b.csv", small + bytes(100))])
+    assert taken.error is None and taken.reasons["images/b.csv"] == "table_too_large"
+    assert {name: label for name, (label, _) in classes(taken).items()} == {
+        "images/0.png": "cat", "images/1.png": "images", "images/2.png": "images", "images/3.png": "images",
+    }  # fmt: skip
+    lab.check()
+
+
+def test_an_address_without_a_class_is_not_taken_in(lab: Lab) -> None:
+    text = b"path,label\n0.png,cat\nhttps://good.test/7.png,\ngone.png,\n"
+    taken = lab.take([*PICTURES, ("images/t.csv", text)])
+    assert taken.reasons["https://good.test/7.png"] == "file_no_class" and taken.reasons["gone.png"] == "file_missing"
+    assert len(taken.used) == 4 and "" not in lab.labels(taken)
+
+
+def test_what_a_table_says_of_one_file_is_bounded() -> None:
+    text = "path,label,group\n" + "".join(f"0.png,{n}{'x' * 5_000},{'g' * 5_000}\n" for n in range(2_000))
+    (row,) = label_tables.read("t.csv", text.encode(), ["0.png"])
+    assert len(row.labels) == 6 and {len(label) for label in row.labels} == {1_000} and len(row.group) == 1_000
+    assert len(label_tables.both(row, replace(row, labels=tuple("abcdef"))).labels) == 6
 
 
 # -- projects of other programs

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core import sample
+from core.intake import sample
 
 N = 10  # the fewest pictures per class that hold every planted fault
 

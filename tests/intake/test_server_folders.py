@@ -5,22 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from core import places
 from core.errors import HeadstartError
+from core.intake import server_folders
 
 
 def test_no_folder_is_open_unless_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HEADSTART_FOLDERS", raising=False)
-    assert places.roots() == ()
+    assert server_folders.roots() == ()
     with pytest.raises(HeadstartError, match="outside"):
-        places.inside(tmp_path, "")
-
-
-def test_a_browser_sits_here_by_its_address_and_by_the_name_it_asks_for() -> None:
-    for host in ("localhost", "LOCALHOST:8501", "127.0.0.1:80", "[::1]", "[::1]:8501"):
-        assert places.sits_here(None, host) and not places.sits_here("10.0.0.7", host)
-    for host in ("", "models.example.org", "localhost.example.org:8501", "192.168.0.2:8501"):
-        assert not places.sits_here(None, host)
+        server_folders.inside(tmp_path, "")
 
 
 def test_named_folders_are_open_and_nothing_else_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,15 +24,25 @@ def test_named_folders_are_open_and_nothing_else_is(tmp_path: Path, monkeypatch:
     (one / "notes.txt").touch()
     (one / "way out").symlink_to(secret)
     monkeypatch.setenv("HEADSTART_FOLDERS", f"{one}{os.pathsep}{tmp_path / 'gone'}")
-    assert places.roots() == (one,)
-    assert places.inside(one, "") == one
-    assert places.inside(one, "cats") == places.inside(one, "/cats/") == one / "cats"
-    assert places.inside(one, "set.zip") == one / "set.zip"
+    assert server_folders.roots() == (one,)
+    assert server_folders.inside(one, "") == one
+    assert server_folders.inside(one, "cats") == server_folders.inside(one, "/cats/") == one / "cats"
+    assert server_folders.inside(one, "set.zip") == one / "set.zip"
     for name in ("..", "../one-secret", "way out", "cats/../../one-secret"):
         with pytest.raises(HeadstartError, match="outside"):
-            places.inside(one, name)
+            server_folders.inside(one, name)
     for name in ("dogs", "notes.txt"):
         with pytest.raises(HeadstartError, match="no folder or ZIP"):
-            places.inside(one, name)
+            server_folders.inside(one, name)
     with pytest.raises(HeadstartError, match="outside"):
-        places.inside(secret, "")
+        server_folders.inside(secret, "")
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\0", "n" * 300, "n/" * 3_000, "circle", "circle/cats"])
+def test_a_name_that_no_folder_can_have_is_answered_with_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    monkeypatch.setenv("HEADSTART_FOLDERS", str(tmp_path))
+    with pytest.raises(HeadstartError, match="There is no folder or ZIP named"):
+        server_folders.inside(tmp_path, name)

@@ -2,9 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from core.forecast import Forecast, Speeds, Step, Took, Work, crowd, estimate_s, remaining, steps
+from core.jobs.eta import Forecast, Speeds, Step, Took, Work, crowd, estimate_s, remaining, steps
 from core.plan import Plan, suggest
 
+THOUSAND = {"train": 700, "val": 150, "test": 150}
 PLAIN = (Step("convert", 1, 4.0, "convert"), Step("features", 100, 0.1, "features"), Step("save", 1, 6.0, "save"))
 
 
@@ -174,14 +175,15 @@ def test_after_the_first_tenth_the_time_left_is_within_a_fifth_of_the_truth_on_a
 
 def test_a_hundred_thousand_pictures_cost_no_more_head_training_than_minutes(tmp_path: Path) -> None:
     speeds = Speeds(tmp_path / "speeds.json")
+    parts = {"train": 70_000, "val": 15_000, "test": 15_000}
     many = suggest("fast", {str(label): 10_000 for label in range(10)})
-    extraction = estimate_s(many.with_(epochs=1), 100_000, speeds)
-    assert estimate_s(many, 100_000, speeds) - extraction < 60
+    extraction = estimate_s(many.with_(epochs=1), parts, speeds)
+    assert estimate_s(many, parts, speeds) - extraction < 60
 
 
 def test_an_estimate_leaves_out_the_pictures_that_were_looked_at_before(tmp_path: Path) -> None:
     speeds, plan = Speeds(tmp_path / "speeds.json"), Plan()
-    whole, half, again = (estimate_s(plan, 1_000, speeds, looked_at) for looked_at in (0, 500, 1_000))
+    whole, half, again = (estimate_s(plan, THOUSAND, speeds, looked_at) for looked_at in (0, 500, 1_000))
     of_all = steps(plan, Work(700, 300, 1_000, False), speeds)
     looking, converting = (
         sum(step.seconds for step in of_all if step.stage == name) for name in ("features", "convert")
@@ -193,7 +195,23 @@ def test_an_estimate_leaves_out_the_pictures_that_were_looked_at_before(tmp_path
 
 def test_an_estimate_is_what_the_steps_cost_here_once_they_were_measured(tmp_path: Path) -> None:
     speeds, plan = Speeds(tmp_path / "speeds.json"), Plan()
-    rough = estimate_s(plan, 1_000, speeds)
+    rough = estimate_s(plan, THOUSAND, speeds)
     features = next(step for step in steps(plan, Work(700, 300, 1_000, False), speeds) if step.stage == "features")
     speeds.keep(Took(features, features.seconds + 100))
-    assert estimate_s(plan, 1_000, speeds) == pytest.approx(rough + 100)
+    assert estimate_s(plan, THOUSAND, speeds) == pytest.approx(rough + 100)
+
+
+def test_mirrored_views_take_the_network_twice_as_long_and_depths_hardly_longer(tmp_path: Path) -> None:
+    speeds = Speeds(tmp_path / "speeds.json")
+
+    def features_s(plan: Plan) -> float:
+        return next(s.seconds for s in steps(plan, Work(700, 300, 1000, True), speeds) if s.stage == "features")
+
+    plan = Plan(backbone="ResNet50")  # it takes so long that reading the pictures hardly counts
+    assert features_s(plan.with_(mirrored=1)) == pytest.approx(2 * features_s(plan), rel=0.05)
+    assert features_s(plan.with_(pooling="depths")) == features_s(plan)
+    heads = [
+        next(s.unit_s for s in steps(each, Work(700, 300, 0, True), speeds) if s.stage == "head")
+        for each in (plan, plan.with_(pooling="depths"))
+    ]
+    assert 1 < heads[1] / heads[0] < 3584 / 2048

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from core import calibration
-from core.evaluation import Evaluation
-from tests.test_evaluation import EMPTY, example
+from core.learning import calibration
+from core.scores.evaluation import Evaluation
+from tests.scores.test_evaluation import EMPTY, example
 
 
 def sure(factor: float, n: int = 4000) -> Evaluation:

@@ -1,10 +1,15 @@
 """What curves say: the best epoch, and over-fitting named only where it is."""
 
+import json
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
-from core import curves
-from core.curves import Watched
+from core.learning import curves
+from core.learning.curves import Watched
 from core.plan import PRESETS, Plan
+from core.result import ExactHead, Phase, Result
 
 
 def history(val: list[float], train: list[float] | None = None) -> list[dict[str, float]]:
@@ -80,9 +85,9 @@ def test_a_rise_of_val_loss_is_counted_and_the_best_epoch_named() -> None:
 
 
 def test_the_gap_is_that_of_the_last_epoch_of_the_last_phase() -> None:
-    assert found(rows(FALLING, 0.93, 0.9)) == {"gap": {"train": 0.93, "val": 0.9, "points": 3}}
-    assert found(rows(FALLING, 0.8, 0.9)) == {"gap_none": {"train": 0.8, "val": 0.9, "points": -10}}
-    assert found(rows(FALLING, 0.5, 0.9), rows(FALLING, 0.97, 0.94))["gap"]["points"] == 3
+    assert found(rows(FALLING, 0.93, 0.9)) == {"gap": {"train": 0.93, "val": 0.9, "n": 3}}
+    assert found(rows(FALLING, 0.8, 0.9)) == {"gap_none": {"train": 0.8, "val": 0.9, "n": -10}}
+    assert found(rows(FALLING, 0.5, 0.9), rows(FALLING, 0.97, 0.94))["gap"]["n"] == 3
 
 
 def test_a_gap_is_large_only_beyond_what_few_val_pictures_allow() -> None:
@@ -121,11 +126,41 @@ def test_a_small_rise_is_said_without_advice() -> None:
     assert small["rising_head"] == {"n": 4, "best": 2} and "try_pictures" not in small
 
 
-def test_the_phases_of_a_result_are_its_epochs_without_the_frozen_model_that_fine_tuning_begins_with() -> None:
-    head, tuned = rows(FALLING), rows(RISING)
-    assert curves.phases({"head": {"history": head}, "fine_tune": None}) == (head, [])
-    assert curves.phases({"head": {"history": head}, "fine_tune": {"history": tuned}}) == (head, tuned[1:])
-
-
 def test_without_a_val_part_or_an_epoch_nothing_is_said() -> None:
     assert found([]) == {} and found([{"loss": 1.0, "accuracy": 0.5}] * 9) == {}
+
+
+def epoch(val_accuracy: float, val_balanced: float, val_loss: float = 0.5) -> dict[str, float]:
+    scores = {"val_accuracy": val_accuracy, "val_balanced": val_balanced, "val_loss": val_loss}
+    return {"loss": 0.5, "accuracy": 0.9} | scores
+
+
+def result(head: list, best_head: int, tuned: list | None = None, best_tuned: int = 0) -> Result:
+    frozen = {"val_accuracy": 0.9, "val_balanced": 0.7, "val_loss": 0.5}
+    phase = None if tuned is None else Phase([frozen, *tuned], best_tuned)
+    return Result(head=Phase(head, best_head), fine_tune=phase)
+
+
+def test_the_kept_epoch_of_a_finished_run_is_the_one_that_its_training_chose() -> None:
+    head = [epoch(0.8, 0.6, 0.9), epoch(0.9, 0.7, 0.4), epoch(0.9, 0.7, 0.6)]
+    assert curves.kept_row(result(head, 2)) == 1
+    # Classes that count the same together: the second epoch is the more accurate one, the first was kept.
+    uneven = [epoch(0.8, 0.8), epoch(0.95, 0.75)]
+    assert curves.kept_row(result(head, 2, uneven, 1)) == 3
+    # No epoch was better in these terms, so the frozen model was kept.
+    assert curves.kept_row(result(head, 2, [epoch(0.95, 0.6)], 0)) == 1
+    assert curves.kept_row(result([{"loss": 0.5, "accuracy": 0.9}], 1)) is None
+    # The exact head is of no epoch; what JSON makes of it is read back.
+    exact = replace(result(head, 2), exact=ExactHead(12, 10.0, ((30.0, 0.5), (10.0, 0.4))))
+    assert curves.kept_row(exact) is None
+    assert Result.from_dict(json.loads(json.dumps(exact.to_dict()))).exact == exact.exact
+    assert "exact" not in result(head, 2).to_dict()
+
+
+def test_while_a_training_runs_the_best_epoch_is_known_where_all_pictures_count_the_same() -> None:
+    head = [epoch(0.7, 0.7, 0.9), epoch(0.8, 0.8, 0.4), epoch(0.8, 0.8, 0.5)]
+    assert curves.best_so_far(head, []) == 1 and curves.best_so_far([], []) is None
+    assert curves.best_so_far(head, [epoch(0.8, 0.8, 0.6), epoch(0.9, 0.9, 0.5)]) == 4
+    same = float(np.float32(0.8))  # the accuracy of the frozen model again, as Keras computes it
+    assert curves.best_so_far(head, [epoch(same, same, 0.6)]) == 1
+    assert curves.best_so_far(head, [epoch(0.9, 0.6)]) is None

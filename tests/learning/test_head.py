@@ -12,25 +12,26 @@ from sklearn.datasets import make_classification
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from core import head
 from core.errors import HeadstartError
-from core.features import Cache, Recipe, Rows, View
-from core.head import Head, Labelled
-from core.matrix import Standard
+from core.features.feature_cache import Cache, Recipe, Rows, View
+from core.features.streamed import Standard
+from core.learning import head
+from core.learning.head import Head, Labeled
 from core.plan import PRESETS, Plan
-from core.progress import Cancelled, Recorder, Silent
+from core.progress import Cancelled, Silent
+from tests.recorder import Recorder
 
 WIDTH, CLASSES = 24, 3
-NOTHING = Labelled(np.empty((0, WIDTH), np.float32), np.empty(0, np.int64))
+NOTHING = Labeled(np.empty((0, WIDTH), np.float32), np.empty(0, np.int64))
 
 
-def blobs(seed: int, n: int = 120, spread: float = 1.5) -> Labelled:
+def blobs(seed: int, n: int = 120, spread: float = 1.5) -> Labeled:
     """Overlapping clouds with the same centers for every seed, on a scale far from 0 and 1."""
     centers = np.random.default_rng(99).normal(size=(CLASSES, WIDTH))
     rng = np.random.default_rng(seed)
     targets = np.arange(n) % CLASSES
     features = centers[targets] + rng.normal(size=(n, WIDTH)) * spread
-    return Labelled((5 + 3 * features).astype(np.float32), targets)
+    return Labeled((5 + 3 * features).astype(np.float32), targets)
 
 
 def random_layers(rng: np.random.Generator, *sizes: int) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
@@ -44,7 +45,7 @@ def weights(fitted: head.Fitted) -> list[NDArray[np.float32]]:
     return [array for layer in fitted.head.layers for array in layer]
 
 
-def accuracy(model: Head, data: Labelled) -> float:
+def accuracy(model: Head, data: Labeled) -> float:
     return float((model.probabilities(data.features).argmax(axis=1) == data.targets).mean())
 
 
@@ -55,13 +56,13 @@ def test_the_linear_head_is_as_accurate_as_logistic_regression() -> None:
             1400, 64, n_informative=20, n_redundant=10, n_classes=4, class_sep=1.2, flip_y=0.05, random_state=seed
         )
         x = (x * np.linspace(0.1, 20, 64) + 7).astype(np.float32)
-        train, test = Labelled(x[:400], y[:400]), Labelled(x[400:], y[400:])
+        train, test = Labeled(x[:400], y[:400]), Labeled(x[400:], y[400:])
         plan = Plan(seed=seed)
         scaler = StandardScaler().fit(train.features)
         reference = LogisticRegression(C=1 / plan.regularization, max_iter=1000)
         reference.fit(scaler.transform(train.features), train.targets)
         theirs.append(reference.score(scaler.transform(test.features), test.targets))
-        ours.append(accuracy(head.fit(train, Labelled(x[:0], y[:0]), 4, plan, Silent()).head, test))
+        ours.append(accuracy(head.fit(train, Labeled(x[:0], y[:0]), 4, plan, Silent()).head, test))
         assert ours[-1] > theirs[-1] - 0.02
     assert np.mean(theirs) > 0.6  # the task can be learned, so the comparison says something
     assert np.mean(ours) > np.mean(theirs) - 0.01
@@ -117,7 +118,7 @@ def test_the_best_epoch_is_the_one_with_the_lowest_val_loss_and_its_weights_are_
 
 @pytest.mark.parametrize("shape", [(0, WIDTH), (0,)])  # a cache that is asked for no rows does not know their width
 def test_an_empty_val_part_keeps_the_last_epoch(shape: tuple[int, ...]) -> None:
-    nothing = Labelled(np.empty(shape, np.float32), np.empty(0, np.int64))
+    nothing = Labeled(np.empty(shape, np.float32), np.empty(0, np.int64))
     fitted = head.fit(blobs(0), nothing, CLASSES, Plan(epochs=7), Silent())
     assert fitted.best_epoch == 7
     assert all(set(row) == {"loss", "accuracy"} for row in fitted.history)
@@ -128,7 +129,7 @@ def test_an_empty_val_part_keeps_the_last_epoch(shape: tuple[int, ...]) -> None:
 def test_a_hidden_layer_learns_what_a_linear_head_cannot() -> None:
     rng = np.random.default_rng(0)
     x = rng.uniform(-1, 1, (400, 2)).astype(np.float32)
-    data = Labelled(x, (x[:, 0] * x[:, 1] > 0).astype(np.int64))
+    data = Labeled(x, (x[:, 0] * x[:, 1] > 0).astype(np.int64))
     plan = Plan(epochs=60, hidden_units=32, learning_rate=1e-2, regularization=0.0)
     assert accuracy(head.fit(data, NOTHING, 2, plan, Silent()).head, data) > 0.95
     assert accuracy(head.fit(data, NOTHING, 2, plan.with_(hidden_units=0), Silent()).head, data) < 0.7
@@ -180,7 +181,7 @@ def test_every_epoch_is_reported_with_the_scores_of_the_history() -> None:
 def gradients(monkeypatch: pytest.MonkeyPatch) -> list[NDArray[np.float32]]:
     """The gradients of the last steps, kernel and bias of each layer; no step is taken."""
     kept: list[NDArray[np.float32]] = []
-    monkeypatch.setattr(head, "_move", lambda weight, gradient, *rest: kept.append(gradient.copy()))
+    monkeypatch.setattr(head, "_adam_step", lambda weight, gradient, *rest: kept.append(gradient.copy()))
     return kept
 
 
@@ -290,13 +291,13 @@ def test_a_step_is_that_of_adam_as_keras_takes_it() -> None:
         gradient = rng.normal(size=(7, 3)).astype(np.float32)
         optimizer.apply([keras.ops.convert_to_tensor(gradient)], [variable])
         scale = np.float32(0.01 * np.sqrt(1 - 0.999**step) / (1 - 0.9**step) * head._SCALE)
-        head._move(ours, gradient.copy(), m, v, scale)
+        head._adam_step(ours, gradient.copy(), m, v, scale)
         np.testing.assert_allclose(ours, np.asarray(variable), atol=1e-5)
 
 
 def test_large_layers_are_updated_by_several_threads_to_the_same_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(6)
-    train = Labelled(rng.normal(size=(60, 150)).astype(np.float32), rng.integers(0, 3, 60))
+    train = Labeled(rng.normal(size=(60, 150)).astype(np.float32), rng.integers(0, 3, 60))
     plan = Plan(hidden_units=70, epochs=3)
     monkeypatch.setattr(head, "_SMALL", 100)
     monkeypatch.setattr(head, "_CORES", 3)
@@ -317,8 +318,8 @@ def test_a_matrix_on_disk_trains_the_same_head_as_one_in_memory(tmp_path: Path) 
         cache.add(views[start : start + 25], values[start : start + 25])
     on_disk = Rows(cache, [(i // 25, i % 25) for i in range(90)])
     plan = Plan(epochs=4)
-    held = head.fit(Labelled(values, targets), Labelled(values, targets), 3, plan, Silent())
-    read = head.fit(Labelled(on_disk, targets), Labelled(on_disk, targets), 3, plan, Silent())
+    held = head.fit(Labeled(values, targets), Labeled(values, targets), 3, plan, Silent())
+    read = head.fit(Labeled(on_disk, targets), Labeled(on_disk, targets), 3, plan, Silent())
     assert read.history == held.history
     np.testing.assert_array_equal(read.head.layers[0][0], held.head.layers[0][0])
     np.testing.assert_array_equal(read.head.probabilities(on_disk), held.head.probabilities(values))
@@ -326,18 +327,18 @@ def test_a_matrix_on_disk_trains_the_same_head_as_one_in_memory(tmp_path: Path) 
 
 def test_without_regularization_the_answer_does_not_depend_on_what_was_asked_before() -> None:
     rng = np.random.default_rng(9)
-    data = Labelled(rng.normal(size=(60, 100)).astype(np.float32), rng.integers(0, 3, 60))
+    data = Labeled(rng.normal(size=(60, 100)).astype(np.float32), rng.integers(0, 3, 60))
     plan = Plan(regularization=0.0)
     cold, after = head.solve(data, 3, plan), head.solve(data, 3, plan, head.solve(data, 3, Plan()))
     np.testing.assert_array_equal(after.layers[0][0], cold.layers[0][0])
 
 
-def uneven(n: int = 400) -> Labelled:
+def uneven(n: int = 400) -> Labeled:
     """Three overlapping classes, one of them rare: 9 to 9 to 1."""
     rng = np.random.default_rng(8)
     targets = rng.choice(3, n, p=[0.475, 0.475, 0.05])
     centers = rng.normal(size=(3, 16))
-    return Labelled((centers[targets] + rng.normal(0, 1.5, (n, 16))).astype(np.float32), targets)
+    return Labeled((centers[targets] + rng.normal(0, 1.5, (n, 16))).astype(np.float32), targets)
 
 
 def test_balance_weighs_classes_from_as_they_are_to_all_the_same() -> None:
@@ -421,7 +422,7 @@ def test_a_head_that_does_not_fit_the_memory_is_refused_with_its_size(monkeypatc
     with pytest.raises(HeadstartError) as caught:
         head.require_memory(7 * 7 * 2048, 10, textbook)
     assert caught.value.message.startswith(
-        "A head of 103 million weights needs about 3.3 GB of memory to train; 2.1 GB"
+        "A head of 103 million weights needs about 3.3 GB of memory to train; the limit is 2.1 GB"
     )
     assert "average pooling" in caught.value.hint
     monkeypatch.setattr(head, "memory_bytes", lambda: 0)  # unknown
@@ -433,13 +434,13 @@ def test_training_a_large_head_takes_no_more_memory_than_was_said() -> None:
     code = """
 import re, numpy as np
 from pathlib import Path
-from core import head
-from core.head import Labelled
+from core.learning import head
+from core.learning.head import Labeled
 from core.plan import Plan
 from core.progress import Silent
 def peak():
     return int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024
-data = Labelled(np.ones((4, 20_000), np.float32), np.array([0, 1, 0, 1]))
+data = Labeled(np.ones((4, 20_000), np.float32), np.array([0, 1, 0, 1]))
 plan = Plan(hidden_units=1024, epochs=2)
 head.fit(data, data, 2, plan.with_(hidden_units=1), Silent())
 before = peak()
@@ -447,4 +448,4 @@ head.fit(data, data, 2, plan, Silent()).head.to_bytes()
 print((peak() - before) / (20_000 * 1024))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert 20 < float(done.stdout) < head._BYTES_A_WEIGHT
+    assert 20 < float(done.stdout) < head._BYTES_PER_WEIGHT

@@ -9,14 +9,21 @@ from PIL import Image, ImageDraw
 from scipy.optimize import minimize
 from scipy.stats import multivariate_normal
 
-from core import advice, album, jobs, transfer
-from core.advice import Told
 from core.dataset import Picture
+from core.jobs import queue
+from core.jobs.kinds import FIT, INTAKE, Delivery
+from core.learning import cross_validation, transferability
+from core.learning.transferability import FeatureScores, Fit
+from core.pictures import album
 from core.plan import Plan
-from core.progress import Cancelled, Recorder, Silent
-from core.store import Store
-from core.transfer import Fit, Scored
-from tests.conftest import wait
+from core.progress import Cancelled, Silent
+from core.runs import questions, requests
+from core.runs.questions import Answered
+from core.store.store import Store
+from tests.recorder import Recorder
+from tests.workers import wait
+
+pytestmark = pytest.mark.usefixtures("in_process")
 
 
 def told_apart(seed: int, n: int = 120, classes: int = 3, informative: int = 6, width: int = 20) -> tuple:
@@ -43,33 +50,33 @@ def test_logme_is_the_maximum_of_the_evidence(width: int) -> None:
         starts = [np.array([a, b]) for a in (-2.0, 2.0) for b in (0.0, 3.0)]
         found = [minimize(lambda logs, y=y: -evidence(x, y, logs), start, method="Nelder-Mead") for start in starts]
         best.append(-min(each.fun for each in found))
-    assert transfer.logme(x, targets) == pytest.approx(float(np.mean(best)), abs=1e-3)
+    assert transferability.logme(x, targets) == pytest.approx(float(np.mean(best)), abs=1e-3)
 
 
 def test_features_that_tell_classes_apart_score_higher_than_noise_by_every_measure() -> None:
     x, targets = told_apart(2)
     noise = np.random.default_rng(3).normal(size=x.shape).astype(np.float32)
-    assert transfer.logme(x, targets) > transfer.logme(noise, targets) + 0.2
-    assert transfer.neighbors(x, targets).mean() > 0.8 > 0.5 > transfer.neighbors(noise, targets).mean()
-    good, bad = (transfer.probe(each, targets, Silent()).mean() for each in (x, noise))
+    assert transferability.logme(x, targets) > transferability.logme(noise, targets) + 0.2
+    assert transferability.neighbors(x, targets).mean() > 0.8 > 0.5 > transferability.neighbors(noise, targets).mean()
+    good, bad = (transferability.probe(each, targets, Silent()).mean() for each in (x, noise))
     assert good > 0.9 and bad < 0.5
     # Tiny numbers, as a deep random network gives, tell as much as large ones.
-    assert transfer.probe(x * np.float32(1e-12), targets, Silent()).mean() == pytest.approx(good, abs=0.01)
+    assert transferability.probe(x * np.float32(1e-12), targets, Silent()).mean() == pytest.approx(good, abs=0.01)
 
 
 def test_neighbors_leave_the_picture_itself_out() -> None:
     x = np.eye(6, dtype=np.float32)[[0, 0, 1, 1, 2, 2]]  # pairs with the same features and different labels
-    assert not transfer.neighbors(x, np.array([0, 1, 0, 1, 0, 1]), k=1).any()
-    assert transfer.neighbors(x, np.array([0, 0, 1, 1, 0, 0]), k=1).all()
+    assert not transferability.neighbors(x, np.array([0, 1, 0, 1, 0, 1]), k=1).any()
+    assert transferability.neighbors(x, np.array([0, 0, 1, 1, 0, 0]), k=1).all()
 
 
 def test_folds_hold_a_fifth_of_each_class_and_no_picture_judges_itself() -> None:
     targets = np.repeat([0, 1, 2], [50, 10, 3])
-    fold = transfer.folds(targets)
+    fold = cross_validation.folds(targets)
     counts = np.array([np.bincount(fold[targets == label], minlength=5) for label in range(3)])
     assert counts.max(axis=1).tolist() == [10, 2, 1] and counts.min(axis=1).tolist() == [10, 2, 0]
     # Features that name the picture say nothing about the class: a head that had seen it would be right always.
-    right = transfer.probe(np.eye(40, dtype=np.float32), np.arange(40) % 2, Silent())
+    right = transferability.probe(np.eye(40, dtype=np.float32), np.arange(40) % 2, Silent())
     assert right.mean() <= 0.6
 
 
@@ -77,15 +84,17 @@ def test_the_interval_of_a_difference_covers_the_truth_in_95_of_100_draws() -> N
     rng = np.random.default_rng(0)
     shares = np.array([0.15, 0.05, 0.8])  # only this right, only the other right, the same
     draws = rng.multinomial(100, shares, 2_000)
-    inside = [low <= 0.10 <= high for low, high in (transfer.difference(int(b), int(c), 100) for b, c, _ in draws)]
+    inside = [
+        low <= 0.10 <= high for low, high in (transferability.difference(int(b), int(c), 100) for b, c, _ in draws)
+    ]
     assert 0.93 <= np.mean(inside) <= 0.98
 
 
 def fit(n: int, correct: int, rivals: list[tuple[int, int]]) -> Fit:
     """A backbone right on `correct` of n; for each rival how often only the one and only the other was right."""
-    rows = [Scored("pretrained", correct, correct, 0.0, 0, 0)]
+    rows = [FeatureScores("pretrained", correct, correct, 0.0, 0, 0)]
     for name, (won, lost) in zip(("random", "pixels"), rivals, strict=True):
-        rows.append(Scored(name, correct - won + lost, 0, 0.0, won, lost))
+        rows.append(FeatureScores(name, correct - won + lost, 0, 0.0, won, lost))
     return Fit(n, 2, tuple(rows))
 
 
@@ -101,23 +110,23 @@ def test_a_verdict_needs_both_rivals_to_be_beaten_beyond_chance() -> None:
 
 def test_the_pictures_are_a_stratified_part_and_always_the_same() -> None:
     pictures = [Picture(f"{i:064x}", "rare" if i % 20 == 0 else "common", 9, 9, "train") for i in range(4000)]
-    chosen = transfer.choose(pictures, 8)
+    chosen = transferability.choose(pictures, 8)
     counts = {label: sum(p.label == label for p in chosen) for label in ("rare", "common")}
     assert counts == {"rare": 50, "common": 950}
-    assert chosen == transfer.choose(pictures[::-1], 8)
-    assert len(transfer.choose(pictures, 190)) == 200  # a slow network sees fewer
+    assert chosen == transferability.choose(pictures[::-1], 8)
+    assert len(transferability.choose(pictures, 190)) == 200  # a slow network sees fewer
     many = [Picture(f"{i:064x}", f"class {i % 200}", 9, 9, "train") for i in range(2000)]
-    labels = [p.label for p in transfer.choose(many, 8)]
-    assert len(set(labels)) == transfer.CLASSES and len(labels) == 500
+    labels = [p.label for p in transferability.choose(many, 8)]
+    assert len(set(labels)) == transferability.CLASSES and len(labels) == 500
 
 
 def test_it_ticks_once_a_fold_and_can_be_cancelled() -> None:
     x, targets = told_apart(4)
     seen = Recorder()
-    transfer.compare(dict.fromkeys(transfer.SETS, x), targets, seen)
+    transferability.compare(dict.fromkeys(transferability.SETS, x), targets, seen)
     assert seen.stages == [("compare", 15)] and seen.ticks["compare"] == 15
     with pytest.raises(Cancelled):
-        transfer.compare(dict.fromkeys(transfer.SETS, x), targets, Recorder(cancel_after=4))
+        transferability.compare(dict.fromkeys(transferability.SETS, x), targets, Recorder(cancel_after=4))
 
 
 # -- pictures, in real worker processes
@@ -150,17 +159,17 @@ def drawn(root: Path, kind: str, per_class: int = 40) -> Path:
 
 def received(store: Store, data: Path) -> str:
     key = store.add_project(data.name).id
-    assert wait(store, jobs.start(store, key, "intake", {"path": str(data), "batch": "b"})).state == "succeeded"
+    assert wait(store, queue.start(store, key, INTAKE, Delivery(str(data), "b"))).state == "succeeded"
     return key
 
 
-def answer(store: Store, project: str, plan: Plan) -> Told | None:
-    return advice.answer(store, project, "fit", plan, store.dataset(project).fingerprint)
+def answer(store: Store, project: str, plan: Plan) -> Answered | None:
+    return questions.answer(store, project, FIT, plan, store.dataset(project).fingerprint)
 
 
 def measured(store: Store, project: str) -> Fit:
-    job = wait(store, advice.ask_fit(store, project, Plan()))
-    assert job.state == "succeeded", jobs.log_path(store, job.id).read_text()
+    job = wait(store, questions.ask_fit(store, project, Plan()))
+    assert job.state == "succeeded", queue.log_path(store, job.id).read_text()
     told = answer(store, project, Plan())
     assert told is not None and told.current
     return told.fit
@@ -190,11 +199,11 @@ def test_an_answer_is_found_again_and_knows_that_the_pictures_have_changed(store
 
 def test_what_was_looked_at_is_not_looked_at_again_by_a_training(store: Store, shapes: Path) -> None:
     project = received(store, shapes)
-    job = wait(store, advice.ask_fit(store, project, Plan()))
-    stages = [event.key for event in jobs.events(store, job.id) if event.kind == "stage"]
+    job = wait(store, questions.ask_fit(store, project, Plan()))
+    stages = [event.key for event in queue.events(store, job.id) if event.kind == "stage"]
     assert stages[0] == "features" and stages[-1] == "compare"
-    _, training = jobs.train(store, project, Plan(epochs=3))
+    _, training = requests.train(store, project, Plan(epochs=3))
     assert training is not None
     training = wait(store, training)
-    totals = {e.key: e.facts["total"] for e in jobs.events(store, training.id) if e.kind == "stage"}
-    assert totals["features"] == 36 and store.run(training.run_id).result["extracted"]["n"] == 6  # the test pictures
+    totals = {e.key: e.facts["total"] for e in queue.events(store, training.id) if e.kind == "stage"}
+    assert totals["features"] == 36 and store.run(training.runs[0]).outcome.extracted.n == 6  # the test pictures

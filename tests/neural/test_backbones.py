@@ -1,10 +1,11 @@
 """Every backbone of the catalogue is the one that Keras publishes: its pixels, its weights file, its blocks.
 
 Keras itself builds the reference with `weights="imagenet"`, and is handed a file of random weights where it would
-download the real ones: whatever it does for the real weights, it does for these. One of each family always runs;
-HEADSTART_TEST_ALL_BACKBONES=1 runs the larger ones too, which are the same with more layers (about 15 minutes).
+download the real ones: whatever it does for the real weights, it does for these. One network of each way to scale
+pixels and to build blocks always runs; HEADSTART_TEST_ALL_BACKBONES=1 runs all of them (about half an hour).
 """
 
+import itertools
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -19,20 +20,20 @@ import tensorflow as tf
 from keras.src.utils import file_utils
 from numpy.typing import NDArray
 
-from core import backbones, engine, heatmap
+from core import backbones
 from core.backbones import Backbone
-from core.head import Head
-from core.neural import export, model, networks
+from core.explain import grad_cam
+from core.features import runtime
+from core.learning.head import Head
+from core.neural import conversion, model, networks
 from core.neural.folding import fold
+from core.plan import Plan
 
 # All of them accept it, and none of them is published for it: they ask for the weights of their usual size.
 SIZE = 112
 # Random networks of more layers are chaotic.
 _DEEP = 500
-FAMILIES = (
-    "VGG16", "ResNet50", "ResNet50V2", "InceptionV3", "InceptionResNetV2", "Xception", "MobileNet", "MobileNetV2",
-    "MobileNetV3Small", "DenseNet121", "NASNetMobile", "EfficientNetB0", "EfficientNetV2B0", "ConvNeXtTiny",
-)  # fmt: skip
+FAMILIES = ("VGG16", "ResNet50V2", "MobileNetV2", "MobileNetV3Small", "DenseNet121", "EfficientNetB0", "ConvNeXtTiny")
 # Converting takes up to two minutes.
 _MAPPED = ("VGG16", "ResNet50V2", "MobileNetV2", "ConvNeXtTiny")
 ALL = os.environ.get("HEADSTART_TEST_ALL_BACKBONES")
@@ -117,14 +118,24 @@ def test_the_catalogue_tells_the_truth(both: Both) -> None:
     assert (asked["hash"] or "") == backbone.weights_hash
 
 
+def test_each_depth_is_a_finer_map_of_as_many_channels_as_the_catalogue_says(both: Both) -> None:
+    layers = [both.ours.get_layer(depth.layer).output for depth in both.backbone.depths]
+    assert [layer.shape[-1] for layer in layers] == [depth.width for depth in both.backbone.depths]
+    sides = [both.ours.output_shape[1], *(layer.shape[1] for layer in layers)]
+    assert len(sides) == 3 and all(1.5 < finer / coarser < 5 for coarser, finer in itertools.pairwise(sides)), sides
+
+
 def test_the_whole_is_below_and_above_each_block_and_upper_parts_grow(both: Both) -> None:
     x = pictures(1)
-    expected = answer(both.ours, x)
+    blocks = both.backbone.blocks
+    ends = [both.ours.get_layer(block.after).output for block in blocks]
+    expected, *between = map(np.asarray, keras.Model(both.ours.input, [both.ours.output, *ends])(x, training=False))
     before = 0
-    for block in both.backbone.blocks:
+    for block, inner in zip(blocks, between, strict=True):
         lower = keras.Model(both.ours.input, both.ours.get_layer(block.after).output)
         upper = networks.upper(both.ours, block)
-        np.testing.assert_allclose(answer(upper, answer(lower, x)), expected, atol=1e-4 * np.abs(expected).max())
+        if ALL or block in (blocks[0], blocks[-1]):  # those between are parts of the last
+            np.testing.assert_allclose(answer(upper, inner), expected, atol=1e-4 * np.abs(expected).max())
         inside = {id(w) for layer in upper.layers for w in layer.weights}
         below = {id(w) for layer in lower.layers for w in layer.weights}
         assert not inside & below and len(inside) > before, block.name
@@ -159,13 +170,14 @@ def test_a_saved_model_of_it_says_the_same(both: Both, tmp_path: Path) -> None:
     length = np.linalg.norm(answer(both.ours, pictures()).mean(axis=(1, 2)), axis=1).max()
     kernel = rng.normal(0, 1 / length, (both.backbone.width, 3)).astype(np.float32)
     head = Head(((kernel, np.zeros(3, np.float32)),))
-    assembled = model.assemble(both.ours, head, "average")
+    assembled = model.assemble(both.ours, head, Plan(backbone=both.backbone.name))
     expected = answer(assembled, pictures())
     path = tmp_path / "model.keras"
     path.write_bytes(model.to_bytes(assembled, ["a", "b", "c"]))
     # Rounding grows on its way through random weights; to 1.9e-4 in this one, the only one of 37 above 1e-4.
     bound = 2e-4 if both.backbone.name == "EfficientNetV2B3" else 1e-4
-    assert model.disagreement(path, pictures().astype(np.uint8), expected) < bound
+    saved = keras.models.load_model(path, compile=False)
+    assert np.abs(answer(saved, pictures().astype(np.uint8)) - expected).max() < bound
 
 
 @pytest.mark.parametrize("pooling", ["average", "max", "flatten"])
@@ -176,10 +188,10 @@ def test_the_map_behind_its_converted_features_is_found(both: Both, tmp_path: Pa
         pytest.skip("HEADSTART_TEST_ALL_BACKBONES converts it")
     path = tmp_path / "network.tflite"
     features = networks.pool(both.ours.output, pooling)
-    path.write_bytes(export.to_tflite(both.ours.input, features))
-    loaded, found = engine.load_map(path)
+    path.write_bytes(conversion.to_tflite(both.ours.input, features))
+    loaded = runtime.load_map(path)
     x = pictures(1).astype(np.uint8)
-    maps = loaded.run(x)
-    assert found == pooling and maps.shape == both.ours(x).shape and maps.shape[-1] == both.backbone.width
-    expected = engine.load(path).run(x)
-    np.testing.assert_allclose(heatmap.pool(maps, pooling), expected, atol=1e-5 * np.abs(expected).max())
+    maps = loaded.run(x[0])
+    assert loaded.pooling == pooling and [each.shape for each in maps] == [both.ours(x).shape]
+    expected = runtime.load(path).run(x)
+    np.testing.assert_allclose(grad_cam.pool(maps, pooling), expected, atol=1e-5 * np.abs(expected).max())

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from core import backbones, engine
-from core.neural import export, networks
+from core import backbones
+from core.features import runtime
+from core.neural import conversion, networks
 
 STARTER = replace(backbones.STARTER, size=96)
 
@@ -27,13 +28,13 @@ def features(network: keras.Model) -> keras.KerasTensor:
 @pytest.fixture(scope="module")
 def path(network: keras.Model, features: keras.KerasTensor, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("export") / "starter.tflite"
-    path.write_bytes(export.to_tflite(network.input, features))
+    path.write_bytes(conversion.to_tflite(network.input, features))
     return path
 
 
 @pytest.fixture(scope="module")
 def pictures() -> NDArray[np.uint8]:
-    with np.load(Path(__file__).parent / "starter_reference.npz") as file:
+    with np.load(Path(__file__).parents[1] / "starter_reference.npz") as file:
         return file["pictures"]
 
 
@@ -41,7 +42,7 @@ def test_the_features_of_starter_are_those_of_keras(
     network: keras.Model, features: keras.KerasTensor, path: Path, pictures: NDArray[np.uint8]
 ) -> None:
     expected = np.asarray(keras.Model(network.input, features)(pictures, training=False))
-    ours = engine.load(path).run(pictures)
+    ours = runtime.load(path).run(pictures)
     assert ours.shape == (8, 512) and ours.dtype == np.float32
     np.testing.assert_allclose(ours, expected, atol=1e-3)
     assert expected.std() > 0.1
@@ -51,10 +52,10 @@ def test_the_part_below_a_block_can_be_exported_too_without_a_word(
     network: keras.Model, tmp_path: Path, pictures: NDArray[np.uint8], capfd: pytest.CaptureFixture[str]
 ) -> None:
     boundary = network.get_layer(STARTER.blocks[1].after).output
-    (tmp_path / "lower.tflite").write_bytes(export.to_tflite(network.input, boundary))
+    (tmp_path / "lower.tflite").write_bytes(conversion.to_tflite(network.input, boundary))
     assert capfd.readouterr().out == ""
     expected = np.asarray(keras.Model(network.input, boundary)(pictures, training=False))
-    ours = engine.load(tmp_path / "lower.tflite").run(pictures)
+    ours = runtime.load(tmp_path / "lower.tflite").run(pictures)
     assert ours.shape == (8, 12, 12, 96)
     np.testing.assert_allclose(ours, expected, atol=1e-3)
 
@@ -67,7 +68,7 @@ def test_the_features_of_mobilenet_v2_are_those_of_keras(
     backbone = replace(backbones.MOBILENET_V2, size=96)
     network = networks.build(backbone, keras_home / "models" / backbone.weights_file)
     features = networks.pool(network.output, "average")
-    (tmp_path / "m.tflite").write_bytes(export.to_tflite(network.input, features))
+    (tmp_path / "m.tflite").write_bytes(conversion.to_tflite(network.input, features))
     expected = np.asarray(keras.Model(network.input, features)(pictures, training=False))
-    np.testing.assert_allclose(engine.load(tmp_path / "m.tflite").run(pictures), expected, atol=1e-3)
+    np.testing.assert_allclose(runtime.load(tmp_path / "m.tflite").run(pictures), expected, atol=1e-3)
     assert expected.std() > 0.1

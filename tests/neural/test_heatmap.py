@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import keras
@@ -12,19 +13,23 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from core import backbones, engine, heatmap, images
-from core import head as heads
+from core import backbones
 from core.backbones import Backbone
-from core.engine import Engine
-from core.head import Head, Labelled
-from core.neural import export, networks
+from core.explain import grad_cam
+from core.features import runtime
+from core.features.runtime import MapNetwork
+from core.learning import head as heads
+from core.learning.head import Head, Labeled
+from core.neural import conversion, networks
 from core.plan import Plan
 from core.progress import Silent
-from tests.pictures import COLORS, draw
+from core.sandbox import decoding
+from tests.drawing import COLORS, draw
 
 Array = NDArray[np.float32]
 STARTER = replace(backbones.STARTER, size=128)
 POOLINGS = ("average", "max", "flatten")
+VIEWS = (Plan(pooling="depths"), Plan(mirrored=1), Plan(pooling="depths", mirrored=1))
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +38,22 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def converted(network: keras.Model, pooling: str, path: Path) -> Path:
-    path.write_bytes(export.to_tflite(network.input, networks.pool(network.output, pooling)))
+    path.write_bytes(conversion.to_tflite(network.input, networks.pool(network.output, pooling)))
     return path
+
+
+def answering(network: keras.Model, plan: Plan, path: Path) -> Path:
+    features = networks.features(network, plan)
+    path.write_bytes(conversion.to_tflite(features.input, features.output))
+    return path
+
+
+def starter_answering(plan: Plan, folder: Path) -> Path:
+    """Starter with its weights, converted once for each output."""
+    path = folder / f"{plan.output}.tflite"
+    if path.is_file():
+        return path
+    return answering(networks.build(STARTER, backbones.weights_path(STARTER)), plan, path)
 
 
 def random_head(inputs: int, hidden: tuple[int, ...], seed: int = 0) -> Head:
@@ -71,20 +90,47 @@ def taped(feature_map: Array, pooling: str, head: Head, index: int) -> Array:
 def test_it_is_what_automatic_differentiation_says(folder: Path, pooling: str, hidden: tuple[int, ...]) -> None:
     network = networks.build(STARTER, backbones.weights_path(STARTER))
     path = folder / f"{pooling}.tflite"
-    loaded, found = engine.load_map(path if path.is_file() else converted(network, pooling, path))
+    loaded = runtime.load_map(path if path.is_file() else converted(network, pooling, path))
     pixels = np.stack([np.asarray(draw(label, 3, 128)) for label in COLORS])
-    maps = loaded.run(pixels)
+    maps = [loaded.run(picture) for picture in pixels]
     expected = np.asarray(network(pixels, training=False))
-    assert found == pooling and maps.shape == (3, 8, 8, 512)
-    np.testing.assert_allclose(maps, expected, atol=1e-3)
-    head = random_head(heatmap.pool(maps, pooling).shape[1], hidden)
+    assert loaded.pooling == pooling and {each.shape for (each,) in maps} == {(1, 8, 8, 512)}
+    np.testing.assert_allclose(np.concatenate([each for (each,) in maps]), expected, atol=1e-3)
+    head = random_head(grad_cam.pool(maps[0], pooling).shape[1], hidden)
     differences, lit = [], 0
     for i in range(3):
         for index in range(3):
-            heat = heatmap.grad_cam(maps[i], pooling, head, index)
+            heat = grad_cam.grad_cam(maps[i], pooling, head, index)
             differences.append(np.abs(heat - taped(expected[i : i + 1], pooling, head, index)).max())
             lit += heat.max() == 1
     assert max(differences) < 2e-5 and lit >= 6  # measured: 5e-6
+
+
+@pytest.mark.parametrize("hidden", [(), (40,)], ids=["linear", "one hidden layer"])
+@pytest.mark.parametrize("plan", VIEWS, ids=lambda plan: plan.output)
+def test_the_evidence_of_all_maps_adds_up_to_the_logit(folder: Path, plan: Plan, hidden: tuple[int, ...]) -> None:
+    loaded = runtime.load_map(starter_answering(plan, folder))
+    maps = loaded.run(np.asarray(draw("square", 3, 128)))
+    features = grad_cam.pool(maps, loaded.pooling)
+    head = random_head(plan.channels, hidden)
+    for index in range(3):
+        evidence = grad_cam.evidence(maps, loaded.pooling, head, index)
+        # Where a hidden layer is between, this is the part of the logit that the features move.
+        logit = float(head.gradient(features, index)[0] @ features[0])
+        assert evidence.shape == ((32, 32) if plan.depths else (8, 8))
+        assert evidence.sum() == pytest.approx(logit, rel=1e-4, abs=1e-5) and abs(logit) > 0.01
+
+
+def test_the_heat_of_a_mirror_image_is_the_mirror_image_of_the_heat(folder: Path) -> None:
+    pixels = np.asarray(draw("circle", 5, 128))
+    head = random_head(VIEWS[-1].channels, ())
+    heats = {}
+    for name, plan in (("one view", VIEWS[0]), ("both", VIEWS[-1])):
+        loaded = runtime.load_map(starter_answering(plan, folder))
+        own, other = (grad_cam.grad_cam(loaded.run(each), "average", head, 0) for each in (pixels, pixels[:, ::-1]))
+        heats[name] = float(np.abs(own - other[:, ::-1]).max())
+        assert own.max() == 1
+    assert heats["both"] < 1e-4 < 0.05 < heats["one view"], heats
 
 
 # The sanity checks of Adebayo et al., "Sanity Checks for Saliency Maps", NeurIPS 2018: a map that stays the same when
@@ -93,26 +139,33 @@ _UNLIKE = 0.5  # measured, the mean over pictures: 1.0 for the same weights, -0.
 
 
 @pytest.fixture(scope="module")
-def drawn() -> tuple[Labelled, Labelled]:
+def drawn() -> tuple[Labeled, Labeled]:
     """Pictures and classes, to learn from and to look at."""
 
-    def of(numbers: Sequence[int]) -> Labelled:
+    def of(numbers: Sequence[int]) -> Labeled:
         pictures = [np.asarray(draw(label, number, 128)) for label in COLORS for number in numbers]
-        return Labelled(np.stack(pictures), np.repeat(np.arange(len(COLORS)), len(numbers)))
+        return Labeled(np.stack(pictures), np.repeat(np.arange(len(COLORS)), len(numbers)))
 
     return of(range(20)), of(range(100, 108))
 
 
 @pytest.fixture(scope="module")
-def starters(folder: Path) -> dict[str, Engine]:
-    return randomized(STARTER, backbones.weights_path(STARTER), folder)
+def starters(folder: Path) -> Callable[[Plan], Mapping[str, MapNetwork]]:
+    @cache
+    def of(output: str) -> Mapping[str, MapNetwork]:
+        plan = next(plan for plan in (Plan(), *VIEWS) if plan.output == output)
+        return randomized(STARTER, backbones.weights_path(STARTER), plan, folder)
+
+    return lambda plan: of(plan.output)
 
 
-@pytest.mark.parametrize("hidden", [0, 64], ids=["linear", "hidden layer"])
+@pytest.mark.parametrize(
+    "plan", [Plan(), Plan(hidden_units=64), *VIEWS], ids=["linear", "hidden layer", *(plan.output for plan in VIEWS)]
+)
 def test_other_weights_give_other_maps_with_starter(
-    starters: Mapping[str, Engine], drawn: tuple[Labelled, Labelled], hidden: int
+    starters: Callable[[Plan], Mapping[str, MapNetwork]], drawn: tuple[Labeled, Labeled], plan: Plan
 ) -> None:
-    alike = sanity(starters, drawn, Plan(hidden_units=hidden))
+    alike = sanity(starters(plan), drawn, plan)
     assert alike.pop("same") == pytest.approx(1.0)
     assert max(alike.values()) < _UNLIKE, alike
 
@@ -120,52 +173,55 @@ def test_other_weights_give_other_maps_with_starter(
 @pytest.mark.slow
 @pytest.mark.weights
 @pytest.mark.data
+@pytest.mark.parametrize("pooling", ["average", "depths"])
 def test_other_weights_give_other_maps_with_mobilenet_v2_on_photographs(
-    keras_home: Path, real_data: Path, folder: Path
+    keras_home: Path, real_data: Path, folder: Path, pooling: str
 ) -> None:
     backbone = backbones.MOBILENET_V2
 
-    def of(part: str, step: int) -> Labelled:
+    def of(part: str, step: int) -> Labeled:
         files = sorted((real_data / "hymenoptera" / part).rglob("*.jpg"))[::step]
         targets = np.array([file.parent.name == "bees" for file in files], np.int64)
-        return Labelled(np.stack([images.square(file.read_bytes(), backbone.size) for file in files]), targets)
+        return Labeled(np.stack([decoding.square(file.read_bytes(), backbone.size) for file in files]), targets)
 
-    weights = keras_home / "models" / backbone.weights_file
-    alike = sanity(randomized(backbone, weights, folder), (of("train", 2), of("val", 8)), Plan())
+    weights, plan = keras_home / "models" / backbone.weights_file, Plan(backbone=backbone.name, pooling=pooling)
+    alike = sanity(randomized(backbone, weights, plan, folder), (of("train", 4), of("val", 8)), plan)
     assert alike.pop("same") == pytest.approx(1.0)
     assert max(alike.values()) < _UNLIKE, alike
 
 
-def randomized(backbone: Backbone, weights: Path, folder: Path) -> dict[str, Engine]:
-    """A network as it is known, with its top block random, and all random."""
+def randomized(backbone: Backbone, weights: Path, plan: Plan, folder: Path) -> dict[str, MapNetwork]:
+    """A network as it is known, with its top block random, and all random. Where features come from several depths, the
+    evidence of the lower ones is that of before, and rightly so: then all above the lowest one is random."""
     keras.utils.set_random_seed(1)
     known, random = networks.build(backbone, weights), networks.build(backbone, None)
-    engines = {name: mapped(network, folder) for name, network in (("known", known), ("random", random))}
-    above = {layer.name for layer in networks.upper(known, backbone.blocks[0]).layers}
-    for layer in known.layers:
-        if layer.name in above and layer.weights:
+    engines = {name: mapped(network, plan, folder) for name, network in (("known", known), ("random", random))}
+    names = [layer.name for layer in known.layers]
+    start = names.index(plan.depths[-1].layer if plan.depths else backbone.blocks[0].after)
+    for layer in known.layers[start + 1 :]:
+        if layer.weights:
             layer.set_weights(random.get_layer(layer.name).get_weights())
-    return engines | {"top": mapped(known, folder)}
+    return engines | {"top": mapped(known, plan, folder)}
 
 
-def sanity(engines: Mapping[str, Engine], data: tuple[Labelled, Labelled], plan: Plan) -> dict[str, float]:
+def sanity(engines: Mapping[str, MapNetwork], data: tuple[Labeled, Labeled], plan: Plan) -> dict[str, float]:
     """How much the maps of a trained model are like those of the same one and of others: mean rank correlation."""
     seen, shown = data
     n_classes = int(seen.targets.max()) + 1
-    features = heatmap.pool(np.concatenate([engines["known"].run(each[None]) for each in seen.features]), "average")
-    nothing = Labelled(features[:0], seen.targets[:0])
+    features = np.concatenate([grad_cam.pool(engines["known"].run(each), "average") for each in seen.features])
+    nothing = Labeled(features[:0], seen.targets[:0])
     rng = np.random.default_rng(0)
 
     def fit(targets: NDArray[np.int64]) -> Head:
-        return heads.fit(Labelled(features, targets), nothing, n_classes, plan, Silent()).head
+        return heads.fit(Labeled(features, targets), nothing, n_classes, plan, Silent()).head
 
     learned = fit(seen.targets)
     drawn_head = Head(tuple((rng.normal(0, k.std(), k.shape).astype(np.float32), b) for k, b in learned.layers))
 
     def maps(name: str, head: Head) -> list[Array]:
-        found = engines[name].run(shown.features)
+        found = [engines[name].run(each) for each in shown.features]
         assert name != "known" or head is not learned or right(head, found, shown.targets) > 0.8
-        return [heatmap.grad_cam(found[i], "average", head, int(shown.targets[i])) for i in range(len(found))]
+        return [grad_cam.grad_cam(found[i], "average", head, int(shown.targets[i])) for i in range(len(found))]
 
     others: dict[str, Callable[[], list[Array]]] = {
         "same": lambda: maps("known", learned),
@@ -185,9 +241,10 @@ def likeness(first: Sequence[Array], second: Sequence[Array]) -> float:
     return float(np.mean([spearmanr(a, b).statistic for a, b in pairs]))
 
 
-def mapped(network: keras.Model, folder: Path) -> Engine:
-    return engine.load_map(converted(network, "average", folder / "sanity.tflite"))[0]
+def mapped(network: keras.Model, plan: Plan, folder: Path) -> MapNetwork:
+    return runtime.load_map(answering(network, plan, folder / "sanity.tflite"))
 
 
-def right(head: Head, maps: Array, targets: NDArray[np.int64]) -> float:
-    return float((head.probabilities(heatmap.pool(maps, "average")).argmax(axis=1) == targets).mean())
+def right(head: Head, maps: Sequence[grad_cam.Maps], targets: NDArray[np.int64]) -> float:
+    features = np.concatenate([grad_cam.pool(each, "average") for each in maps])
+    return float((head.probabilities(features).argmax(axis=1) == targets).mean())

@@ -14,9 +14,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from core import backbones, images
-from core.head import Head
+from core import backbones
+from core.learning.head import Head
 from core.neural import model, networks
+from core.plan import Plan
+from core.sandbox import decoding
 
 CLASSES = ("Ameise", "bee", "猫")
 
@@ -48,7 +50,7 @@ def head(network: keras.Model) -> Head:
 
 @pytest.fixture(scope="module")
 def assembled(network: keras.Model, head: Head) -> keras.Model:
-    return model.assemble(network, head, "average")
+    return model.assemble(network, head, Plan())
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +87,9 @@ def test_the_assembled_model_equals_the_head_on_features(
     head = head_of(*sizes)
     features = answer(keras.Model(network.input, networks.pool(network.output, pooling)), pictures())
     expected = head.probabilities(features)
-    np.testing.assert_allclose(answer(model.assemble(network, head, pooling), pictures()), expected, atol=1e-5)
+    np.testing.assert_allclose(
+        answer(model.assemble(network, head, Plan(pooling=pooling)), pictures()), expected, atol=1e-5
+    )
     assert expected.std(axis=0).max() > 1e-3
 
 
@@ -104,7 +108,7 @@ def test_class_names_size_and_the_rule_of_decoding_are_inside_the_file(saved: Pa
         assert json.loads(archive.read("classes.json")) == {
             "classes": list(CLASSES),
             "size": 32,
-            "pixels": images.VERSION,
+            "pixels": decoding.VERSION,
         }
         assert {"config.json", "metadata.json", "model.weights.h5"} <= set(archive.namelist())
 
@@ -137,7 +141,7 @@ def test_a_tampered_head_is_noticed(tmp_path: Path, network: keras.Model, head: 
     (kernel, bias), *_ = head.layers
     tampered = Head(((kernel, bias + np.array([0.5, 0, 0], np.float32)),))
     path = tmp_path / "model.keras"
-    path.write_bytes(model.to_bytes(model.assemble(network, tampered, "average"), CLASSES))
+    path.write_bytes(model.to_bytes(model.assemble(network, tampered, Plan()), CLASSES))
     expected = answer(assembled, pictures())
     difference = model.disagreement(path, pictures(), expected)
     assert difference == pytest.approx(np.abs(answer(keras.models.load_model(path), pictures()) - expected).max())

@@ -17,7 +17,7 @@ from core.neural import networks
 # The others are compared with Keras in test_neural_backbones.py.
 SMALL = {b.name: replace(b, size=32) for b in (backbones.STARTER, backbones.MOBILENET_V2, backbones.VGG16)}
 BLOCKS = [(name, number) for name, b in SMALL.items() for number in range(len(b.blocks))]
-REFERENCE = Path(__file__).parent / "starter_reference.npz"
+REFERENCE = Path(__file__).parents[1] / "starter_reference.npz"
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.util import event_pb2
 
-from core.neural import logs
-from core.store import Store
+from core.neural import tensorboard_log
+from core.store.store import Store
 
 HEAD = [
     {"loss": 1.0, "accuracy": 0.5, "val_loss": 2.0, "val_accuracy": 0.25},
@@ -33,7 +33,7 @@ def points(folder: Path) -> dict[tuple[str, int], tuple[str, Any]]:
 
 
 def test_each_epoch_of_each_phase_is_a_point_in_the_folder_of_its_part(tmp_path: Path) -> None:
-    logs.write(tmp_path / "logs", {"head": HEAD, "fine_tune": TUNED}, {"epochs": 2})
+    tensorboard_log.write(tmp_path / "logs", {"head": HEAD, "fine_tune": TUNED}, {"epochs": 2})
     found = points(tmp_path / "logs")
     scalars = {key: value for key, (plugin, value) in found.items() if plugin == "scalars"}
     assert scalars == {
@@ -48,8 +48,8 @@ def test_each_epoch_of_each_phase_is_a_point_in_the_folder_of_its_part(tmp_path:
 
 
 def test_the_zip_holds_the_same_bytes_and_no_name_of_the_machine(tmp_path: Path) -> None:
-    data = logs.write(tmp_path / "logs", {"head": HEAD}, {})
-    logs.write(tmp_path / "logs", {"head": HEAD}, {})  # again replaces, and adds nothing
+    data = tensorboard_log.write(tmp_path / "logs", {"head": HEAD}, {})
+    tensorboard_log.write(tmp_path / "logs", {"head": HEAD}, {})  # again replaces, and adds nothing
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         assert archive.namelist() == ["logs/train/events.out.tfevents.0", "logs/val/events.out.tfevents.0"]
         assert socket.gethostname() not in "".join(archive.namelist())
@@ -60,6 +60,6 @@ def test_a_finished_run_has_its_curves_in_its_folder_and_among_its_files(trained
     store = Store(trained)
     run = store.runs(store.projects()[0].id)[0]
     found = points(store.folder(run.id) / "logs")
-    for epoch, row in enumerate(run.result["head"]["history"], start=1):
+    for epoch, row in enumerate(run.outcome.head.history, start=1):
         assert found["val/head/loss", epoch][1] == pytest.approx(row["val_loss"])
     assert "logs.zip" in store.artifacts(run.id)

@@ -8,14 +8,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from core import backbones, head
-from core.head import Head, Labelled
-from core.matrix import Standard
+from core import backbones
+from core.features.streamed import Standard
+from core.learning import head
+from core.learning.head import Head, Labeled
 from core.neural import networks, tuning
 from core.neural.checkpoints import Checkpoints, State
 from core.neural.tuning import Tuned, fine_tune
 from core.plan import Plan
-from core.progress import Cancelled, Progress, Recorder, Silent
+from core.progress import Cancelled, Progress, Silent
+from tests.recorder import Recorder
 
 TINY = replace(backbones.STARTER, size=32)
 BLOCK = TINY.blocks[1]  # top and block4, with convolutions and BatchNormalization in both
@@ -46,7 +48,7 @@ class Setup:
 
     weights: list[NDArray[np.float32]]
     pixels: dict[str, NDArray[np.uint8]]
-    parts: dict[str, Labelled]
+    parts: dict[str, Labeled]
     head: Head
 
     def network(self) -> keras.Model:
@@ -81,8 +83,8 @@ def setup() -> Setup:
     pixels, parts, features = {}, {}, {}
     for part, n, seed in (("train", 96, 1), ("val", 60, 2)):
         pixels[part], targets = striped(n, seed)
-        parts[part] = Labelled(np.asarray(lower(pixels[part], training=False)), targets)
-        features[part] = Labelled(pooled(network, pixels[part]), targets)
+        parts[part] = Labeled(np.asarray(lower(pixels[part], training=False)), targets)
+        features[part] = Labeled(pooled(network, pixels[part]), targets)
     weak = head.fit(features["train"], features["val"], 3, Plan(epochs=1), Silent()).head
     return Setup(network.get_weights(), pixels, parts, weak)
 
@@ -200,10 +202,10 @@ def test_work_that_was_stopped_goes_on_as_if_it_had_not_been(setup: Setup, tuned
 
 
 def test_a_training_that_only_makes_val_worse_keeps_the_frozen_model(setup: Setup) -> None:
-    features = Labelled(pooled(setup.network(), setup.pixels["train"]), setup.parts["train"].targets)
-    good = head.fit(features, Labelled(features.features[:0], features.targets[:0]), 3, Plan(), Silent()).head
+    features = Labeled(pooled(setup.network(), setup.pixels["train"]), setup.parts["train"].targets)
+    good = head.fit(features, Labeled(features.features[:0], features.targets[:0]), 3, Plan(), Silent()).head
     # What is right on val is taught wrong: nothing can improve.
-    wrong = Labelled(setup.parts["train"].features, (setup.parts["train"].targets + 1) % 3)
+    wrong = Labeled(setup.parts["train"].features, (setup.parts["train"].targets + 1) % 3)
     network, plan = setup.network(), PLAN.with_(fine_tune_epochs=9)
     data = (wrong, setup.parts["train"])
     tuned = fine_tune(networks.upper(network, BLOCK), good, data, plan, Silent(), Memory().checkpoints())
@@ -217,7 +219,7 @@ def test_a_training_that_only_makes_val_worse_keeps_the_frozen_model(setup: Setu
 
 
 def test_without_a_val_part_the_frozen_model_is_kept(setup: Setup) -> None:
-    nothing = Labelled(np.empty((0,), np.float32), np.empty(0, np.int64))  # what a cache answers for no pictures
+    nothing = Labeled(np.empty((0,), np.float32), np.empty(0, np.int64))  # what a cache answers for no pictures
     network, memory = setup.network(), Memory()
     data = (setup.parts["train"], nothing)
     tuned = fine_tune(
@@ -230,7 +232,7 @@ def test_without_a_val_part_the_frozen_model_is_kept(setup: Setup) -> None:
     assert state is not None and tuple(state.history) == tuned.history
 
 
-def plain_epoch(upper: keras.Model, knows: Head, data: Labelled, plan: Plan) -> tuple[list[NDArray[np.float32]], float]:
+def plain_epoch(upper: keras.Model, knows: Head, data: Labeled, plan: Plan) -> tuple[list[NDArray[np.float32]], float]:
     """One epoch of Keras' own fit in our order, with the head on standardized features: weights after it, and loss."""
     for layer in upper.layers:
         layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
@@ -261,7 +263,7 @@ def test_an_epoch_is_that_of_plain_keras_in_the_same_order(setup: Setup, case: s
         again.set_weights(network.get_weights())
         rng = np.random.default_rng(0)
         rows = rng.normal(size=(40, 2, 2, 160)).astype(np.float32)
-        data = Labelled(rows, np.arange(40) % 3)  # the last batch is a half
+        data = Labeled(rows, np.arange(40) % 3)  # the last batch is a half
         plan = plan.with_(backbone="MobileNetV2", fine_tune_blocks=3)
         knows = Head(((rng.normal(size=(1280, 3)).astype(np.float32) * 0.01, np.zeros(3, np.float32)),))
     memory = Memory()
@@ -349,7 +351,7 @@ def test_activations_need_not_be_an_array_and_are_asked_for_a_batch_at_a_time(se
     weights = []
     for lazy in (False, True):
         data = tuple(
-            Labelled(shelved[part] if lazy else shelved[part].rows, setup.parts[part].targets)  # type: ignore[arg-type]
+            Labeled(shelved[part] if lazy else shelved[part].rows, setup.parts[part].targets)  # type: ignore[arg-type]
             for part in ("train", "val")
         )
         upper = networks.upper(setup.network(), BLOCK)
@@ -521,9 +523,9 @@ def test_work_that_was_stopped_goes_on_at_the_pace_it_had(setup: Setup, policy: 
 
 
 def test_patience_is_that_of_the_plan(setup: Setup) -> None:
-    wrong = Labelled(setup.parts["train"].features, (setup.parts["train"].targets + 1) % 3)
-    features = Labelled(pooled(setup.network(), setup.pixels["train"]), setup.parts["train"].targets)
-    good = head.fit(features, Labelled(features.features[:0], features.targets[:0]), 3, Plan(), Silent()).head
+    wrong = Labeled(setup.parts["train"].features, (setup.parts["train"].targets + 1) % 3)
+    features = Labeled(pooled(setup.network(), setup.pixels["train"]), setup.parts["train"].targets)
+    good = head.fit(features, Labeled(features.features[:0], features.targets[:0]), 3, Plan(), Silent()).head
     plan, data = PLAN.with_(fine_tune_epochs=9, fine_tune_patience=2), (wrong, setup.parts["train"])
     tuned = fine_tune(networks.upper(setup.network(), BLOCK), good, data, plan, Silent(), Memory().checkpoints())
     assert tuned.best_epoch == 0 and len(tuned.history) == 1 + 2
@@ -532,7 +534,7 @@ def test_patience_is_that_of_the_plan(setup: Setup) -> None:
 def test_dropout_inside_a_backbone_draws_the_same_for_the_same_seed() -> None:
     rows = np.random.default_rng(0).normal(size=(32, 4, 4, 6)).astype(np.float32)
     kernel = np.stack([np.arange(5), -np.arange(5)], axis=1).astype(np.float32)
-    data, knows = Labelled(rows, np.arange(32) % 2), Head(((kernel, np.zeros(2, np.float32)),))
+    data, knows = Labeled(rows, np.arange(32) % 2), Head(((kernel, np.zeros(2, np.float32)),))
     losses = []
     for seed in (0, 0, 1):
         inputs = keras.Input((4, 4, 6))

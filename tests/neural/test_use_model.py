@@ -10,15 +10,19 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageCms
 
-from core import backbones, images, unknowns
-from core.head import Head
+from core import backbones
+from core.explain import novelty
+from core.explain.novelty import Known
+from core.explain.predictor import Predictor
+from core.learning.head import Head
 from core.neural import __file__ as neural
-from core.neural import model, networks, use_model
-from core.predictor import Predictor
-from core.store import Store
-from core.thresholds import Limits
-from core.unknowns import Known
-from tests import pictures
+from core.neural import model, networks
+from core.neural.exported import use_model
+from core.plan import Plan
+from core.sandbox import decoding
+from core.scores.thresholds import Thresholds
+from core.store.store import Store
+from tests import drawing
 from tests.bad_files import encoded, noise
 
 
@@ -27,12 +31,12 @@ def test_the_exported_script_answers_like_the_demo_with_nothing_of_headstart_aro
 ) -> None:
     store = Store(trained)
     folder = store.folder(store.runs(store.projects()[0].id)[0].id)
-    for source in (Path(neural).parent / "use_model.py", folder / "model.keras"):
+    for source in (Path(neural).parent / "exported" / "use_model.py", folder / "model.keras"):
         shutil.copy(source, tmp_path)
-    for label in pictures.COLORS:
-        pictures.draw(label, 77, side=160).resize((200, 130)).save(tmp_path / f"{label}.png")
-    names = [f"{label}.png" for label in pictures.COLORS]
-    Limits(0.0, {"circle": 1.01}).write(tmp_path)
+    for label in drawing.COLORS:
+        drawing.draw(label, 77, side=160).resize((200, 130)).save(tmp_path / f"{label}.png")
+    names = [f"{label}.png" for label in drawing.COLORS]
+    Thresholds(0.0, {"circle": 1.01}).write(tmp_path)
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "use_model.py", "model.keras", *names],
@@ -57,10 +61,10 @@ def test_the_exported_script_refuses_what_the_demo_refuses(pooling: str, tmp_pat
     pixels[:12] //= 4
     features = keras.Model(network.input, networks.pool(network.output, pooling)).predict(pixels, verbose=0)
     assembled = model.assemble(network, Head(((rng.normal(size=(features.shape[1], 2)).astype(np.float32),
-                                               np.zeros(2, np.float32)),)), pooling)  # fmt: skip
-    seen = unknowns.directions(features[:12], backbones.STARTER.width)
+                                               np.zeros(2, np.float32)),)), Plan(pooling=pooling))  # fmt: skip
+    seen = novelty.directions(features[:12], backbones.STARTER.width)
     known = Known(tuple(map(str, range(12))), seen, np.zeros(12, np.int64))
-    (tmp_path / "known.npz").write_bytes(unknowns.to_bytes(known, {}))
+    (tmp_path / "known.npz").write_bytes(novelty.to_bytes(known, {}))
     distances = known.distances(features)
     middle = float(np.sort(distances)[11:13].mean())
     found = use_model.far(assembled, pixels, tmp_path / "known.npz", middle)
@@ -97,4 +101,4 @@ def test_the_script_sees_the_pixels_of_the_training(name: str, tmp_path: Path) -
     (tmp_path / "picture").write_bytes(ODD[name])
     ours = use_model.prepare(str(tmp_path / "picture"), 24).astype(int)
     # A profile that changes colors by one step of 255 is skipped in training.
-    assert np.abs(ours - images.square(ODD[name], 24)).max() <= 1
+    assert np.abs(ours - decoding.square(ODD[name], 24)).max() <= 1

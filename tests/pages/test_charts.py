@@ -1,7 +1,8 @@
 import numpy as np
+import pytest
 
-from core import charts
-from core.evaluation import Evaluation
+from core.scores.evaluation import Evaluation
+from pages.parts.frame import charts
 
 WORDS = {"title": "Loss", "train": "train", "val": "val", "epoch": "Epoch", "tune": "fine-tuning", "best": "best"}
 
@@ -21,8 +22,16 @@ def test_every_cell_of_the_matrix_can_be_clicked_and_says_what_it_counts() -> No
 
 
 def test_a_large_matrix_has_no_numbers_in_its_cells_and_a_bounded_height() -> None:
-    figure = charts.confusion(scored(40), charts.DARK, {"actual": "Shows", "predicted": "Says"})
+    figure = charts.confusion(scored(18), charts.DARK, {"actual": "Shows", "predicted": "Says"})
     assert figure.data[0].text is None and figure.layout.height == 640
+
+
+@pytest.mark.parametrize(("n", "across", "down", "height"), [(58, 20, 58, 876), (1_000, 20, 84, 1_200)])
+def test_the_names_of_many_classes_have_room_at_the_matrix(n: int, across: int, down: int, height: int) -> None:
+    layout = charts.confusion(scored(n), charts.LIGHT, {"actual": "Shows", "predicted": "Says"}).layout
+    assert (len(layout.xaxis.ticktext), len(layout.yaxis.ticktext), layout.height) == (across, down, height)
+    assert layout.xaxis.ticktext[1] == f"class {layout.xaxis.tickvals[1]}"  # each at its own column
+    assert height / down > layout.yaxis.tickfont.size
 
 
 def row(loss: float, accuracy: float) -> dict[str, float]:
@@ -32,22 +41,21 @@ def row(loss: float, accuracy: float) -> dict[str, float]:
 def test_curves_follow_each_other_and_the_kept_epoch_is_marked() -> None:
     head = [row(0.9, 0.5), row(0.4, 0.8), row(0.5, 0.8)]
     tuned = [row(0.6, 0.8), row(0.5, 0.9)]
-    option = charts.training(head, tuned, "loss", charts.LIGHT, WORDS)
+    option = charts.training((head, tuned), 4, "loss", charts.LIGHT, WORDS)
     val = option["series"][1]
     assert [x for x, _ in val["data"]] == [1, 2, 3, 4, 5]
     assert val["markPoint"]["data"][0]["coord"] == [5, 0.5]
     assert val["markLine"]["data"] == [{"xAxis": 3.5}]
 
 
-def test_a_fine_tuning_that_is_no_better_leaves_the_mark_on_the_head() -> None:
-    same_in_float32 = float(np.float32(0.8))
-    option = charts.training([row(0.4, 0.8)], [row(0.6, same_in_float32)], "loss", charts.LIGHT, WORDS)
+def test_a_mark_on_the_first_epoch_does_not_stand_on_the_axis() -> None:
+    option = charts.training(([row(0.4, 0.8)], [row(0.6, 0.8)]), 0, "loss", charts.LIGHT, WORDS)
     mark = option["series"][1]["markPoint"]
-    assert mark["data"][0]["coord"] == [1, 0.4] and mark["label"]["position"] == "right"  # not on the axis
+    assert mark["data"][0]["coord"] == [1, 0.4] and mark["label"]["position"] == "right"
 
 
 def test_without_a_val_part_there_is_one_curve_and_no_mark() -> None:
-    option = charts.training([{"loss": 1.0, "accuracy": 0.5}], [], "loss", charts.LIGHT, WORDS)
+    option = charts.training(([{"loss": 1.0, "accuracy": 0.5}], []), None, "loss", charts.LIGHT, WORDS)
     assert option["series"][1]["data"] == [] and "markPoint" not in option["series"][1]
 
 

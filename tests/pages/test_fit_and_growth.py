@@ -6,12 +6,17 @@ from typing import Any
 
 import pytest
 
-from core import advice, album, jobs
-from core.growth import Growth, Point
+from core.jobs import queue
+from core.jobs.kinds import INTAKE, Delivery
+from core.language.catalog import say
+from core.learning.learning_curve import Growth, Point
+from core.learning.transferability import FeatureScores, Fit
+from core.pictures import album
 from core.plan import Plan
-from core.store import Project, Store
-from core.transfer import Fit, Scored
-from tests.test_page_choosing import idle, train_page, worker
+from core.runs import questions
+from core.store.store import Project, Store
+from tests.pages.test_choosing import idle, train_page, worker
+from tests.texts import pattern
 
 __all__ = ["idle"]  # a fixture
 
@@ -22,9 +27,9 @@ def fit(won: int, lost: int, correct: int = 90) -> dict[str, Any]:
     """The facts of a backbone right on `correct` of 100, and on so many more and fewer than raw pixels."""
     rival = correct - won + lost
     sets = (
-        Scored("pretrained", correct, 80, 0.31, 0, 0),
-        Scored("random", rival - 5, 30, -0.2, won + 5, lost),
-        Scored("pixels", rival, 40, -0.1, won, lost),
+        FeatureScores("pretrained", correct, 80, 0.31, 0, 0),
+        FeatureScores("random", rival - 5, 30, -0.2, won + 5, lost),
+        FeatureScores("pixels", rival, 40, -0.1, won, lost),
     )
     return Fit(100, 3, sets).to_dict()
 
@@ -36,18 +41,18 @@ def growth(gain: float, low: float, high: float, n_val: int = 200) -> dict[str, 
 
 def told(store: Store, project: Project, kind: str, facts: dict[str, Any], red: bool = False) -> dict[str, Any]:
     """What the page says after a job has told these facts about the pictures as they are."""
-    ask = advice.ask_fit if kind == "fit" else advice.ask_more
+    ask = questions.ask_fit if kind == "fit" else questions.ask_more
     job = ask(store, project.id, BASE)
     with worker(store, job) as ticket:
-        fingerprint = store.run(job.params["run"]).fingerprint
+        fingerprint = store.run(job.runs[0]).fingerprint
         ticket.found(kind, "Starter", {"fingerprint": fingerprint, **facts})
-        ticket.succeed({}, {})
+        ticket.succeed()
     return train_page(store, project, red)
 
 
 def test_before_anything_was_asked_each_tab_says_what_it_would_measure(idle: tuple[Store, Project]) -> None:
     said = train_page(*idle)
-    assert "Does Starter fit?" in said["button"] and "Will more pictures help?" in said["button"]
+    assert say("fit_ask", backbone="Starter") in said["button"] and say("more_ask") in said["button"]
     assert any(text.startswith("Does what **Starter** learned elsewhere help") for text in said["markdown"])
     assert sum(text.startswith("Takes about ") for text in said["caption"]) == 2
 
@@ -55,10 +60,10 @@ def test_before_anything_was_asked_each_tab_says_what_it_would_measure(idle: tup
 @pytest.mark.parametrize(
     ("won", "lost", "correct", "kind", "begins", "advises"),
     [
-        (50, 5, 90, "success", "**Starter clearly helps.** 90", "Go on with it."),
-        (1, 1, 98, "error", "**Starter does not help with these pictures.**", "take the smallest"),
-        (2, 20, 60, "error", "**Starter does not help with these pictures.**", "Try another backbone"),
-        (12, 8, 60, "info", "**Too few pictures to say whether Starter helps.**", "more pictures of each class"),
+        (50, 5, 90, "success", say("fit_clear", backbone="Starter") + " 90", say("fit_advice_clear")),
+        (1, 1, 98, "error", say("fit_none", backbone="Starter"), say("fit_advice_easy")),
+        (2, 20, 60, "error", say("fit_none", backbone="Starter"), say("fit_advice_none")),
+        (12, 8, 60, "info", say("fit_unclear", backbone="Starter"), say("fit_advice_unclear")),
     ],
 )
 def test_a_verdict_has_its_color_its_numbers_and_an_advice(
@@ -67,34 +72,34 @@ def test_a_verdict_has_its_color_its_numbers_and_an_advice(
     said = told(*idle, "fit", fit(won, lost, correct), red=kind == "error")
     (sentence,) = [text for text in said[kind] if text.startswith(begins)]
     rival = correct - won + lost
-    assert f"of 100 pictures are right with what it learned, {rival}\u00a0% with raw pixels" in sentence
+    measured = {"score": f"{correct}\u00a0%", "other": f"{rival}\u00a0%", "rival": say("set_pixels_in")}
+    assert pattern("fit_numbers", n=100, **measured).search(sentence)
     assert any(advises in text for text in said["markdown"])
-    assert "All numbers" in said["expander"] and "Does Starter fit?" not in said["button"]
+    assert say("numbers") in said["expander"] and say("fit_ask", backbone="Starter") not in said["button"]
 
 
 def test_the_curve_is_one_sentence_with_its_interval(idle: tuple[Store, Project]) -> None:
     said = told(*idle, "more", growth(0.031, 0.004, 0.06))
-    assert "**With twice as many pictures expect about 3 points more** (0.4 to 6)." in said["markdown"]
+    assert say("more_helps", gain="3 points", low="0.4", high="6") in said["markdown"]
     said = told(*idle, "more", growth(0.001, -0.004, 0.006))
-    assert any(text.startswith("**More pictures of the same kind will hardly help.**") for text in said["markdown"])
+    assert any(text == say("more_hardly", gain="0.1 points", low="\u22120.4", high="0.6") for text in said["markdown"])
     said = told(*idle, "more", growth(0.012, -0.04, 0.08, n_val=20))
-    (sentence,) = [text for text in said["markdown"] if text.startswith("**With twice")]
-    assert "perhaps 1 point more** (\u22124 to 8)" in sentence and "20 val pictures" in sentence
+    assert say("more_rough", gain="1 point", low="\u22124", high="8", n=20) in said["markdown"]
 
 
 def test_while_it_is_measured_the_tab_says_so_and_afterwards_why_it_stopped(idle: tuple[Store, Project]) -> None:
     store, project = idle
-    job = advice.ask_fit(store, project.id, BASE)
+    job = questions.ask_fit(store, project.id, BASE)
     with worker(store, job) as ticket:
         ticket.stage("compare", 15)
         said = train_page(store, project)
-        assert "This is being measured; the line at the top of the page says how far it is." in said["caption"]
-        assert "Cancel" in said["button"] and "Does Starter fit?" not in said["button"]
-        jobs.cancel(store, job.id)
+        assert say("answer_running") in said["caption"]
+        assert "Cancel" in said["button"] and say("fit_ask", backbone="Starter") not in said["button"]
+        queue.cancel(store, job.id)
         ticket.stop()
     said = train_page(store, project)
-    assert "Measuring the fit was cancelled" in said["info"]
-    assert "Go on" in said["button"] and "Does Starter fit?" in said["button"]
+    assert say("fit_cancelled") in said["info"]
+    assert say("resume") in said["button"] and say("fit_ask", backbone="Starter") in said["button"]
 
 
 def test_an_answer_about_other_pictures_is_shown_as_such_and_can_be_measured_again(
@@ -104,19 +109,20 @@ def test_an_answer_about_other_pictures_is_shown_as_such_and_can_be_measured_aga
     told(store, project, "fit", fit(50, 5))
     album.exclude(store, project.id, [store.dataset(project.id).part("train").pictures[0].id], True)
     said = train_page(store, project)
-    assert "The pictures have changed since this was measured." in said["info"]
-    assert "Measure again" in said["button"] and any("clearly helps" in text for text in said["success"])
+    assert say("answer_stale") in said["info"]
+    assert say("answer_again") in said["button"] and any("clearly helps" in text for text in said["success"])
 
 
+@pytest.mark.usefixtures("in_process")
 def test_without_a_training_the_sliders_say_that_they_wait_for_one(
     tmp_path: Path, shapes: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tests.conftest import wait
+    from tests.workers import wait
 
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "nothing"))
     store = Store(tmp_path / "home")
     project = store.add_project("Shapes")
-    job = jobs.start(store, project.id, "intake", {"path": str(shapes), "batch": "a"})
+    job = queue.start(store, project.id, INTAKE, Delivery(str(shapes), "a"))
     assert wait(store, job).state == "succeeded"
     said = train_page(store, project)
-    assert any(text.startswith("After the first training this shows") for text in said["caption"])
+    assert say("refit_untrained") in said["caption"]

@@ -1,13 +1,11 @@
 """The kinds of head in the drawer set the sliders, and the sliders say which kind it is."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from core.plan import PRESETS
+from tests import visits
 
 _CHOOSE = '''
 import json, sys
@@ -16,9 +14,9 @@ from streamlit.testing.v1 import AppTest
 page = """
 import streamlit as st
 from core.plan import Plan
-from pages.parts import drawer
+from pages.parts.train import settings_form
 plan = Plan(augment=1, fine_tune_blocks=2)
-st.session_state["values"] = drawer.settings(plan, lambda name: f"k-{name}", lambda _: None)
+st.session_state["values"] = settings_form.settings(plan, lambda name: f"k-{name}", lambda _: None)
 """
 
 at = AppTest.from_string(page, default_timeout=30).run()
@@ -35,9 +33,8 @@ print(json.dumps(answers))
 
 
 @pytest.fixture(scope="module")
-def answers() -> list[tuple[str, dict]]:
-    command = [sys.executable, "-c", _CHOOSE, "textbook", "mlp", "linear"]
-    done = subprocess.run(command, cwd=Path(__file__).parent.parent, capture_output=True, text=True, timeout=120)
+def answers(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, dict]]:
+    done = visits.run(_CHOOSE, "textbook", "mlp", "linear", home=tmp_path_factory.mktemp("drawer"))
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 

@@ -1,14 +1,15 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from core import album
-from core.album import Filter
-from core.dataset import File
+from core.dataset import Dataset, Facts, File, Received
 from core.errors import HeadstartError
-from core.intake import Facts, Received
-from core.store import Store
+from core.pictures import album, receiving
+from core.pictures.album import Filter
+from core.store.store import Store
+from tests.conftest import left_out_of_test
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def project(store: Store) -> str:
         )
         for i, label in enumerate(labels)
     ]
-    store.receive(key, "a", files)
+    receiving.receive(store, key, "a", files)
     album.divide(store, key)
     return key
 
@@ -46,7 +47,7 @@ def test_where_all_pictures_came_as_train_some_are_kept_back_all_the_same(store:
         file = File(i, f"train/{label}/{i}.png", "used", label, part, picture_id=f"k{i:02}")
         return Received(file, Facts(f"k{i:02}", 1, 1, f"p{i}", ()))
 
-    store.receive(key, "a", [received(i, "train") for i in range(40)])
+    receiving.receive(store, key, "a", [received(i, "train") for i in range(40)])
     album.divide(store, key)
     parts = {row.label: row.parts for row in album.classes(store, key)}
     shares = {"train": 14, "val": 3, "test": 3}
@@ -55,7 +56,9 @@ def test_where_all_pictures_came_as_train_some_are_kept_back_all_the_same(store:
     album.lock_test(store, key, [name for name, part in before.items() if part == "test"])
     assert {p.id: p.part for p in store.dataset(key).pictures} == before
     other = store.add_project("others").id
-    store.receive(other, "a", [received(i, "train") for i in range(40)] + [received(i, None) for i in range(40, 80)])
+    receiving.receive(
+        store, other, "a", [received(i, "train") for i in range(40)] + [received(i, None) for i in range(40, 80)]
+    )
     album.divide(store, other)  # beside pictures that came without a part "train" says what is not tested on
     tested = {p.id for p in store.dataset(other).part("test").pictures}
     assert len(tested) == 6 and all(name >= "k40" for name in tested)
@@ -125,13 +128,15 @@ def state(store: Store, project: str) -> list[tuple[object, ...]]:
 
 def test_every_change_can_be_undone_the_last_one_first(store: Store, project: str) -> None:
     states = [state(store, project)]
+    before = (picture for picture in store.dataset(project).pictures if picture.id != "k05")
+    earlier = [replace(picture, label="dog") if picture.id == "k06" else picture for picture in before]
     assert album.last_change(store, project) is None and album.undo(store, project) is None
     for change in (
         lambda: album.relabel(store, project, ["k00", "k01"], "lion"),
         lambda: album.exclude(store, project, ["k00", "k22"]),
         lambda: album.exclude(store, project, ["k22"], excluded=False),
         lambda: album.move(store, project, ["k01", "k23"], "val"),
-        lambda: album.restore(store, project, store.dataset(project).without(["k05"]).relabel({"k06": "dog"})),
+        lambda: album.restore(store, project, Dataset(tuple(earlier))),
     ):
         change()
         states.append(state(store, project))
@@ -158,7 +163,7 @@ def test_a_change_is_undone_once_however_often_its_button_is_pressed(store: Stor
 
 def test_undoing_a_decision_about_two_classes_brings_the_question_back(store: Store, project: str) -> None:
     twin = Received(File(90, "dog/0.png", "used", "dog", picture_id="k99"), Facts("k99", 1, 1, "p0", ()))
-    store.receive(project, "a", [twin])
+    receiving.receive(store, project, "a", [twin])
     album.divide(store, project)
     before = state(store, project)
     assert store.outcomes(project)[("excluded", "label_conflict")] == 2
@@ -291,7 +296,7 @@ def test_a_version_is_restored_with_its_pictures_labels_and_parts(store: Store, 
 def test_restoring_pictures_that_were_in_two_classes_decides_about_their_files(store: Store, project: str) -> None:
     then = store.dataset(project)
     twin = Received(File(90, "dog/0.png", "used", "dog", picture_id="k99"), Facts("k99", 1, 1, "p0", ()))
-    store.receive(project, "a", [twin])
+    receiving.receive(store, project, "a", [twin])
     album.divide(store, project)
     before = state(store, project)
     assert store.outcomes(project) == {("used", ""): 29, ("excluded", "label_conflict"): 2}
@@ -329,7 +334,7 @@ def test_no_picture_that_a_measured_model_was_taught_with_comes_into_the_test_pa
         Received(File(i, f"lion/{i}.png", "used", "lion", picture_id=f"n{i}"), Facts(f"n{i}", 1, 1, f"n{i}", ()))
         for i in range(10)
     ]
-    store.receive(project, "later", came)
+    receiving.receive(store, project, "later", came)
     album.divide(store, project)
     dealt = {key for key, part in parts(store, project).items() if part == "test"} - set(tested)
     assert len(dealt) == 8 and all(key.startswith("n") for key in dealt)  # nobody has seen those
@@ -344,10 +349,10 @@ def test_no_picture_that_a_measured_model_was_taught_with_comes_into_the_test_pa
 def test_test_pictures_that_are_left_out_after_a_measurement_are_known(store: Store, project: str) -> None:
     tested = [key for key, part in parts(store, project).items() if part == "test"]
     album.exclude(store, project, tested[:1])
-    assert store.left_out_of_test(project) == set()  # nothing was measured on it
+    assert left_out_of_test(store, project) == set()  # nothing was measured on it
     album.lock_test(store, project, tested[1:])
     album.exclude(store, project, tested[1:3])
-    assert store.left_out_of_test(project) == set(tested[1:3])
+    assert left_out_of_test(store, project) == set(tested[1:3])
 
 
 def test_a_val_folder_that_is_the_test_part_stays_that_for_all_but_what_was_moved(store: Store) -> None:
@@ -359,7 +364,7 @@ def test_a_val_folder_that_is_the_test_part_stays_that_for_all_but_what_was_move
         )
         for i, (label, part) in enumerate([(k, "train") for k in "ab" * 20] + [(k, "val") for k in "ab" * 8])
     ]
-    store.receive(key, "a", files)
+    receiving.receive(store, key, "a", files)
     album.divide(store, key)
     album.move(store, key, ["k40"], "train")
     album.exclude(store, key, ["k41"])
@@ -375,7 +380,7 @@ def test_undoing_gives_a_class_the_spelling_that_it_has_now(store: Store, projec
     cats = album.ids(store, project, Filter("cat"))
     album.relabel(store, project, cats, "dog")
     came = Received(File(0, "Cat/0.png", "used", "Cat", picture_id="n0"), Facts("n0", 1, 1, "n0", ()))
-    store.receive(project, "later", [came])
+    receiving.receive(store, project, "later", [came])
     album.undo(store, project)
     assert [(row.label, row.n) for row in album.classes(store, project)] == [("Cat", 21), ("dog", 10)]
 
@@ -383,7 +388,7 @@ def test_undoing_gives_a_class_the_spelling_that_it_has_now(store: Store, projec
 def test_undoing_does_not_use_a_picture_that_has_come_in_two_classes_since(store: Store, project: str) -> None:
     album.exclude(store, project, ["k00"])
     twin = Received(File(90, "dog/0.png", "used", "dog", picture_id="k99"), Facts("k99", 1, 1, "p0", ()))
-    store.receive(project, "a", [twin])
+    receiving.receive(store, project, "a", [twin])
     album.undo(store, project)
     assert "k00" not in parts(store, project)
     assert store.outcomes(project)[("excluded", "label_conflict")] == 2
@@ -421,3 +426,39 @@ def test_dividing_only_the_classes_that_were_touched_leads_to_what_dividing_all_
         change()
         now = parts(store, project)
         assert {p.id: p.part for p in album.divide(store, project).pictures} == now
+
+
+def test_pictures_that_wait_for_a_class_are_no_test_part(store: Store, project: str) -> None:
+    loose = File(0, "test/0.png", "used", "", "test", picture_id="w00")
+    receiving.receive(store, project, "w", [Received(loose, Facts("w00", 1, 1, "pw", ()))])
+    assert not album.test_is_locked(store, project)
+    run = store.add_run(project, {}, store.dataset(project))
+    with store.write() as db:
+        db.execute("UPDATE run SET result = '{}' WHERE id = ?", (run.id,))
+    (key, *_) = album.ids(store, project, Filter("cat", "train"))
+    album.move(store, project, [key], "test")  # no score hangs on the part
+    assert album.pictures(store, project, [key])[0].part == "test"
+    receiving.receive(store, project, "v", [Received(File(0, "val/0.png", "used", "", "val", picture_id="v00"),
+                                          Facts("v00", 1, 1, "pv", ()))])  # fmt: skip
+    assert not album.test_is_locked(store, project)
+
+
+def test_a_picture_that_waits_in_a_test_folder_takes_the_test_part_from_no_val_folder(store: Store) -> None:
+    project = store.add_project("val").id
+    parts = ["train"] * 4 + ["val"] * 4
+    files = [
+        Received(
+            File(i, f"{i}.png", "used", ("cat", "dog")[i % 2], part, picture_id=f"k{i}"),
+            Facts(f"k{i}", 1, 1, f"p{i}", ()),
+        )
+        for i, part in enumerate(parts)
+    ]
+    loose = File(9, "test/9.png", "used", "", "test", picture_id="k9")
+    receiving.receive(store, project, "a", [*files, Received(loose, Facts("k9", 1, 1, "p9", ()))])
+    album.divide(store, project)
+    tested = [p.id for p in store.dataset(project).part("test").pictures]
+    assert tested == ["k4", "k5", "k6", "k7"]
+    album.lock_test(store, project, tested[:1])
+    with store.write() as db:
+        pinned = db.execute("SELECT picture_id FROM dataset WHERE pinned = 'val'").fetchall()
+    assert [row[0] for row in pinned] == []

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from core import album, takeout
-from core.dataset import File
-from core.intake import Received
-from core.store import Store
+from core.dataset import File, Received
+from core.pictures import album, export_zip, receiving
+from core.store.store import Store
 from tests.bad_files import encoded, noise, photo, png
 from tests.inputs import Lab
 
@@ -34,7 +33,7 @@ def lab(tmp_path: Path) -> Lab:
 
 def taken_out(lab: Lab, project_id: str, name: str = "out.zip") -> Path:
     path = lab.data / name
-    path.write_bytes(b"".join(takeout.chunks(lab.store, project_id)))
+    path.write_bytes(b"".join(export_zip.chunks(lab.store, project_id)))
     return path
 
 
@@ -81,7 +80,9 @@ def test_the_name_that_a_file_had_outlasts_a_conflict(lab: Lab) -> None:
     data = lab.store.pictures.path(key).read_bytes()
     facts = lab.store.facts(key)
     assert facts is not None
-    lab.store.receive(project, "b", [Received(File(0, "dog/copy.png", "used", "dog", picture_id=key), facts)])
+    receiving.receive(
+        lab.store, project, "b", [Received(File(0, "dog/copy.png", "used", "dog", picture_id=key), facts)]
+    )
     album.relabel(lab.store, project, [key], "cat")
     with zipfile.ZipFile(taken_out(lab, project, "third.zip")) as archive:
         assert b"cat/IMG_12.png" in archive.read("manifest.csv")
@@ -131,7 +132,7 @@ def test_no_cell_of_the_table_is_a_formula_and_every_folder_can_be_made_on_windo
 def test_the_zip_is_never_whole_in_memory(lab: Lab) -> None:
     taken = lab.take([(f"cat/{n}.bmp", encoded(noise(1200, 900, n), "BMP")) for n in range(12)])
     tracemalloc.start()
-    n = sum(len(piece) for piece in takeout.chunks(lab.store, taken.project_id))
+    n = sum(len(piece) for piece in export_zip.chunks(lab.store, taken.project_id))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert n > 36_000_000 and peak < 8_000_000

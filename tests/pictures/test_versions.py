@@ -2,10 +2,12 @@ from pathlib import Path
 
 import pytest
 
-from core import shelf, versions
 from core.dataset import Dataset, Picture
+from core.disk import blobs
 from core.errors import HeadstartError
-from core.store import Run, Store
+from core.pictures import versions
+from core.store.store import Run, Store
+from tests.texts import pattern
 
 
 def dataset(rows: dict[str, tuple[str, str]]) -> Dataset:
@@ -18,7 +20,7 @@ SECOND = dataset({"a": ("dog", "val"), "b": ("cat", "val"), "d": ("dog", "test")
 
 def trained(store: Store, project: str, data: Dataset, seed: int) -> Run:
     run = store.add_run(project, {"seed": seed}, data)
-    shelf.write(store.folder(run.id) / "dataset.json", data.to_bytes())
+    blobs.write(store.root(run.id) / "dataset.json", data.to_bytes())
     with store.write() as db:
         db.execute("UPDATE run SET result = '{}' WHERE id = ?", (run.id,))
     return run
@@ -26,7 +28,7 @@ def trained(store: Store, project: str, data: Dataset, seed: int) -> Run:
 
 def test_what_came_went_and_changed_is_told_apart() -> None:
     found = versions.compare(FIRST, SECOND)
-    assert (found.added, found.removed, found.relabelled, found.moved) == (("e",), ("c",), ("a",), ("a",))
+    assert (found.added, found.removed, found.relabeled, found.moved) == (("e",), ("c",), ("a",), ("a",))
     assert not versions.compare(FIRST, FIRST)
 
 
@@ -44,6 +46,6 @@ def test_a_version_whose_file_is_gone_says_so(tmp_path: Path) -> None:
     store = Store(tmp_path)
     project = store.add_project("pets").id
     run = trained(store, project, FIRST, 0)
-    (store.folder(run.id) / "dataset.json").unlink()
-    with pytest.raises(HeadstartError, match="were not kept"):
+    (store.root(run.id) / "dataset.json").unlink()
+    with pytest.raises(HeadstartError, match=pattern("error.version_missing")):
         versions.load(store, versions.versions(store, project)[0])

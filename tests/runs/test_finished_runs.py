@@ -4,10 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from core import album, jobs, runs
 from core.errors import HeadstartError
+from core.jobs import queue
+from core.jobs.kinds import TRAIN, OfRun
+from core.pictures import album
 from core.plan import Plan
-from core.store import Run, Store
+from core.runs import finished_runs, requests
+from core.store.store import Run, Store
 
 BASE = Plan(epochs=20)  # the run that `trained` has
 
@@ -39,18 +42,21 @@ def twin(store: Store, run: Run, plan: Plan, caches: list[str] | None) -> Run:
 def test_deleting_a_run_takes_its_row_files_jobs_and_features_and_leaves_the_test_part_locked(home: Store) -> None:
     run = only(home)
     assert home.folder(run.id).is_dir() and rows_of_features(home) > 0
-    runs.delete(home, run)
+    job = queue.latest(home, run.project_id, TRAIN)
+    assert job is not None and queue.log_path(home, job.id).exists()
+    finished_runs.delete(home, run)
+    assert not queue.log_path(home, job.id).exists() and not (home.home / "locks" / job.id).exists()
     assert home.runs(run.project_id) == [] and home.artifacts(run.id) == {}
     assert not home.folder(run.id).exists() and rows_of_features(home) == 0
-    assert jobs.latest(home, run.project_id, "train") is None
+    assert queue.latest(home, run.project_id, TRAIN) is None
     assert album.test_is_locked(home, run.project_id) and len(home.dataset(run.project_id).pictures) == 36
 
 
 def test_features_that_another_run_was_made_from_stay(home: Store) -> None:
     run = only(home)
-    twin(home, run, BASE.with_(epochs=3), run.result["caches"])
+    twin(home, run, BASE.with_(epochs=3), list(run.outcome.caches))
     before = rows_of_features(home)
-    runs.delete(home, run)
+    finished_runs.delete(home, run)
     assert rows_of_features(home) == before > 0
 
 
@@ -58,31 +64,31 @@ def test_features_stay_when_a_run_of_the_same_backbone_does_not_say_what_it_need
     run = only(home)
     twin(home, run, BASE.with_(epochs=3), None)
     before = rows_of_features(home)
-    runs.delete(home, run)
+    finished_runs.delete(home, run)
     assert rows_of_features(home) == before > 0
 
 
 @pytest.mark.parametrize("kind", ["train", "compare", "search"])
 def test_a_run_that_a_job_works_on_is_not_deleted(home: Store, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "WORKER", ["/bin/true"])
+    monkeypatch.setattr(queue, "PROCESS", [])
     run = only(home)
     if kind == "train":
-        jobs.start(home, run.project_id, "train", {}, run.id)
+        queue.start(home, run.project_id, TRAIN, OfRun(run.id))
     elif kind == "compare":
-        jobs.compare(home, run.project_id, [BASE, BASE.with_(seed=1)])
+        requests.compare(home, run.project_id, [BASE, BASE.with_(seed=1)])
     else:
-        jobs.search(home, run.project_id, BASE)
+        requests.search(home, run.project_id, BASE)
     with pytest.raises(HeadstartError) as error:
-        runs.delete(home, run)
+        finished_runs.delete(home, run)
     assert error.value.code == "run_busy"
     assert home.run(run.id) == run and home.is_whole(run.id)
 
 
 def test_the_same_plan_after_a_deletion_is_a_new_run(home: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "WORKER", ["/bin/true"])
+    monkeypatch.setattr(queue, "PROCESS", [])
     run = only(home)
-    runs.delete(home, run)
-    again, job = jobs.train(home, run.project_id, BASE)
+    finished_runs.delete(home, run)
+    again, job = requests.train(home, run.project_id, BASE)
     assert again.id != run.id and job is not None
 
 
@@ -91,17 +97,17 @@ def test_the_run_promoted_last_counts_and_the_history_tells_the_earlier_ones(hom
     second = twin(home, first, BASE.with_(epochs=3), [])
     second = home.run(second.id)
     for run in (first, first, second, first):
-        runs.promote(home, run)
-    told = runs.promotions(home, first.project_id)
+        finished_runs.promote(home, run)
+    told = finished_runs.promotions(home, first.project_id)
     assert [each.run_id for each in told] == [first.id, second.id, first.id]
     assert told[0].at >= told[1].at >= told[2].at
-    runs.delete(home, first)
-    assert [each.run_id for each in runs.promotions(home, first.project_id)] == [second.id]
+    finished_runs.delete(home, first)
+    assert [each.run_id for each in finished_runs.promotions(home, first.project_id)] == [second.id]
 
 
 def test_a_run_without_a_model_is_not_promoted(home: Store) -> None:
     run = only(home)
     waiting = home.add_run(run.project_id, BASE.with_(epochs=3).to_dict(), home.dataset(run.project_id))
     with pytest.raises(HeadstartError) as refused:
-        runs.promote(home, waiting)
-    assert refused.value.code == "run_unfinished" and runs.promotions(home, run.project_id) == []
+        finished_runs.promote(home, waiting)
+    assert refused.value.code == "run_unfinished" and finished_runs.promotions(home, run.project_id) == []

@@ -5,12 +5,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core import audit, jobs, remedies
-from core.audit import Row
-from core.evaluation import Evaluation
+from core.audit import findings
+from core.audit.findings import Scored
+from core.jobs import queue
+from core.jobs.kinds import MORE, OfRun
 from core.plan import Plan
-from core.remedies import Remedy
-from core.store import Run, Store
+from core.result import Result
+from core.runs import improvements
+from core.runs.improvements import Remedy
+from core.scores.evaluation import Evaluation
+from core.store.store import Run, Store
+from tests.runs.test_backbone_gain import compared
 
 CLASSES = ("ant", "bee", "wasp")
 
@@ -29,12 +34,13 @@ def store(tmp_path: Path) -> Store:
 
 
 def run(store: Store, accuracy: float = 1.0, **plan: Any) -> Run:
+    """A run on a good backbone, of which there is nothing to say."""
     project = store.add_project("insects").id
-    return Run("r", project, Plan(**plan).to_dict(), "f", {"learned": accuracy}, 0.0)
+    return Run("r", project, Plan(**{"backbone": "MobileNetV2", **plan}).to_dict(), "f", Result(learned=accuracy), 0.0)
 
 
 def ranked(store: Store, made: Run, scores: Evaluation, n_train: dict[str, int]) -> tuple[Remedy, ...]:
-    return remedies.ranked(store, made, scores, n_train, store.dataset(made.project_id).fingerprint)
+    return improvements.ranked(store, made, scores, n_train, store.dataset(made.project_id).fingerprint)
 
 
 EVEN = dict.fromkeys(CLASSES, 50)
@@ -73,7 +79,7 @@ def test_what_the_model_gets_wrong_of_what_it_learned_is_the_features_and_the_re
     tuned = run(store, 0.95, fine_tune_blocks=1)
     found = {each.kind: each for each in ranked(store, tuned, scores, EVEN)}
     assert found["features"].mistakes == 5 and found["features"].values["tuned"]
-    old = Run("old", tuned.project_id, tuned.plan, "f", {}, 0.0)  # of before it was measured
+    old = Run("old", tuned.project_id, tuned.plan, "f", Result(), 0.0)  # of before it was measured
     assert {each.kind for each in ranked(store, old, scores, EVEN)} == {"pair"}
 
 
@@ -81,33 +87,90 @@ def test_doubted_labels_count_the_mistakes_among_them_and_the_largest_cause_come
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scores = evaluation((0, 0, 90), (0, 1, 4), (0, 2, 6))
-    doubted = [Row(key, 0.9, {}) for key in ("090", "091", "001")]  # two of the ants that are called bees
-    monkeypatch.setattr(audit, "rows", lambda store, project_id, kind: doubted if kind == "wrong" else [])
+    doubted = [Scored(key, 0.9, {}) for key in ("090", "091", "001")]  # two of the ants that are called bees
+    monkeypatch.setattr(findings, "rows", lambda store, project_id, kind: doubted if kind == "wrong" else [])
     found = ranked(store, run(store), scores, EVEN)
     assert Remedy("labels", 2, {"n": 3}) in found
     assert [each.mistakes for each in found] == sorted((each.mistakes for each in found), reverse=True)
     assert (found[0].kind, found[0].mistakes) == ("pictures", 10)
 
 
-def test_a_learning_curve_that_was_measured_counts_instead_of_the_gap(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(jobs, "WORKER", ["/bin/true"])
-    made = run(store)
-    plan = Plan()
-    asked = store.add_run(made.project_id, plan.to_dict(), store.dataset(made.project_id))
-    job = jobs.start(store, made.project_id, "more", {"run": asked.id})
+def measured(store: Store, made: Run, gain: float, low: float, high: float) -> None:
+    """The learning curve of a run, as a job would tell it."""
+    asked = store.add_run(made.project_id, made.plan, store.dataset(made.project_id))
+    job = queue.start(store, made.project_id, MORE, OfRun(asked.id))
     points = [{"n": 10, "correct": [5, 6]}, {"n": 20, "correct": [7]}]
-    growth = {"points": points, "n_train": 20, "n_val": 10, "gain": 0.04, "low": 0.01, "high": 0.07}
+    growth = {"points": points, "n_train": 20, "n_val": 10, "gain": gain, "low": low, "high": high}
     facts = {"fingerprint": store.dataset(made.project_id).fingerprint} | growth
     with store.write() as db:
         db.execute(
             "INSERT INTO event (job_id, kind, key, facts, at) VALUES (?, 'more', ?, ?, 0)",
-            (job.id, plan.backbone, json.dumps(facts)),
+            (job.id, made.plan["backbone"], json.dumps(facts)),
         )
+
+
+def test_a_learning_curve_that_was_measured_counts_instead_of_the_gap(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "PROCESS", [])
+    made = run(store)
+    measured(store, made, 0.04, 0.01, 0.07)
     scores = evaluation((0, 0, 80), (0, 1, 10), (0, 2, 10))
     found = ranked(store, made, scores, EVEN)
     values = {"gain": 0.04, "measured": "helps", "low": 0.01, "high": 0.07}
     assert Remedy("pictures", 4, values) in found
     few = evaluation((0, 0, 98), (0, 1, 1), (0, 2, 1))  # fewer mistakes than four points
     assert Remedy("pictures", 2, values) in ranked(store, made, few, EVEN)
+
+
+@pytest.mark.parametrize(
+    ("gain", "low", "high", "verdict"),
+    [(0.007, -0.02, 0.04, "rough"), (0.001, -0.01, 0.01, "hardly"), (-0.01, -0.02, 0.01, "hardly")],
+)
+def test_an_answer_that_was_measured_stays_also_when_it_is_less_than_a_mistake(
+    store: Store, monkeypatch: pytest.MonkeyPatch, gain: float, low: float, high: float, verdict: str
+) -> None:
+    monkeypatch.setattr(queue, "PROCESS", [])
+    made = run(store)
+    measured(store, made, gain, low, high)
+    found = {each.kind: each for each in ranked(store, made, evaluation((0, 0, 33), (0, 1, 3)), EVEN)}
+    values = {"gain": gain, "measured": verdict, "low": low, "high": high}
+    assert found["pictures"] == Remedy("pictures", 0, values)
+
+
+def test_starter_below_95_in_100_is_told_first_of_a_better_backbone(
+    store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "nothing"))
+    first, *_ = ranked(store, run(store, backbone="Starter"), evaluation((0, 0, 94), (0, 1, 6)), EVEN)
+    assert first == Remedy("better", None, {"better": "MobileNetV2", "run": ""})
+    for made, scores in (
+        (run(store, backbone="Starter"), evaluation((0, 0, 95), (0, 1, 5))),
+        (run(store), evaluation((0, 0, 50), (0, 1, 50))),
+    ):
+        assert "better" not in {each.kind for each in ranked(store, made, scores, EVEN)}
+
+
+def test_where_backbones_were_compared_their_measurement_stands_in_place_of_what_is_expected(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "PROCESS", [])
+    made, scores = run(store, backbone="Starter"), evaluation((0, 0, 33), (0, 1, 3))
+    right = {"Starter": "0" * 8 + "1" * 30, "MobileNetV2": "1" * 38}
+    other = compared(store, made.project_id, right)[1]
+    values = {"better": "MobileNetV2", "run": other, "theirs": 38, "ours": 30, "n": 38}
+    assert ranked(store, made, scores, EVEN)[0] == Remedy("better", None, values)
+    compared(store, made.project_id, right | {"MobileNetV2": "0" * 7 + "1" * 31})  # one picture more is chance
+    assert "better" not in {each.kind for each in ranked(store, made, scores, EVEN)}
+
+
+def test_a_run_with_another_backbone_is_named_only_where_it_has_more_test_pictures_right(store: Store) -> None:
+    made = run(store, backbone="Starter")
+    scores = evaluation((0, 0, 33), (0, 1, 3))
+    ours = Run(made.id, made.project_id, made.plan, "f", Result(test_n=36, test_accuracy=29 / 36), 0.0)
+    beside = store.add_run(made.project_id, Plan(backbone="MobileNetV2").to_dict(), store.dataset(made.project_id))
+    for right, better in ((34, [Remedy("better", None, {"better": "MobileNetV2", "run": beside.id})]), (29, [])):
+        with store.write() as db:
+            result = json.dumps({"test_n": 36, "test_accuracy": right / 36})
+            db.execute("UPDATE run SET result = ? WHERE id = ?", (result, beside.id))
+        assert [each for each in ranked(store, ours, scores, EVEN) if each.kind == "better"] == better

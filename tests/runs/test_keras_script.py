@@ -1,6 +1,7 @@
 import csv
 import json
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -12,20 +13,25 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core import images, jobs, script
 from core.__main__ import main
-from core.plan import Plan
-from core.store import Run, Store
+from core.jobs import queue
+from core.jobs.kinds import TRAIN, OfRun
+from core.learning import head
+from core.learning.head import Labeled
+from core.plan import AUGMENTATIONS, Plan
+from core.runs import keras_script
+from core.sandbox import decoding
+from core.store.store import Run, Store
 from tests.bad_files import encoded, noise
-from tests.conftest import wait
-from tests.test_training import prepare
+from tests.worker.test_training import prepare
+from tests.workers import wait
 
 EPOCH = re.compile(r"^head, epoch (\d+): val loss ([0-9.]+),", re.MULTILINE)
 SCORE = re.compile(r"^Right on (\d+) of (\d+) test pictures", re.MULTILINE)
 
 
 def unpack(store: Store, run: Run, folder: Path) -> Path:
-    with zipfile.ZipFile(BytesIO(script.build(store, run))) as archive:
+    with zipfile.ZipFile(BytesIO(keras_script.build(store, run))) as archive:
         archive.extractall(folder)
     return folder
 
@@ -46,15 +52,15 @@ def require_same_score(run: Run, said: str) -> None:
     found = SCORE.search(said)
     assert found, said
     correct, n = int(found[1]), int(found[2])
-    result = run.result or {}
-    assert n == result["test_n"]
-    assert abs(correct / n - result["test_accuracy"]) <= max(0.005, 1 / n) + 1e-9
+    result = run.outcome
+    assert n == result.test_n
+    assert abs(correct / n - result.test_accuracy) <= max(0.005, 1 / n) + 1e-9
 
 
 def require_same_course(run: Run, said: str) -> None:
     """The val loss of every epoch as printed, to its fourth digit but for rounding."""
     losses = {int(epoch): float(loss) for epoch, loss in EPOCH.findall(said)}
-    history = (run.result or {})["head"]["history"]
+    history = run.outcome.head.history
     assert list(losses) == list(range(1, len(history) + 1))
     for epoch, row in enumerate(history, start=1):
         assert losses[epoch] == pytest.approx(row["val_loss"], abs=2e-3), epoch
@@ -70,10 +76,42 @@ def test_the_script_of_a_frozen_linear_run_repeats_it_from_a_folder_of_pictures(
     require_same_course(run, said)
 
 
+@pytest.mark.usefixtures("in_process")
+def test_the_script_of_a_run_that_learned_from_val_too_finds_the_same_exact_head(
+    store: Store, shapes: Path, tmp_path: Path
+) -> None:
+    plan = Plan(epochs=4, augment=1, refit=1, choose_regularization=1, label_smoothing=0.1)
+    run = prepare(store, shapes, plan)
+    assert wait(store, queue.start(store, run.project_id, TRAIN, OfRun(run.id))).state == "succeeded"
+    run = store.run(run.id)
+    assert run.outcome.exact is not None and keras_script.unlike(run) == []
+    said = repeat(store, run, shapes, tmp_path / "script")
+    require_same_score(run, said)
+    text = (tmp_path / "script" / "train.py").read_text()
+    assert f'"regularization": {run.outcome.exact.regularization}' in text and "choose_regularization" not in text
+
+
+def test_the_exact_head_of_the_script_is_that_of_headstart(monkeypatch: pytest.MonkeyPatch) -> None:
+    from core.neural.exported import train_script
+
+    rng = np.random.default_rng(0)
+    y = rng.choice(3, 200, p=[0.6, 0.3, 0.1])
+    x = (rng.normal(size=(3, 40))[y] + rng.normal(0, 3, (200, 40))).astype(np.float32)
+    plan = Plan(regularization=3.0, balance=1.0, label_smoothing=0.1)
+    monkeypatch.setattr(train_script, "PLAN", plan.to_dict())
+    monkeypatch.setattr(train_script, "CLASSES", ["a", "b", "c"])
+    ours = head.solve(Labeled(x, y), 3, plan).probabilities(x)
+    mean, deviation = train_script.standard(x)
+    logits = train_script.solve_head((x - mean) / deviation, y).predict((x - mean) / deviation, verbose=0)
+    theirs = np.exp(logits - logits.max(axis=1, keepdims=True))
+    np.testing.assert_allclose(theirs / theirs.sum(axis=1, keepdims=True), ours, atol=2e-3)
+
+
+@pytest.mark.usefixtures("in_process")
 def test_the_script_of_an_mlp_on_altered_copies_repeats_it(store: Store, shapes: Path, tmp_path: Path) -> None:
     plan = Plan(hidden_units=32, dropout=0.3, augment=1, epochs=8, balance=0.5, batch_size=16)
     run = prepare(store, shapes, plan)
-    assert wait(store, jobs.start(store, run.project_id, "train", {}, run.id)).state == "succeeded"
+    assert wait(store, queue.start(store, run.project_id, TRAIN, OfRun(run.id))).state == "succeeded"
     run = store.run(run.id)
     said = repeat(store, run, shapes, tmp_path / "script")
     require_same_score(run, said)
@@ -81,14 +119,40 @@ def test_the_script_of_an_mlp_on_altered_copies_repeats_it(store: Store, shapes:
 
 
 @pytest.mark.slow
-def test_the_script_of_a_fine_tuned_run_repeats_it(store: Store, shapes: Path, tmp_path: Path) -> None:
-    run = prepare(store, shapes, Plan(epochs=5, fine_tune_blocks=2, fine_tune_epochs=3))
-    assert wait(store, jobs.start(store, run.project_id, "train", {}, run.id), 300).state == "succeeded"
+@pytest.mark.usefixtures("in_process")
+def test_the_script_of_a_run_on_depths_and_mirrored_views_repeats_it(
+    store: Store, shapes: Path, tmp_path: Path
+) -> None:
+    run = prepare(store, shapes, Plan(pooling="depths", mirrored=1, epochs=5))
+    assert wait(store, queue.start(store, run.project_id, TRAIN, OfRun(run.id))).state == "succeeded"
+    run = store.run(run.id)
+    said = repeat(store, run, shapes, tmp_path / "script")
+    require_same_score(run, said)
+    require_same_course(run, said)
+
+
+def test_the_script_of_a_fine_tuned_run_says_that_it_has_no_mirrored_views(trained: Path) -> None:
+    store = Store(trained)
+    run = store.runs(store.projects()[0].id)[0]
+    frozen = replace(run, plan=run.plan | {"mirrored": 1})
+    tuned = replace(frozen, plan=frozen.plan | {"fine_tune_blocks": 2})
+    assert (keras_script.unlike(frozen), keras_script.unlike(tuned)) == ([], ["mirrored"])
+    dataset = store.dataset(run.project_id)
+    assert '"mirrored": 1,' in keras_script.text(frozen, dataset)
+    assert '"mirrored": 0,' in keras_script.text(tuned, dataset)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pooling", ["average", "depths"])
+@pytest.mark.usefixtures("in_process")
+def test_the_script_of_a_fine_tuned_run_repeats_it(store: Store, shapes: Path, tmp_path: Path, pooling: str) -> None:
+    run = prepare(store, shapes, Plan(pooling=pooling, epochs=5, fine_tune_blocks=2, fine_tune_epochs=3))
+    assert wait(store, queue.start(store, run.project_id, TRAIN, OfRun(run.id)), 300).state == "succeeded"
     run = store.run(run.id)
     said = repeat(store, run, shapes, tmp_path / "script")
     require_same_score(run, said)
     found = re.findall(r"^fine-tuning, epoch \d+: val loss ([0-9.]+)", said, re.MULTILINE)
-    expected = [row["val_loss"] for row in run.result["fine_tune"]["history"][1:]]
+    expected = [row["val_loss"] for row in run.outcome.tuned_epochs]
     assert [float(loss) for loss in found] == pytest.approx(expected, rel=0.05)
 
 
@@ -96,13 +160,19 @@ def test_the_script_of_a_fine_tuned_run_repeats_it(store: Store, shapes: Path, t
 @pytest.mark.data
 @pytest.mark.weights
 @pytest.mark.parametrize("blocks", [0, 2])
+@pytest.mark.usefixtures("at_once")
 def test_the_script_of_mobilenet_repeats_ants_and_bees(
     blocks: int, real_data: Path, keras_home: Path, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KERAS_HOME", str(keras_home))
-    data = real_data / "hymenoptera"
+    data = tmp_path / "data"
+    for folder in (real_data / "hymenoptera").glob("*/*"):  # 12 of each part and class
+        into = data / folder.parent.name / folder.name
+        into.mkdir(parents=True)
+        for picture in sorted(folder.iterdir())[:12]:
+            shutil.copy(picture, into)
     command = ["run", str(data), "--home", str(store.home), "--backbone", "mobilenetv2", "--fine-tune", str(blocks)]
-    assert main([*command, "--json"]) == 0
+    assert main([*command, "--preset", "linear", "--json"]) == 0
     run = store.runs(store.projects()[0].id)[0]
     require_same_score(run, repeat(store, run, data, tmp_path / "script"))
 
@@ -117,8 +187,9 @@ def test_the_zip_names_each_picture_with_its_class_and_part_and_nothing_of_heads
     assert names == {"train.py", "split.csv", "use_model.py", "run.yaml", "starter.py", "starter.weights.h5"}
     with (folder / "split.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert {(r["sha256"], r["class"], r["part"]) for r in rows} == {
-        (p.id, p.label, p.part) for p in store.dataset(run.project_id).pictures
+    dataset = store.dataset(run.project_id)
+    assert {(r["sha256"], r["class"], r["name"], r["part"]) for r in rows} == {
+        (p.id, str(dataset.classes.index(p.label)), p.label, p.part) for p in dataset.pictures
     }
     for path in folder.glob("*.py"):
         assert "core." not in path.read_text(), path.name
@@ -138,25 +209,25 @@ def test_another_backbone_goes_without_starter(trained: Path, tmp_path: Path) ->
 def test_settings_that_the_script_does_not_follow_are_named(trained: Path) -> None:
     store = Store(trained)
     run = store.runs(store.projects()[0].id)[0]
-    assert script.unlike(run) == []
+    assert keras_script.unlike(run) == []
     odd = replace(run, plan=run.plan | {"precision": "bfloat16", "of_a_later_version": 3})
-    assert script.unlike(odd) == ["precision", "of_a_later_version"]
-    said = script.text(odd, store.dataset(run.project_id))
+    assert keras_script.unlike(odd) == ["precision", "of_a_later_version"]
+    said = keras_script.text(odd, store.dataset(run.project_id))
     assert "does not follow: precision, of_a_later_version." in said
 
 
-KINDS = [("crop",), ("flip",), ("light",), ("turn",), images.KINDS]
+KINDS = [("crop",), ("flip",), ("light",), ("turn",), AUGMENTATIONS]
 
 
 @pytest.mark.parametrize("kinds", KINDS, ids=" ".join)
 def test_altered_copies_of_the_script_are_those_of_the_training(kinds: tuple[str, ...], tmp_path: Path) -> None:
-    from core.neural import train_script
+    from core.neural.exported import train_script
 
     data = encoded(noise(70, 50), "PNG")
     seed = bytes(range(32))
     image = Image.open(BytesIO(data))
     for number in (1, 2, 3):
-        expected = images.augment(np.asarray(image), number, kinds, seed)
+        expected = decoding.augment(np.asarray(image), number, kinds, seed)
         found = np.asarray(train_script.alter(image, number, kinds, seed))
         assert found.shape == expected.shape and np.array_equal(found, expected)
 
@@ -164,6 +235,8 @@ def test_altered_copies_of_the_script_are_those_of_the_training(kinds: tuple[str
 def test_the_measured_score_stands_in_the_script(trained: Path) -> None:
     store = Store(trained)
     run = store.runs(store.projects()[0].id)[0]
-    correct = round(run.result["test_accuracy"] * 6)
-    line = next(x for x in script.text(run, store.dataset(run.project_id)).splitlines() if x.startswith("MEASURED"))
+    correct = round(run.outcome.test_accuracy * 6)
+    line = next(
+        x for x in keras_script.text(run, store.dataset(run.project_id)).splitlines() if x.startswith("MEASURED")
+    )
     assert json.loads(line.split(" = ")[1]) == f"Headstart: right on {correct} of 6 test pictures."

@@ -7,18 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from core import jobs, tracking
+from core.jobs import queue
+from core.jobs.kinds import TRAIN, OfRun
 from core.plan import Plan
-from core.store import Store
-from tests.conftest import wait
-from tests.test_training import prepare
+from core.result import Phase, Result
+from core.runs import mlflow_copy
+from core.store.store import Store
+from tests.worker.test_training import prepare
+from tests.workers import wait
 
-RESULT = {
-    "head": {"history": [{"loss": 1.0, "val_loss": 2.0}, {"loss": 0.5, "val_loss": 1.5}]},
-    "fine_tune": {"history": [{"val_loss": 1.5}, {"loss": 0.25, "val_loss": 1.25}]},
-    "val_accuracy": 0.75,
-    "test_accuracy": None,
-}
+RESULT = Result(
+    val_accuracy=0.75,
+    head=Phase([{"loss": 1.0, "val_loss": 2.0}, {"loss": 0.5, "val_loss": 1.5}]),
+    fine_tune=Phase([{"val_loss": 1.5}, {"loss": 0.25, "val_loss": 1.25}]),
+)
 
 # MLflow warns and starts threads of its own: a process of its own keeps that from other tests.
 _LOOK = """
@@ -44,19 +46,14 @@ def logged(uri: str) -> list:
 
 def test_without_an_address_nothing_is_logged_and_mlflow_is_not_imported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    assert tracking.log("r", {}, RESULT, []) is None
+    assert mlflow_copy.log("r", {}, RESULT, []) is None
     assert "mlflow" not in sys.modules
-
-
-def test_phases_leave_out_the_frozen_model_and_scores_what_was_not_measured() -> None:
-    assert {name: len(rows) for name, rows in tracking.phases(RESULT).items()} == {"head": 2, "fine_tune": 1}
-    assert tracking.scores(RESULT) == {"val_accuracy": 0.75}
 
 
 def test_a_missing_package_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "file:///nowhere")
     monkeypatch.setitem(sys.modules, "mlflow", None)
-    assert tracking.log("r", {}, RESULT, []) == ("mlflow_missing", {})
+    assert mlflow_copy.log("r", {}, RESULT, []) == ("mlflow_missing", {})
 
 
 def test_a_training_is_logged_to_a_folder_with_settings_epochs_scores_and_files(
@@ -67,15 +64,15 @@ def test_a_training_is_logged_to_a_folder_with_settings_epochs_scores_and_files(
     uri = (tmp_path / "mlruns").as_uri()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     run = prepare(store, shapes, Plan(epochs=3))
-    job = wait(store, jobs.start(store, run.project_id, "train", {}, run.id))
+    job = wait(store, queue.start(store, run.project_id, TRAIN, OfRun(run.id)))
     assert job.state == "succeeded"
-    result = store.run(run.id).result
-    assert not [code for code, _ in result["notes"] if code.startswith("mlflow")]
+    result = store.run(run.id).outcome
+    assert not [code for code, _ in result.notes if code.startswith("mlflow")]
     name, status, params, metrics, history, files = logged(uri)
     assert name == f"Starter {run.id[:8]}" and status == "FINISHED"
     assert params["epochs"] == "3" and params["backbone"] == "Starter"
-    assert metrics["test_accuracy"] == result["test_accuracy"]
-    expected = [[epoch, row["val_loss"]] for epoch, row in enumerate(result["head"]["history"], start=1)]
+    assert metrics["test_accuracy"] == result.test_accuracy
+    expected = [[epoch, row["val_loss"]] for epoch, row in enumerate(result.head.history, start=1)]
     assert history == expected
     assert {"model.keras", "model.tflite", "evaluation-test.json"} <= set(files)
 
@@ -85,8 +82,8 @@ def test_a_server_that_is_not_there_is_a_note_of_a_training_that_succeeds(
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")  # nothing listens there
     run = prepare(store, shapes, Plan(epochs=2))
-    assert wait(store, jobs.start(store, run.project_id, "train", {}, run.id)).state == "succeeded"
-    codes = [code for code, _ in store.run(run.id).result["notes"]]
+    assert wait(store, queue.start(store, run.project_id, TRAIN, OfRun(run.id))).state == "succeeded"
+    codes = [code for code, _ in store.run(run.id).outcome.notes]
     assert codes[-1] == ("mlflow_missing" if _is_missing() else "mlflow_failed")
 
 

@@ -1,6 +1,6 @@
 """The sliders that answer at once: the exact head of the cached features, and a sentence where there are none."""
 
-import time
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,14 +9,23 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core import album, engine, jobs
 from core.dataset import PARTS
 from core.errors import HeadstartError
-from core.features import Cache, View
+from core.features import runtime
+from core.features.feature_cache import Cache, View
+from core.learning.head import Labeled
+from core.pictures import album
 from core.plan import Plan
-from core.refit import Refit
-from core.store import Store
-from tests.conftest import wait
+from core.runs import requests, what_if
+from core.runs.what_if import Refit
+from core.store.store import Store
+from tests.workers import wait
+
+
+@pytest.fixture
+def store(tmp_path: Path, trained: Path) -> Store:
+    """Pictures that are divided, with the features of Starter."""
+    return Store(shutil.copytree(trained, tmp_path / "home"))
 
 
 @pytest.fixture
@@ -27,13 +36,8 @@ def refit(store: Store) -> Iterator[Refit]:
 
 
 @pytest.fixture
-def project(store: Store, shapes: Path) -> str:
-    """Pictures that are received and divided, with the features of Starter."""
-    added = store.add_project("p")
-    wait(store, jobs.start(store, added.id, "intake", {"path": str(shapes), "batch": "b"}))
-    _, job = jobs.train(store, added.id, Plan(epochs=3))
-    assert job is not None and wait(store, job).state == "succeeded"
-    return added.id
+def project(store: Store) -> str:
+    return store.projects()[0].id
 
 
 def test_it_answers_with_the_val_pictures_and_changes_with_the_setting(
@@ -48,7 +52,7 @@ def test_it_answers_with_the_val_pictures_and_changes_with_the_setting(
     np.testing.assert_allclose(again.probabilities, strong.probabilities, atol=2e-3)
 
 
-def test_relabelling_is_seen_at_the_next_question(store: Store, project: str, refit: Refit) -> None:
+def test_relabeling_is_seen_at_the_next_question(store: Store, project: str, refit: Refit) -> None:
     before = refit.fit(project, Plan()).val
     album.relabel(store, project, [before.ids[0]], "hexagon")
     after = refit.fit(project, Plan()).val
@@ -82,15 +86,16 @@ def test_an_answer_that_takes_too_long_blames_no_file_and_the_next_one_comes(pro
     assert refit.fit(project, Plan()).val.n > 0
 
 
-def test_a_warm_process_answers_faster_than_it_starts(project: str, refit: Refit) -> None:
-    first = refit.fit(project, Plan()).seconds
-    started = time.perf_counter()
-    second = refit.fit(project, Plan(regularization=51.0)).seconds
-    assert second < first and second <= time.perf_counter() - started
+def test_one_process_answers_question_after_question(project: str, refit: Refit) -> None:
+    first = refit.fit(project, Plan())
+    process = refit._child._process
+    second = refit.fit(project, Plan(regularization=51.0))
+    assert refit._child._process is process is not None
+    assert min(first.seconds, second.seconds) > 0
 
 
 def test_the_test_part_is_never_read(store: Store, project: str, refit: Refit, monkeypatch: pytest.MonkeyPatch) -> None:
-    from core import refit as module
+    from core.runs import what_if as module
 
     asked: set[str] = set()
     for name in ("missing", "read"):
@@ -111,13 +116,28 @@ def test_the_test_part_is_never_read(store: Store, project: str, refit: Refit, m
     assert asked == ids["train"] | ids["val"] | ids["test"]
 
 
-@pytest.mark.skipif(not engine.has_bfloat16(), reason="this machine does not compute in bfloat16")
+def test_a_head_that_learns_from_val_answers_for_it_out_of_fold_and_never_asks_the_test_pictures(
+    store: Store, project: str
+) -> None:
+    plan = Plan(refit=1, choose_regularization=1)
+    data = what_if._newest(store, project, plan, PARTS)
+    found = data.train(plan)
+    assert found["val"].ids == data.ids["val"] and found["test"].ids == data.ids["test"]
+    test = data.parts["test"]
+    spoiled = Labeled(np.full_like(test.features, np.nan), test.targets)
+    assert replace(data, parts=data.parts | {"test": spoiled}).train(plan)["val"].to_dict() == found["val"].to_dict()
+    alone = data.train(plan.with_(refit=0))["val"]  # by one head, which learned from train
+    assert alone.ids == found["val"].ids and (alone.probabilities != found["val"].probabilities).all()
+
+
+@pytest.mark.skipif(not runtime.has_bfloat16(), reason="this machine does not compute in bfloat16")
+@pytest.mark.usefixtures("in_process")
 def test_after_a_training_in_bfloat16_it_answers_on_float32_val_features(
     store: Store, project: str, refit: Refit
 ) -> None:
     with pytest.raises(HeadstartError, match="24 pictures"):  # the train part alone is missing
         refit.fit(project, Plan(precision="bfloat16"))
-    _, job = jobs.train(store, project, Plan(epochs=3, precision="bfloat16"))
+    _, job = requests.train(store, project, Plan(epochs=3, precision="bfloat16"))
     assert job is not None and wait(store, job).state == "succeeded"
     coarse, fine = (refit.fit(project, Plan(precision=precision)).val for precision in ("bfloat16", "float32"))
     assert coarse.ids == fine.ids

@@ -4,7 +4,8 @@ import hashlib
 import io
 import random
 import struct
-import time
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -13,26 +14,30 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, PngImagePlugin
 
-from core import images, messages
-from core.child import Bounds, Child
 from core.errors import HeadstartError
+from core.language import catalog
+from core.language.catalog import say
+from core.plan import AUGMENTATIONS
+from core.sandbox import decoding
+from core.sandbox.process import Bounds, Child
+from tests import cpu
 from tests.bad_files import encoded, noise, photo, png, webp_of_size
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-HEIC = "picture_damaged" if "HEIF" in images.FORMATS else "file_heic"
+HEIC = "picture_damaged" if "HEIF" in decoding.FORMATS else "file_heic"
 SEVEN = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 
 
 def refused(data: bytes) -> HeadstartError:
     with pytest.raises(HeadstartError) as caught:
-        images.decode(data)
+        decoding.decode(data)
     assert caught.value.message  # its sentences can be written
     return caught.value
 
 
 def corner(data: bytes) -> tuple[int, ...]:
-    return tuple(images.decode(data).pixels[0, 0].tolist())
+    return tuple(decoding.decode(data).pixels[0, 0].tolist())
 
 
 def flat(color: tuple[int, ...], mode: str = "RGB") -> Image.Image:
@@ -44,7 +49,7 @@ def flat(color: tuple[int, ...], mode: str = "RGB") -> Image.Image:
 
 @pytest.mark.parametrize("format", SEVEN)
 def test_seven_formats_are_read_with_their_size(format: str) -> None:
-    decoded = images.decode(encoded(photo(80, 64), format))
+    decoded = decoding.decode(encoded(photo(80, 64), format))
     assert decoded.pixels.shape == (64, 80, 3)
     assert decoded.pixels.dtype == np.uint8
     assert decoded.notes == ()
@@ -56,11 +61,11 @@ def test_seven_formats_are_read_with_their_size(format: str) -> None:
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16", "CMYK", "YCbCr", "F", "I"])
 def test_every_mode_gives_three_channels(mode: str) -> None:
     image = Image.new(mode, (16, 12)) if mode in ("I;16", "I", "F") else noise(16, 12).convert(mode)
-    assert images.decode(encoded(image, "TIFF" if mode != "LA" else "PNG")).pixels.shape == (12, 16, 3)
+    assert decoding.decode(encoded(image, "TIFF" if mode != "LA" else "PNG")).pixels.shape == (12, 16, 3)
 
 
 def test_the_seven_formats_agree_with_the_list_that_pillow_may_open() -> None:
-    assert set(images.FORMATS) - {"HEIF"} == set(SEVEN)
+    assert set(decoding.FORMATS) - {"HEIF"} == set(SEVEN)
 
 
 # -- what is not a picture
@@ -121,9 +126,8 @@ def one_bit(format: str, side: int, **options: str) -> bytes:
 )
 def test_bombs_are_refused_with_their_size_before_they_are_unpacked(data: bytes, megapixels: int) -> None:
     assert len(data) < 40_000
-    began = time.process_time()
-    error = refused(data)
-    assert time.process_time() - began < 0.2
+    with cpu.at_most(10):
+        error = refused(data)
     assert error.message == f"The picture has {megapixels} megapixels; the limit is 50."
 
 
@@ -138,13 +142,13 @@ def test_a_text_bomb_in_a_png_is_refused() -> None:
 @pytest.mark.parametrize(
     ("width", "height", "message"),
     [
-        (1, 1, "The picture is 1x1 px; at least 8 a side are needed."),
-        (7, 7, "The picture is 7x7 px; at least 8 a side are needed."),
-        (7, 500, "The picture is 7x500 px; at least 8 a side are needed."),
-        (1, 16_000, "The picture is 1x16000 px; at least 8 a side are needed."),
-        (20_001, 10, "The picture is 20001 px long; the limit is 20000."),
-        (10, 1_001, "The picture is 10x1001 px: over 100 times longer than wide."),
-        (1_001, 10, "The picture is 1001x10 px: over 100 times longer than wide."),
+        (1, 1, say("error.picture_too_small", width=1, height=1, limit=8)),
+        (7, 7, say("error.picture_too_small", width=7, height=7, limit=8)),
+        (7, 500, say("error.picture_too_small", width=7, height=500, limit=8)),
+        (1, 16_000, say("error.picture_too_small", width=1, height=16000, limit=8)),
+        (20_001, 10, say("error.picture_too_long", side=20001, limit=20000)),
+        (10, 1_001, say("error.picture_too_thin", width=10, height=1001, limit=100)),
+        (1_001, 10, say("error.picture_too_thin", width=1001, height=10, limit=100)),
     ],
 )
 def test_odd_sizes_are_refused_with_the_size(width: int, height: int, message: str) -> None:
@@ -153,7 +157,7 @@ def test_odd_sizes_are_refused_with_the_size(width: int, height: int, message: s
 
 @pytest.mark.parametrize(("width", "height"), [(8, 8), (800, 8), (8, 800), (20_000, 200), (200, 20_000)])
 def test_sizes_at_the_limits_are_read(width: int, height: int) -> None:
-    assert images.decode(encoded(Image.new("L", (width, height)), "PNG")).pixels.shape == (height, width, 3)
+    assert decoding.decode(encoded(Image.new("L", (width, height)), "PNG")).pixels.shape == (height, width, 3)
 
 
 # -- damage
@@ -172,7 +176,7 @@ def test_a_truncated_picture_is_refused(format: str, share: float) -> None:
 def test_a_picture_without_its_last_byte_is_refused_or_complete(format: str) -> None:
     data = encoded(photo(), format)
     if format in ("PNG", "GIF"):  # what is missing comes after all pixels
-        assert np.array_equal(images.decode(data[:-1]).pixels, images.decode(data).pixels)
+        assert np.array_equal(decoding.decode(data[:-1]).pixels, decoding.decode(data).pixels)
     else:
         assert refused(data[:-1]).code == "picture_cut_off"
 
@@ -180,7 +184,7 @@ def test_a_picture_without_its_last_byte_is_refused_or_complete(format: str) -> 
 @pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_deflate", "jpeg", "packbits"])
 def test_a_compressed_tiff_that_is_cut_is_called_a_damaged_picture(compression: str) -> None:
     data = encoded(photo(), "TIFF", compression=compression)
-    assert images.decode(data).pixels.shape == (64, 80, 3)
+    assert decoding.decode(data).pixels.shape == (64, 80, 3)
     assert refused(data[: len(data) // 2]).code in ("picture_damaged", "picture_cut_off")
 
 
@@ -199,7 +203,7 @@ def test_damage_in_the_middle_of_a_jpeg_never_does_worse_than_refuse() -> None:
         at = len(data) // 2
         data[at : at + 400] = np.random.default_rng(seed).bytes(400)
         try:
-            outcomes.add(images.decode(bytes(data)).pixels.shape)
+            outcomes.add(decoding.decode(bytes(data)).pixels.shape)
         except HeadstartError as error:
             outcomes.add(error.code)
     assert outcomes <= {(120, 160, 3), "picture_damaged", "picture_cut_off"}
@@ -215,11 +219,11 @@ def test_random_damage_raises_nothing_but_headstart_errors(format: str) -> None:
             at = chance.randrange(len(data)) if chance.random() < 0.5 else chance.randrange(min(200, len(data)))
             data[at] = chance.randrange(256)
         try:
-            images.decode(bytes(data))
+            decoding.decode(bytes(data))
         except HeadstartError as error:
             codes.add(error.code)
     assert codes
-    assert codes <= set(messages.REASONS)
+    assert all(catalog.has(f"reason.{code}") for code in codes)
 
 
 # -- what a file says about itself
@@ -230,7 +234,7 @@ def test_the_content_counts_and_not_the_name(format: str, name: str, tmp_path: o
     path = f"{tmp_path}/x.{name.lower()}"
     with open(path, "wb") as file:
         file.write(encoded(flat(RED), format))
-    facts, _ = images.answer({"path": path}, b"")
+    facts, _ = decoding.answer({"path": path}, b"")
     assert (facts["width"], facts["height"]) == (16, 12)
 
 
@@ -268,7 +272,7 @@ def test_every_orientation_gives_the_same_upright_pixels(format: str, orientatio
         "WEBP": {"lossless": True},
         "AVIF": {"quality": 100, "subsampling": "4:4:4"},
     }
-    decoded = images.decode(encoded(stored, format, exif=exif, **options.get(format, {})))
+    decoded = decoding.decode(encoded(stored, format, exif=exif, **options.get(format, {})))
     assert decoded.pixels.shape == (32, 48, 3)
     away = np.abs(decoded.pixels.astype(int) - np.asarray(quarters())).max()
     assert away <= {"JPEG": 3, "AVIF": 3}.get(format, 0)
@@ -289,7 +293,7 @@ def test_damaged_camera_entries_do_not_cost_the_picture(format: str) -> None:
             file = encoded(flat(RED), format, exif=bytes(data))
         except (SyntaxError, ValueError):  # Pillow writes no such file
             continue
-        decoded = images.decode(file)
+        decoded = decoding.decode(file)
         shapes.add(decoded.pixels.shape)
         notes.update(decoded.notes)
     assert shapes == {(16, 12, 3), (12, 16, 3)}
@@ -297,7 +301,7 @@ def test_damaged_camera_entries_do_not_cost_the_picture(format: str) -> None:
 
 
 def test_camera_entries_that_cannot_be_read_are_noted() -> None:
-    decoded = images.decode(encoded(flat(RED), "PNG", exif=b"Exif\0\0junk that is no TIFF header"))
+    decoded = decoding.decode(encoded(flat(RED), "PNG", exif=b"Exif\0\0junk that is no TIFF header"))
     assert decoded.notes == ("exif_ignored",)
     assert decoded.pixels[0, 0].tolist() == [255, 0, 0]
 
@@ -325,7 +329,7 @@ def test_cmyk_gives_the_color_of_its_inks(format: str, ink: tuple[int, ...], col
     ids=["png I;16", "tiff I;16", "tiff I;16B", "tiff I"],
 )
 def test_a_16_bit_ramp_becomes_the_256_levels_of_its_upper_byte(data: bytes) -> None:
-    decoded = images.decode(data)
+    decoded = decoding.decode(data)
     assert np.array_equal(decoded.pixels, np.repeat(np.arange(256, dtype=np.uint8), 768).reshape(256, 256, 3))
     assert decoded.notes == ("depth_reduced",)
 
@@ -340,7 +344,7 @@ def test_a_16_bit_ramp_becomes_the_256_levels_of_its_upper_byte(data: bytes) -> 
     ids=["0 to 1", "huge", "int32"],
 )
 def test_other_depths_are_spread_over_256_levels(values: np.ndarray) -> None:
-    decoded = images.decode(encoded(Image.fromarray(values.reshape(256, 256)), "TIFF"))
+    decoded = decoding.decode(encoded(Image.fromarray(values.reshape(256, 256)), "TIFF"))
     assert len(np.unique(decoded.pixels)) >= 255
     assert abs(decoded.pixels.mean() - 127.5) < 1
     assert decoded.notes == ("depth_reduced",)
@@ -353,7 +357,7 @@ def test_8_bit_values_in_32_bits_stay_as_they_are() -> None:
 def test_numbers_that_are_none_do_not_hide_the_others() -> None:
     values = np.linspace(0, 1, 256, dtype=np.float32).reshape(16, 16)
     values[0, :3] = (np.nan, np.inf, -np.inf)
-    pixels = images.decode(encoded(Image.fromarray(values), "TIFF")).pixels
+    pixels = decoding.decode(encoded(Image.fromarray(values), "TIFF")).pixels
     assert pixels[0, :3].max() == 0
     assert pixels[15, 15].tolist() == [255, 255, 255]
 
@@ -394,7 +398,7 @@ SWAPPED = SRGB.replace(b"rXYZ", b"????").replace(b"bXYZ", b"rXYZ").replace(b"???
 
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "TIFF", "WEBP"])
 def test_a_color_profile_is_applied(format: str) -> None:
-    decoded = images.decode(encoded(flat(RED), format, icc_profile=SWAPPED))
+    decoded = decoding.decode(encoded(flat(RED), format, icc_profile=SWAPPED))
     assert np.abs(decoded.pixels[0, 0].astype(int) - BLUE).max() <= 8
     assert decoded.notes == ()
 
@@ -407,19 +411,19 @@ def test_a_color_profile_is_applied_to_a_palette_and_beside_transparency() -> No
 
 def test_the_srgb_profile_changes_nothing() -> None:
     plain, profiled = encoded(noise(), "PNG"), encoded(noise(), "PNG", icc_profile=SRGB)
-    away = np.abs(images.decode(plain).pixels.astype(int) - images.decode(profiled).pixels)
+    away = np.abs(decoding.decode(plain).pixels.astype(int) - decoding.decode(profiled).pixels)
     assert away.max() <= 1
 
 
 @pytest.mark.parametrize("profile", [b"junk" * 50, SRGB[:200], SRGB[:128] + bytes(len(SRGB) - 128)])
 def test_a_broken_color_profile_is_ignored_and_noted(profile: bytes) -> None:
-    decoded = images.decode(encoded(flat(RED), "PNG", icc_profile=profile))
+    decoded = decoding.decode(encoded(flat(RED), "PNG", icc_profile=profile))
     assert decoded.pixels[0, 0].tolist() == [255, 0, 0]
     assert decoded.notes == ("profile_ignored",)
 
 
 def test_a_profile_for_another_kind_of_picture_is_ignored_and_noted() -> None:
-    decoded = images.decode(encoded(flat(100, "L"), "PNG", icc_profile=SRGB))
+    decoded = decoding.decode(encoded(flat(100, "L"), "PNG", icc_profile=SRGB))
     assert decoded.pixels[0, 0].tolist() == [100, 100, 100]
     assert decoded.notes == ("profile_ignored",)
 
@@ -431,7 +435,7 @@ def test_a_profile_for_another_kind_of_picture_is_ignored_and_noted() -> None:
 def test_of_several_frames_the_first_is_read_and_the_rest_noted(format: str) -> None:
     options = {"WEBP": {"lossless": True}}.get(format, {})
     data = encoded(flat(RED), format, save_all=True, append_images=[flat(BLUE), flat(GREEN)], **options)
-    decoded = images.decode(data)
+    decoded = decoding.decode(data)
     assert np.abs(decoded.pixels.astype(int) - RED).max() <= (0 if format != "AVIF" else 3)
     assert decoded.notes == ("first_frame",)
 
@@ -439,9 +443,8 @@ def test_of_several_frames_the_first_is_read_and_the_rest_noted(format: str) -> 
 def test_five_hundred_frames_cost_little_more_than_one() -> None:
     frames = [noise(12, 12, n) for n in range(500)]
     data = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
-    began = time.process_time()
-    assert images.decode(data).notes == ("first_frame",)
-    assert time.process_time() - began < 3
+    with cpu.at_most(30):
+        assert decoding.decode(data).notes == ("first_frame",)
 
 
 # -- resize, augment, thumbnail
@@ -453,25 +456,25 @@ def test_resize_takes_the_central_square(turned: bool) -> None:
     pixels[:, :10], pixels[:, 10:20], pixels[:, 20:] = RED, GREEN, BLUE
     if turned:
         pixels = np.ascontiguousarray(pixels.transpose(1, 0, 2))
-    assert np.array_equal(images.resize(pixels, 10), np.full((10, 10, 3), GREEN, np.uint8))
-    smaller = images.resize(pixels, 4)
+    assert np.array_equal(decoding.resize(pixels, 10), np.full((10, 10, 3), GREEN, np.uint8))
+    smaller = decoding.resize(pixels, 4)
     assert np.array_equal(smaller[1:3, 1:3], np.full((2, 2, 3), GREEN, np.uint8))
 
 
 def test_resize_to_the_same_size_changes_nothing() -> None:
     pixels = np.asarray(noise(40, 40))
-    assert np.array_equal(images.resize(pixels, 40), pixels)
+    assert np.array_equal(decoding.resize(pixels, 40), pixels)
 
 
 def test_resize_looks_at_every_pixel_it_reduces() -> None:
     board = np.indices((64, 64)).sum(0) % 2 * 255  # without antialiasing this becomes black or white
-    reduced = images.resize(np.repeat(board[..., None], 3, 2).astype(np.uint8), 16)
+    reduced = decoding.resize(np.repeat(board[..., None], 3, 2).astype(np.uint8), 16)
     assert 126 <= reduced.min() <= reduced.max() <= 129
 
 
 def test_resize_keeps_an_even_slope() -> None:
     ramp = np.repeat(np.arange(100, dtype=np.uint8) * 2, 300).reshape(100, 100, 3).transpose(1, 0, 2)
-    reduced = images.resize(np.ascontiguousarray(ramp), 50)[25, :, 0].astype(int)
+    reduced = decoding.resize(np.ascontiguousarray(ramp), 50)[25, :, 0].astype(int)
     assert np.abs(reduced[1:-1] - (np.arange(1, 49) * 4 + 1)).max() <= 1
 
 
@@ -480,12 +483,12 @@ USUAL = ("crop", "flip", "light")
 
 def altered(pixels: NDArray[np.uint8], seed: int, *kinds: str, number: int = 1) -> NDArray[np.uint8]:
     """The copy of a picture whose bytes have a hash that begins with `seed`."""
-    return images.augment(pixels, number, kinds, bytes([seed, *range(31)]))
+    return decoding.augment(pixels, number, kinds, bytes([seed, *range(31)]))
 
 
 def test_one_picture_has_one_copy_of_a_number_and_another_picture_another() -> None:
     pixels = np.asarray(noise(60, 40))
-    views = [altered(pixels, seed, *images.KINDS) for seed in (1, 1, 2)]
+    views = [altered(pixels, seed, *AUGMENTATIONS) for seed in (1, 1, 2)]
     assert np.array_equal(views[0], views[1])
     assert not np.array_equal(views[0], views[2])
 
@@ -547,12 +550,12 @@ def test_what_a_copy_is_cropped_to_does_not_depend_on_the_other_kinds() -> None:
 
 
 def test_the_smallest_picture_can_be_augmented() -> None:
-    assert altered(np.asarray(noise(8, 8)), 0, *images.KINDS).shape == (8, 8, 3)
+    assert altered(np.asarray(noise(8, 8)), 0, *AUGMENTATIONS).shape == (8, 8, 3)
 
 
 @pytest.mark.parametrize(("size", "small"), [((1000, 500), (256, 128)), ((50, 40), (50, 40)), ((10, 1000), (3, 256))])
 def test_a_thumbnail_is_a_jpeg_of_at_most_256_px(size: tuple[int, int], small: tuple[int, int]) -> None:
-    with Image.open(io.BytesIO(images.thumbnail(np.asarray(noise(*size))))) as image:
+    with Image.open(io.BytesIO(decoding.thumbnail(np.asarray(noise(*size))))) as image:
         assert (image.format, image.size) == ("JPEG", small)
 
 
@@ -562,7 +565,7 @@ def test_a_thumbnail_has_nothing_of_the_file_but_its_pixels() -> None:
     exif[0x8825] = {1: "N", 2: (52.0, 31.0, 12.0)}
     data = encoded(photo(), "JPEG", exif=exif, icc_profile=SRGB, comment="Somebody")
     assert b"Somebody" in data
-    _, thumbnail = images.answer({}, data)
+    _, thumbnail = decoding.answer({}, data)
     assert b"Somebody" not in thumbnail
     with Image.open(io.BytesIO(thumbnail)) as image:
         assert dict(image.getexif()) == {}
@@ -573,7 +576,7 @@ def test_of_a_picture_that_is_also_a_zip_and_a_script_only_pixels_are_shown() ->
     archived = io.BytesIO()
     with zipfile.ZipFile(archived, "w") as file:
         file.writestr("x.html", "<script>alert(1)</script>")
-    facts, thumbnail = images.answer({}, encoded(flat(RED), "GIF") + archived.getvalue())
+    facts, thumbnail = decoding.answer({}, encoded(flat(RED), "GIF") + archived.getvalue())
     assert (facts["width"], facts["height"]) == (16, 12)
     assert b"<script>" not in thumbnail
     assert b"PK\3\4" not in thumbnail
@@ -584,38 +587,39 @@ def test_of_a_picture_that_is_also_a_zip_and_a_script_only_pixels_are_shown() ->
 
 def test_the_answer_has_the_facts_and_a_hash_of_what_the_picture_shows() -> None:
     pixels = np.asarray(noise(40, 30))
-    facts, thumbnail = images.answer({}, encoded(noise(40, 30), "PNG"))
+    facts, thumbnail = decoding.answer({}, encoded(noise(40, 30), "PNG"))
     assert facts == {
         "width": 40,
         "height": 30,
         "notes": (),
         "pixels": hashlib.sha256(b"40x30" + pixels.tobytes()).hexdigest(),
     }
-    assert thumbnail == images.thumbnail(pixels)
+    assert thumbnail == decoding.thumbnail(pixels)
 
 
 def test_the_hash_of_pixels_is_that_of_any_lossless_format_and_differs_with_the_shape() -> None:
-    same = {images.answer({}, encoded(noise(), format))[0]["pixels"] for format in ("PNG", "BMP", "TIFF")}
+    same = {decoding.answer({}, encoded(noise(), format))[0]["pixels"] for format in ("PNG", "BMP", "TIFF")}
     assert len(same) == 1
     wide, tall = Image.new("RGB", (20, 10)), Image.new("RGB", (10, 20))
-    assert images.answer({}, encoded(wide))[0]["pixels"] != images.answer({}, encoded(tall))[0]["pixels"]
+    assert decoding.answer({}, encoded(wide))[0]["pixels"] != decoding.answer({}, encoded(tall))[0]["pixels"]
 
 
 def squares(folder: Path, size: int, *asked: tuple[bytes, int]) -> list[NDArray[np.uint8]]:
     """What a child answers for files with these bytes, each as a view of it."""
     wanted = []
-    for i, (data, number) in enumerate(asked):
-        (folder / str(i)).write_bytes(data)
-        wanted.append([str(folder / str(i)), number, USUAL])
-    answer, body = images.answer({"squares": wanted, "size": size}, b"")
+    for data, number in asked:
+        path = folder / hashlib.sha256(data).hexdigest()  # as on the shelf
+        path.write_bytes(data)
+        wanted.append([str(path), number, USUAL])
+    answer, body = decoding.answer({"squares": wanted, "size": size}, b"")
     assert answer == {}
     return list(np.frombuffer(body, np.uint8).reshape(-1, size, size, 3))
 
 
 def test_the_answer_to_squares_are_the_resized_pictures_in_order(tmp_path: Path) -> None:
     first, second = squares(tmp_path, 24, (png(3), 0), (png(5), 0))
-    np.testing.assert_array_equal(first, images.resize(np.asarray(noise(12, 12, 3)), 24))
-    np.testing.assert_array_equal(second, images.resize(np.asarray(noise(12, 12, 5)), 24))
+    np.testing.assert_array_equal(first, decoding.resize(np.asarray(noise(12, 12, 3)), 24))
+    np.testing.assert_array_equal(second, decoding.resize(np.asarray(noise(12, 12, 5)), 24))
 
 
 def test_an_altered_view_is_the_same_each_time_and_differs_by_number_and_by_picture(tmp_path: Path) -> None:
@@ -637,7 +641,7 @@ def test_a_large_jpeg_is_read_at_a_reduced_size_within_the_stated_tolerance(fact
     )
     grain = rng.integers(-6, 7, (height, width, 1))
     data = encoded(Image.fromarray(np.clip(np.asarray(soft) + grain, 0, 255).astype(np.uint8)), "JPEG", quality=90)
-    reduced, whole = images.square(data, 96), images.resize(images.decode(data).pixels, 96)
+    reduced, whole = decoding.square(data, 96), decoding.resize(decoding.decode(data).pixels, 96)
     difference = np.abs(reduced.astype(int) - whole)
     assert difference.mean() < 1.5 and difference.max() <= 30
     assert (difference.max() > 0) == (factor >= 4)  # below, half of the size would be less than twice the square
@@ -646,13 +650,13 @@ def test_a_large_jpeg_is_read_at_a_reduced_size_within_the_stated_tolerance(fact
 def test_a_profile_that_is_srgb_already_changes_nothing_and_another_does() -> None:
     picture = noise(30, 20)
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    same = images.decode(encoded(picture, "PNG", icc_profile=srgb)).pixels
+    same = decoding.decode(encoded(picture, "PNG", icc_profile=srgb)).pixels
     np.testing.assert_array_equal(same, np.asarray(picture))
-    assert images._to_srgb(srgb, "RGB") is None
+    assert decoding._to_srgb(srgb, "RGB") is None
 
 
 def test_a_picture_that_needs_more_memory_than_there_is_costs_only_itself() -> None:
-    with Child("core.images:answer", Bounds(memory_mb=500, cpu_s=10, wall_s=20)) as child:
+    with Child("core.sandbox.decoding:answer", Bounds(memory_mb=500, cpu_s=10, wall_s=20)) as child:
         with pytest.raises(HeadstartError) as caught:
             child.ask({}, webp_of_size(7_000, 7_000))
         assert caught.value.code in ("picture_too_costly", "picture_damaged", "child_died")
@@ -664,3 +668,10 @@ def test_the_checksum_of_png_chunks_is_honored() -> None:
     at = data.index(b"IHDR")
     data[at + 8 + 3] = 17  # another height, with the old checksum
     assert refused(bytes(data)).code in ("picture_damaged", "file_not_picture")
+
+
+def test_who_only_imports_the_decoder_keeps_the_limit_of_pillow() -> None:
+    script = "from core.sandbox import decoding; from PIL import Image; print(Image.MAX_IMAGE_PIXELS)"
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=True)
+    assert int(done.stdout) > 1_000_000

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from core import comparison
-from core.comparison import Paired
-from core.evaluation import Evaluation
+from core.scores import comparison
+from core.scores.comparison import Paired
+from core.scores.evaluation import Evaluation
 
 
 def answers(predicted: str, truth: str = "aabb", classes: tuple[str, ...] = ("a", "b")) -> Evaluation:
@@ -25,6 +25,14 @@ def test_the_exact_test_of_mcnemar_agrees_with_the_binomial_test_of_scipy(b: int
     found = Paired(("x",) * b, ("y",) * c, both=9, neither=2)
     expected = binomtest(b, b + c).pvalue if b + c else 1.0
     assert found.p == pytest.approx(expected, rel=1e-9)
+
+
+def test_the_best_of_several_comes_with_all_that_cannot_be_told_from_it() -> None:
+    right = {"a": 60, "b": 60, "c": 55, "d": 30}
+    hits = {key: [i < n for i in range(100)] for key, n in right.items()}
+    order, best = comparison.ranked(hits, {"a": 0.0, "b": 71.3, "c": 0.0, "d": 80.0})
+    assert order == ["b", "a", "c", "d"] and best == ["b", "a", "c"]  # five against none: p = 0.06, times two
+    assert comparison.ranked({"a": hits["a"]}, {"a": 0.0}) == (["a"], ["a"])
 
 
 def test_a_published_example_has_its_published_value() -> None:

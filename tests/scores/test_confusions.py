@@ -1,7 +1,7 @@
 import numpy as np
 
-from core import confusions
-from core.evaluation import Evaluation
+from core.scores import confusions
+from core.scores.evaluation import Evaluation
 
 # a and d are taken for each other three times, d and b once, c never.
 TAKEN = [("a", "d"), ("a", "d"), ("d", "a"), ("b", "d"), ("a", "a"), ("c", "c")]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from core.evaluation import Evaluation, intervals, wilson
+from core.scores.evaluation import Evaluation, intervals, wilson
 
 CLASSES = ("ant", "bee", "cat", "dog")
 

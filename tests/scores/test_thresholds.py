@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from core import thresholds
-from core.evaluation import Evaluation, wilson
-from core.thresholds import Limits, Outcome
-from tests.test_evaluation import EMPTY, example
+from core.scores import thresholds
+from core.scores.evaluation import Evaluation, wilson
+from core.scores.thresholds import Outcome, Thresholds
+from tests.scores.test_evaluation import EMPTY, example
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -52,23 +52,23 @@ def test_a_class_without_pictures_or_without_others_has_no_curve() -> None:
 def test_limits_say_how_many_pictures_get_an_answer_and_how_many_of_those_are_right() -> None:
     probabilities = np.array([[0.9, 0.1], [0.6, 0.4], [0.3, 0.7], [0.2, 0.8]], np.float32)
     evaluation = Evaluation(("a", "b"), tuple("1234"), np.array([0, 1, 1, 0]), probabilities)
-    assert thresholds.apply(evaluation, Limits()) == Outcome(4, 4, 2)
-    at = thresholds.apply(evaluation, Limits(0.65))
+    assert thresholds.apply(evaluation, Thresholds()) == Outcome(4, 4, 2)
+    at = thresholds.apply(evaluation, Thresholds(0.65))
     assert at == Outcome(4, 3, 2) and (at.coverage, at.precision) == (0.75, 2 / 3)
-    assert thresholds.apply(evaluation, Limits(0.65, {"b": 0.75})) == Outcome(4, 2, 1)
-    assert thresholds.apply(evaluation, Limits(0.95)).precision is None
+    assert thresholds.apply(evaluation, Thresholds(0.65, {"b": 0.75})) == Outcome(4, 2, 1)
+    assert thresholds.apply(evaluation, Thresholds(0.95)).precision is None
     far = np.array([0.1, 0.2, 0.3, 0.4], np.float32)
-    assert thresholds.apply(evaluation, Limits(farthest=0.25), far) == Outcome(4, 2, 1)
-    assert thresholds.apply(evaluation, Limits(), far) == thresholds.apply(evaluation, Limits(farthest=0.25))
-    assert thresholds.apply(EMPTY, Limits(0.5)) == Outcome(0, 0, 0)
+    assert thresholds.apply(evaluation, Thresholds(farthest=0.25), far) == Outcome(4, 2, 1)
+    assert thresholds.apply(evaluation, Thresholds(), far) == thresholds.apply(evaluation, Thresholds(farthest=0.25))
+    assert thresholds.apply(EMPTY, Thresholds(0.5)) == Outcome(0, 0, 0)
 
 
 def test_what_limits_do_to_one_class_is_told_of_its_pictures_and_of_those_named_so() -> None:
     probabilities = np.array([[0.9, 0.1], [0.6, 0.4], [0.3, 0.7], [0.2, 0.8]], np.float32)
     evaluation = Evaluation(("a", "b"), tuple("1234"), np.array([0, 1, 1, 1]), probabilities)
-    of_b = thresholds.apply(evaluation, Limits(0.5, {"b": 0.75}), c=1)
+    of_b = thresholds.apply(evaluation, Thresholds(0.5, {"b": 0.75}), c=1)
     assert of_b == Outcome(3, 1, 1) and (of_b.precision, of_b.recall) == (1.0, 1 / 3)
-    of_a = thresholds.apply(evaluation, Limits(0.5, {"b": 0.75}), c=0)
+    of_a = thresholds.apply(evaluation, Thresholds(0.5, {"b": 0.75}), c=0)
     assert of_a == Outcome(1, 2, 1) and (of_a.precision, of_a.recall) == (0.5, 1.0)
 
 
@@ -88,7 +88,7 @@ def test_the_areas_under_the_curves_have_intervals_that_hold_them_and_few_pictur
 
 
 def test_limits_come_back_as_they_were_and_without_a_file_every_answer_counts(tmp_path: Path) -> None:
-    assert Limits.read(tmp_path) == Limits() and Limits().of("any") == 0
-    limits = Limits(0.7, {"\u00fcber": 0.9})
+    assert Thresholds.read(tmp_path) == Thresholds() and Thresholds().of("any") == 0
+    limits = Thresholds(0.7, {"\u00fcber": 0.9})
     limits.write(tmp_path)
-    assert Limits.read(tmp_path) == limits and (limits.of("\u00fcber"), limits.of("other")) == (0.9, 0.7)
+    assert Thresholds.read(tmp_path) == limits and (limits.of("\u00fcber"), limits.of("other")) == (0.9, 0.7)

@@ -1,35 +1,41 @@
 import re
+import shutil
 from pathlib import Path
 
 import psutil
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from core import jobs
+from core.jobs import queue
+from core.jobs.kinds import DOWNLOAD, INTAKE, SEARCH, TRAIN, Delivery, OfWeights
 from core.plan import Plan
-from core.store import Project, Store
-from tests import browser, pictures
+from core.runs import requests
+from core.store.store import Project, Store
+from pages.parts.frame.words import say
+from tests import browser, drawing, workers
 from tests.browser import Server, button
-from tests.conftest import wait
+from tests.workers import wait
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.fixture
 def found(app: Server, tmp_path: Path) -> Project:
-    """A project of that server with pictures of three classes."""
+    """A project with pictures of three classes, whose training begins with a few seconds of converting."""
     store = app.store
+    shutil.rmtree(app.home / "networks", ignore_errors=True)
     project = store.add_project("Shapes")
-    folder = pictures.folders(tmp_path / "shapes")
-    job = jobs.start(store, project.id, "intake", {"path": str(folder), "batch": "shapes"})
-    assert wait(store, job).state == "succeeded"
+    folder = drawing.folders(tmp_path / "shapes")
+    with workers.no_processes():
+        job = queue.start(store, project.id, INTAKE, Delivery(str(folder), "shapes"))
+        assert wait(store, job).state == "succeeded"
     return project
 
 
 def open_training(page: Page, app: Server, found: Project) -> None:
     page.goto(f"{app.url}/train?project={found.id}")
     browser.choose_fast(page)
-    expect(button(page, "Start training")).to_be_enabled()
+    expect(button(page, say("start"))).to_be_enabled()
 
 
 def trainings(store: Store) -> list[str]:
@@ -41,16 +47,16 @@ def test_two_tabs_that_press_start_watch_one_job(chromium: Browser, app: Server,
     with browser.tab(chromium, app.url) as one, browser.tab(chromium, app.url) as two:
         open_training(one, app, found)
         open_training(two, app, found)
-        button(one, "Start training").click(no_wait_after=True)
-        button(two, "Start training").click(no_wait_after=True)
+        button(one, say("start")).click(no_wait_after=True)
+        button(two, say("start")).click(no_wait_after=True)
         expect(button(one, "Cancel")).to_be_visible()
         expect(button(two, "Cancel")).to_be_visible()
         assert len(trainings(app.store)) == 1
         assert len(browser.workers(app.home)) == 1
         button(two, "Cancel").click()
-        expect(one.get_by_text("The training was cancelled")).to_be_visible()
-        expect(two.get_by_text("The training was cancelled")).to_be_visible()
-        expect(button(one, "Start training")).to_be_enabled()
+        expect(one.get_by_text(say("train_cancelled"))).to_be_visible()
+        expect(two.get_by_text(say("train_cancelled"))).to_be_visible()
+        expect(button(one, say("start"))).to_be_enabled()
         assert trainings(app.store) == ["cancelled"]
 
 
@@ -58,18 +64,19 @@ def test_a_killed_worker_is_reported_within_20_seconds_and_go_on_finishes_the_tr
     page: Page, app: Server, found: Project
 ) -> None:
     open_training(page, app, found)
-    button(page, "Start training").click()
-    expect(page.get_by_text(re.compile("Preparing the backbone|Looking at each picture"))).to_be_visible()
-    job = jobs.latest(app.store, found.id, "train")
+    button(page, say("start")).click()
+    step = page.get_by_role("status").get_by_text(re.compile(f"{say('stage.convert')}|{say('stage.features')}"))
+    expect(step).to_be_visible()
+    job = queue.latest(app.store, found.id, TRAIN)
     assert job is not None
     (worker,) = browser.workers(app.home, job.id)
     worker.kill()
-    expect(page.get_by_text("The training was interrupted")).to_be_visible(timeout=20_000)
-    button(page, "Go on").click()
+    expect(page.get_by_text(say("train_died"))).to_be_visible(timeout=20_000)
+    button(page, say("resume")).click()
     browser.await_results(page)
-    again = jobs.get(app.store, job.id)
+    again = queue.get(app.store, job.id)
     assert (again.state, again.attempt) == ("succeeded", 2)
-    assert app.store.is_whole(str(again.run_id))
+    assert app.store.is_whole(again.runs[0])
 
 
 def test_a_training_goes_on_without_the_server_and_is_there_after_its_restart(
@@ -78,15 +85,13 @@ def test_a_training_goes_on_without_the_server_and_is_there_after_its_restart(
     home, port = tmp_path / "home", browser.free_port()
     store = Store(home)
     project = store.add_project("Shapes")
-    folder = pictures.folders(tmp_path / "shapes")
-    assert (
-        wait(store, jobs.start(store, project.id, "intake", {"path": str(folder), "batch": "a"})).state == "succeeded"
-    )
+    folder = drawing.folders(tmp_path / "shapes")
+    assert wait(store, queue.start(store, project.id, INTAKE, Delivery(str(folder), "a"))).state == "succeeded"
     try:
         with browser.tab(chromium, f"http://127.0.0.1:{port}", outage=True) as page:
             with browser.server(home, port) as first:
                 open_training(page, first, project)
-                button(page, "Start training").click()
+                button(page, say("start")).click()
                 expect(button(page, "Cancel")).to_be_visible()
                 (worker,) = browser.workers(home)
             assert first.process.poll() is not None and psutil.pid_exists(worker.pid)
@@ -100,56 +105,56 @@ def test_a_training_goes_on_without_the_server_and_is_there_after_its_restart(
 
 
 def test_cancel_stops_a_training_and_go_on_finishes_it(page: Page, app: Server, found: Project) -> None:
-    run, job = jobs.train(app.store, found.id, Plan(epochs=500))
+    run, job = requests.train(app.store, found.id, Plan(epochs=500))
     assert job is not None
     page.goto(f"{app.url}/train?project={found.id}")
     button(page, "Cancel").click()
-    expect(page.get_by_text("The training was cancelled")).to_be_visible()
-    assert jobs.get(app.store, job.id).state == "cancelled"
+    expect(page.get_by_text(say("train_cancelled"))).to_be_visible()
+    assert queue.get(app.store, job.id).state == "cancelled"
     assert app.store.run(run.id).result is None
-    button(page, "Go on").click()
+    button(page, say("resume")).click()
     browser.await_results(page)
-    assert jobs.get(app.store, job.id).state == "succeeded"
+    assert queue.get(app.store, job.id).state == "succeeded"
 
 
 def test_a_second_training_waits_in_line_and_both_can_be_paused_resumed_and_cancelled(
     page: Page, app: Server, found: Project
 ) -> None:
     store = app.store
-    _, long = jobs.train(store, found.id, Plan(epochs=500, hidden_units=4096))
+    _, long = requests.train(store, found.id, Plan(epochs=500, hidden_units=4096))
     assert long is not None
     page.goto(f"{app.url}/train?project={found.id}")
     browser.choose_fast(page)
-    button(page, "Add to queue").click()
+    button(page, say("enqueue")).click()
     expect(page.get_by_text("1. Training of Starter in Shapes")).to_be_visible()
-    (waiting,) = [job for job in jobs.line(store) if job.id != long.id]
-    button(page, "Add to queue").click()
-    expect(page.get_by_text("This training is at work or waits already")).to_be_visible()
-    assert [job.id for job in jobs.line(store)] == [long.id, waiting.id]
+    (waiting,) = [job for job in queue.computing(store) if job.id != long.id]
+    button(page, say("enqueue")).click()
+    expect(page.get_by_text(say("already_queued"))).to_be_visible()
+    assert [job.id for job in queue.computing(store)] == [long.id, waiting.id]
     browser.by_key(page, f"pause-{long.id}").get_by_role("button").click()
     expect(page.get_by_text(re.compile("Training of Starter in Shapes.*paused"))).to_be_visible()
-    assert jobs.get(store, long.id).state == "paused"
+    assert queue.get(store, long.id).state == "paused"
     browser.await_results(page)  # the short one went first
-    assert jobs.get(store, waiting.id).state == "succeeded"
+    assert queue.get(store, waiting.id).state == "succeeded"
     browser.step(page, "Train")
     browser.by_key(page, f"resume-{long.id}").get_by_role("button").click()
     browser.by_key(page, f"cancel-{long.id}").get_by_role("button").click()
-    expect(page.get_by_text("The training was cancelled")).to_be_visible()
-    assert jobs.get(store, long.id).state == "cancelled"
+    expect(page.get_by_text(say("train_cancelled"))).to_be_visible()
+    assert queue.get(store, long.id).state == "cancelled"
 
 
 def test_weights_that_could_not_be_had_are_told_until_one_closes_that(
     page: Page, app: Server, found: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs, "WORKER", ["/bin/true"])
-    job = jobs.start(app.store, found.id, "download", {"backbone": "VGG16"})
-    with jobs.claim(app.store, job.id) as ticket:
+    monkeypatch.setattr(queue, "PROCESS", [])
+    job = queue.start(app.store, found.id, DOWNLOAD, OfWeights("VGG16"))
+    with queue.claim(app.store, job.id) as ticket:
         ticket.fail("weights_missing", {"backbone": "VGG16", "url": "https://example.org/w.h5", "folder": "models"})
     page.goto(f"{app.url}/train?project={found.id}")
-    expect(page.get_by_text("The download stopped")).to_be_visible()
+    expect(page.get_by_text(say("download_failed"))).to_be_visible()
     button(page, "Close").click()
-    expect(page.get_by_text("The download stopped")).to_have_count(0)
-    expect(button(page, "Start training")).to_be_enabled()
+    expect(page.get_by_text(say("download_failed"))).to_have_count(0)
+    expect(button(page, say("start"))).to_be_enabled()
 
 
 _TOLD = """
@@ -160,17 +165,33 @@ window.Notification = class extends Notification {
 """
 
 
+def test_a_delivery_of_which_nothing_can_be_used_is_dismissed_by_one_click(
+    page: Page, app: Server, tmp_path: Path
+) -> None:
+    project = app.store.add_project("Letters")
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "one.txt").write_text("hello")
+    delivery = Delivery(str(tmp_path / "letters"), "letters")
+    assert wait(app.store, queue.start(app.store, project.id, INTAKE, delivery)).state == "failed"
+    page.goto(f"{app.url}/data?project={project.id}")
+    failed = page.get_by_text(say("intake_failed"))
+    expect(failed).to_be_visible()
+    button(page, "Dismiss").click()
+    expect(failed).to_have_count(0)
+    expect(page.get_by_text(say("data_empty"))).to_be_visible()
+
+
 def test_the_end_of_a_training_is_told_by_a_notification_and_by_the_title_of_a_hidden_tab(
     page: Page, app: Server, found: Project
 ) -> None:
     page.context.grant_permissions(["notifications"])
     page.add_init_script(_TOLD)
     open_training(page, app, found)
-    jobs.train(app.store, found.id, Plan(epochs=500, hidden_units=1024))
+    requests.train(app.store, found.id, Plan(epochs=500, hidden_units=1024))
     page.reload()
-    page.get_by_role("switch", name="Tell me when it is done").check()
+    page.get_by_role("switch", name=say("bell")).check()
     browser.step(page, "Data")  # any page tells
-    expect(page.get_by_text("All 36 files are used")).to_be_visible()
+    expect(page.get_by_text(say("all_used", n=36))).to_be_visible()
     page.evaluate("Object.defineProperty(document, 'hidden', {get: () => true, configurable: true})")
     expect(page).to_have_title("Done - Headstart", timeout=browser.TRAIN_S * 1000)
     assert page.evaluate("window.told") == [["Done: training of Starter", "Shapes"]]
@@ -187,18 +208,18 @@ def test_comparing_backbones_ends_in_a_leaderboard_and_a_search_in_a_run(
         with browser.server(home, browser.free_port(), keras_home) as app, browser.tab(chromium, app.url) as page:
             project = browser.try_sample(page, app.url)
             browser.step(page, "Train")
-            button(page, "Compare backbones").click()
+            button(page, say("compare")).click()
             expect(page.get_by_text(re.compile(r"\(1 of 2\)"))).to_be_visible()
-            expect(page.get_by_text("Backbones compared")).to_be_visible(timeout=browser.TRAIN_S * 1000)
-            expect(page.get_by_text(re.compile("by more than chance|within the noise"))).to_be_visible()
-            names = {str((run.result or {})["backbone"]) for run in app.store.runs(project)}
+            expect(page.get_by_text(say("leaderboard"))).to_be_visible(timeout=browser.TRAIN_S * 1000)
+            expect(page.get_by_text(re.compile("by more than chance|no difference can be shown"))).to_be_visible()
+            names = {run.outcome.backbone for run in app.store.runs(project)}
             assert names == {"Starter", "MobileNetV2"}
-            button(page, "Find the best head settings").click()
-            expect(page.get_by_text("Trying settings of the head")).to_be_visible(timeout=60_000)
-            expect(page.get_by_text("Head settings tried")).to_be_visible(timeout=browser.TRAIN_S * 1000)
-            job = jobs.latest(app.store, project, "search")
+            button(page, say("search")).click()
+            expect(page.get_by_role("status").get_by_text(say("stage.search"))).to_be_visible(timeout=60_000)
+            expect(page.get_by_text(say("tries"))).to_be_visible(timeout=browser.TRAIN_S * 1000)
+            job = queue.latest(app.store, project, SEARCH)
             assert job is not None and job.state == "succeeded"
-            (told,) = [event.facts for event in jobs.events(app.store, job.id) if event.kind == "search"]
+            (told,) = [event.facts for event in queue.events(app.store, job.id) if event.kind == "search"]
             assert app.store.is_whole(told["run"])
             browser.step(page, "Results")
             expect(page.get_by_text(re.compile(r"Right on \d+ of \d+ pictures"))).to_be_visible()

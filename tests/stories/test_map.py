@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from core import album, atlas
 from core.dataset import Dataset
-from core.store import Run, Store
+from core.explain import picture_map
+from core.language.catalog import say
+from core.pictures import album
+from core.store.store import Run, Store
 from tests import browser
 from tests.browser import by_key, idle
-from tests.conftest import wait
+from tests.texts import shown
+from tests.workers import wait
 
 pytestmark = pytest.mark.browser
 
@@ -35,7 +38,7 @@ def open_map(page: Page, url: str, run: Run) -> Locator:
     """The frame of the map, with all points of the given layout drawn."""
     page.goto(f"{url}/results?project={run.project_id}")
     page.get_by_role("tab", name="Map").click()
-    expect(page.get_by_text("Each point is a picture.")).to_be_visible()
+    expect(page.get_by_text(say("map_lead"))).to_be_visible()
     frame = page.locator(".frame")
     expect(frame).to_have_attribute("data-drawn", re.compile(r"(pca|tsne) \d+"), timeout=60_000)
     return frame
@@ -43,7 +46,7 @@ def open_map(page: Page, url: str, run: Run) -> Locator:
 
 def places(store: Store, run: Run, layout: str, frame: Locator) -> dict[str, tuple[float, float]]:
     """Where each picture of a run is in the window, in px."""
-    found = atlas.read(store, run.id, layout)
+    found = picture_map.read(store, run.id, layout)
     assert found is not None
     low, high = found.min(axis=0), found.max(axis=0)
     frame.scroll_into_view_if_needed()
@@ -52,7 +55,7 @@ def places(store: Store, run: Run, layout: str, frame: Locator) -> dict[str, tup
     side = min(box["width"], box["height"]) - 2 * _PAD
     middle = np.array([box["x"] + box["width"] / 2, box["y"] + box["height"] / 2])
     at = (found - (low + high) / 2) / (high - low).max() * side + middle
-    data = Dataset.from_bytes((store.folder(run.id) / "dataset.json").read_bytes())
+    data = Dataset.from_bytes((store.root(run.id) / "dataset.json").read_bytes())
     return {picture.id: (float(x), float(y)) for picture, (x, y) in zip(data.pictures, at, strict=True)}
 
 
@@ -71,16 +74,14 @@ def label(store: Store, project: str, picture: str) -> str:
     return next(p.label for p in store.dataset(project).pictures if p.id == picture)
 
 
-def test_pictures_inside_a_line_are_shown_relabelled_and_brought_back(
-    chromium: Browser, store: Store, run: Run
-) -> None:
+def test_pictures_inside_a_line_are_shown_relabeled_and_brought_back(chromium: Browser, store: Store, run: Run) -> None:
     project = run.project_id
     with browser.server(store.home, browser.free_port()) as app, browser.tab(chromium, app.url) as page:
         frame = open_map(page, app.url, run)
-        neighborhoods = page.get_by_role("button", name="Neighborhoods")
+        neighborhoods = page.get_by_role("button", name=say("map_tsne"))
         expect(neighborhoods).to_be_visible(timeout=60_000)  # the first map could be used before
         idle(page)
-        page.get_by_role("button", name="Overview").click()
+        page.get_by_role("button", name=say("map_pca")).click()
         expect(frame).to_have_attribute("data-drawn", "pca 36")
         page.wait_for_timeout(700)  # the points move there
         at = places(store, run, "pca", frame)
@@ -93,16 +94,16 @@ def test_pictures_inside_a_line_are_shown_relabelled_and_brought_back(
         x, y = at[square]
         inside = [key for key, (px, py) in at.items() if abs(px - x) < 9 and abs(py - y) < 9]
         lasso(page, [(x, y)])
-        expect(page.get_by_text(f"Chosen on the map: {len(inside)}")).to_be_visible()
+        expect(page.get_by_text(shown("map_chosen", n=len(inside)))).to_be_visible()
         idle(page)
         sorter = by_key(page, f"sorter-map-{run.id}")
-        shown = [image.get_attribute("src") or "" for image in sorter.locator(".cell img").all()]
-        assert sorted(shown) == sorted(f"/api/thumbnail/{key}" for key in inside)
+        seen = [image.get_attribute("src") or "" for image in sorter.locator(".cell img").all()]
+        assert sorted(seen) == sorted(f"/api/thumbnail/{key}" for key in inside)
         for cell in sorter.locator(".cell").all():
             cell.click()
-        sorter.get_by_label("Class, also a new one").fill("circle")
-        sorter.get_by_role("button", name="Move to class").click()
-        expect(by_key(page, "mending")).to_contain_text(f"{len(inside)} relabelled")
+        browser.write(sorter.get_by_label(say("move_to")), "circle")
+        sorter.get_by_role("button", name=say("move")).click()
+        expect(by_key(page, "mending")).to_contain_text(say("mended_relabeled", n=len(inside)))
         assert {label(store, project, key) for key in inside} == {"circle"}
         legend = page.locator(".legend")
         expect(legend.get_by_role("button", name=f"square ({12 - len(inside)})")).to_be_visible()
@@ -114,7 +115,7 @@ def test_pictures_inside_a_line_are_shown_relabelled_and_brought_back(
 
 
 def test_with_the_keyboard_and_without_webgl_all_in_view_is_chosen(chromium: Browser, store: Store, run: Run) -> None:
-    wait(store, atlas.start(store, run))
+    wait(store, picture_map.start(store, run))
     left_out = store.dataset(run.project_id).pictures[0].id
     album.exclude(store, run.project_id, [left_out])
     arguments = [*browser.CHROMIUM_ARGS, "--disable-3d-apis"]
@@ -131,8 +132,8 @@ def test_with_the_keyboard_and_without_webgl_all_in_view_is_chosen(chromium: Bro
             idle(page)
             frame.locator(".over").focus()
             page.keyboard.press("Enter")
-            expect(page.get_by_text("Chosen on the map: 35")).to_be_visible()
+            expect(page.get_by_text(shown("map_chosen", n=35))).to_be_visible()
             idle(page)
             page.keyboard.press("Escape")
-            expect(page.get_by_text("Draw a line around pictures to see them here.")).to_be_visible()
+            expect(page.get_by_text(say("map_hint"))).to_be_visible()
         plain.close()

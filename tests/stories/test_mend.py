@@ -5,27 +5,32 @@ import re
 import pytest
 from playwright.sync_api import Browser, expect
 
-from core import album, jobs, runs
+from core.jobs import queue
+from core.jobs.kinds import INTAKE, Delivery
+from core.language.catalog import say
+from core.pictures import album
 from core.plan import Plan
-from core.store import Store
+from core.runs import finished_runs, requests
+from core.store.store import Store
 from tests import browser
 from tests.browser import button, by_key, idle
-from tests.conftest import wait
+from tests.texts import pattern, shown
+from tests.workers import wait
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.fixture
-def planted(store: Store, shapes) -> tuple[str, str]:  # type: ignore[no-untyped-def]
+def planted(store: Store, shapes, in_process) -> tuple[str, str]:  # type: ignore[no-untyped-def]
     """A trained project and the id of a circle of its test part that is called a square."""
     project = store.add_project("Mending").id
-    wait(store, jobs.start(store, project, "intake", {"path": str(shapes), "batch": "b"}))
+    wait(store, queue.start(store, project, INTAKE, Delivery(str(shapes), "b")))
     for picture in store.dataset(project).part("test").pictures:
         if picture.label != "circle":
             continue
         album.relabel(store, project, [picture.id], "square")
         album.move(store, project, [picture.id], "test")
-        _, job = jobs.train(store, project, Plan(epochs=20))
+        _, job = requests.train(store, project, Plan(epochs=20))
         assert job is not None and wait(store, job).state == "succeeded"
         return project, picture.id
     raise AssertionError("no circle is tested on")
@@ -45,41 +50,41 @@ def test_a_wrong_label_is_found_mended_retrained_and_brought_back(
         expect(headline).to_be_visible()
         right, n = map(int, re.findall(r"\d+", headline.inner_text())[:2])
         assert right < n
-        page.get_by_role("button", name=re.compile("1 of the . pictures of square were taken for circle")).click()
-        expect(page.get_by_text("square taken for circle: 1")).to_be_visible()
+        page.get_by_role("button", name=pattern("pair", n=1, truth="square", predicted="circle")).click()
+        expect(page.get_by_text(shown("cell", truth="square", predicted="circle", n=1))).to_be_visible()
         idle(page)
         sorter = page.locator("[class*='st-key-sorter-']")
         expect(sorter.locator(".cell")).to_have_count(1)
         cell = sorter.locator(".cell").first
         assert f"/api/thumbnail/{picture}" in (cell.locator("img").get_attribute("src") or "")
         cell.click()
-        sorter.get_by_label("Class, also a new one").fill("circle")
-        sorter.get_by_role("button", name="Move to class").click()
-        expect(page.get_by_text("Since this model was trained: 1 relabelled")).to_be_visible()
+        browser.write(sorter.get_by_label(say("move_to")), "circle")
+        sorter.get_by_role("button", name=say("move")).click()
+        expect(page.get_by_text(say("mended", what=say("mended_relabeled", n=1)))).to_be_visible()
         assert label(store, project, picture) == "circle"
         idle(page)
 
         button(page, "Retrain").click()
-        outcome = page.get_by_text(re.compile("both models against the labels as they are now"))
+        outcome = page.get_by_text(pattern("retrained_test"))
         expect(outcome).to_be_visible()
         before = f"{100 * right / n:.0f}"
         after = int(re.findall(r"→ (\d+)", outcome.inner_text())[0])
         assert f"Measured when the first was trained: {before}" in outcome.inner_text().replace("\u00a0", " ")
         assert after > int(before)
-        expect(page.get_by_text("The new model is saved.")).to_be_visible(timeout=browser.TRAIN_S * 1000)
+        expect(page.get_by_text(say("retrain_saved"))).to_be_visible(timeout=browser.TRAIN_S * 1000)
         new = store.runs(project)[0]
         assert new.fingerprint == store.dataset(project).fingerprint
-        assert round(100 * new.result["test_accuracy"]) == after  # what came at once is what the training found
+        assert round(100 * new.outcome.test_accuracy) == after  # what came at once is what the training found
         with browser.tab(chromium, app.url) as other:
             other.goto(page.url)
             expect(by_key(other, "mending")).to_contain_text(f"Measured when the first was trained: {before}\u00a0%")
 
-        runs.delete(store, next(run for run in store.runs(project) if run.id != new.id))  # in another tab, say
-        page.get_by_text("% of row").first.click()
+        finished_runs.delete(store, next(run for run in store.runs(project) if run.id != new.id))  # in another tab, say
+        page.get_by_text(say("matrix_row")).first.click()
         expect(by_key(page, "mending")).to_have_count(0)
-        expect(page.get_by_role("tab", name="Per class")).to_be_visible()
+        expect(page.get_by_role("tab", name=say("per_class"))).to_be_visible()
 
         idle(page)
-        sorter.get_by_role("button", name="Undo: 1 to class circle").click()
-        expect(by_key(page, "mending")).to_contain_text("1 relabelled")
+        sorter.get_by_role("button", name=say("undo", what=say("change_relabel", n=1, label="circle"))).click()
+        expect(by_key(page, "mending")).to_contain_text(say("mended_relabeled", n=1))
         assert label(store, project, picture) == "square"

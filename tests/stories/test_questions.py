@@ -5,10 +5,14 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from core import advice, album
+from core.jobs.kinds import FIT, MORE
+from core.language.catalog import say
+from core.pictures import counts
 from core.plan import suggest
+from core.runs import questions
 from tests import browser
 from tests.browser import Server, button
+from tests.texts import shown
 
 pytestmark = pytest.mark.browser
 
@@ -17,21 +21,21 @@ def test_both_questions_are_answered_on_the_sample_before_any_training(page: Pag
     project = browser.try_sample(page, app.url)
     browser.step(page, "Train")
     browser.choose_fast(page)
-    button(page, "Does Starter fit?").click()
-    expect(page.get_by_text("This is being measured")).to_be_visible()
-    expect(page.get_by_text("Starter clearly helps.")).to_be_visible(timeout=browser.TRAIN_S * 1000)
+    button(page, say("fit_ask", backbone="Starter")).click()
+    expect(page.get_by_text(say("answer_running"))).to_be_visible()
+    expect(page.get_by_text(shown("fit_clear", backbone="Starter"))).to_be_visible(timeout=browser.TRAIN_S * 1000)
     chart = browser.by_key(page, "fit-chart")
     expect(chart.locator(".bars .point")).to_have_count(3)
-    page.get_by_role("tab", name="More pictures?").click()
-    button(page, "Will more pictures help?").click()
+    page.get_by_role("tab", name=say("more")).click()
+    button(page, say("more_ask")).click()
     expect(page.get_by_text(re.compile("twice as many pictures|hardly help")).first).to_be_visible(
         timeout=browser.TRAIN_S * 1000
     )
-    plan = suggest("fast", {row.label: row.n for row in album.classes(app.store, project)})
+    plan = suggest("fast", counts.of(app.store, project).learned)
     now = app.store.dataset(project).fingerprint
-    told = {kind: advice.answer(app.store, project, kind, plan, now) for kind in ("fit", "more")}
+    told = {kind.name: questions.answer(app.store, project, kind, plan, now) for kind in (FIT, MORE)}
     assert told["fit"] is not None and told["fit"].fit.verdict == "clear"
     assert told["more"] is not None and told["more"].growth.n_train > 200
     page.reload()
     browser.idle(page)
-    expect(page.get_by_text("Starter clearly helps.")).to_be_attached()
+    expect(page.get_by_text(shown("fit_clear", backbone="Starter"))).to_be_attached()

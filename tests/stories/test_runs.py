@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from core.store import Store
+from core.language.catalog import say
+from core.store.store import Store
 from tests import browser
 from tests.browser import button, by_key, idle, step
-from tests.test_page_runs import second
+from tests.pages.test_run_list import second
 
 pytestmark = pytest.mark.browser
 
@@ -23,11 +24,11 @@ def test_runs_are_named_starred_compared_and_deleted(chromium: Browser, trained:
         page.goto(f"{app.url}/results?project={project.id}")
         expect(page.get_by_text(re.compile("Right on 2 of 6 pictures"))).to_be_visible()
         idle(page)
-        button(page, "Name and note").click()
-        page.get_by_label("Name", exact=True).fill("Small <b>head</b>")
-        page.get_by_label("Name", exact=True).press("Enter")
-        page.get_by_label("Note", exact=True).fill("Too few pictures")
-        page.get_by_label("Note", exact=True).press("Control+Enter")
+        button(page, say("describe")).click()
+        browser.write(page.get_by_label(say("run_label"), exact=True), "Small <b>head</b>")
+        page.keyboard.press("Enter")
+        browser.write(page.get_by_label(say("run_note"), exact=True), "Too few pictures")
+        page.keyboard.press("Control+Enter")
         expect(page.get_by_text("Too few pictures").last).to_be_visible()
         page.keyboard.press("Escape")
         idle(page)
@@ -36,25 +37,25 @@ def test_runs_are_named_starred_compared_and_deleted(chromium: Browser, trained:
         kept = store.run(new.id)
         assert (kept.name, kept.note, kept.starred) == ("Small <b>head</b>", "Too few pictures", True)
 
-        page.get_by_role("tab", name="Runs", exact=True).click()
-        n = round(old.result["test_accuracy"] * 6) - 2
+        page.get_by_role("tab", name=say("runs"), exact=True).click()
+        n = round(old.outcome.test_accuracy * 6) - 2
         expect(page.get_by_text(re.compile(f"Right only with .*: {n}$")).first).to_be_visible()
-        expect(page.get_by_role("row", name=re.compile("Hidden units"))).to_contain_text("64")
+        expect(page.get_by_role("row", name=re.compile(say("neurons")))).to_contain_text("64")
         pictures = page.locator("[class*='st-key-only-'] .cell")
         expect(pictures).to_have_count(n)
 
         step(page, "Export")
-        expect(page.get_by_text("train.zip")).to_be_visible()
+        expect(page.get_by_role("button", name="Download train.zip")).to_be_visible()
         with page.expect_download() as coming:
-            by_key(page, "file-run.yaml").get_by_role("button", name="Download").click()
+            by_key(page, "file-run.yaml").get_by_role("button", name=say("download_file")).click()
         assert "hidden_units: 64" in Path(coming.value.path()).read_text()
 
         step(page, "Results")
         button(page, "Delete").click()
-        expect(page.get_by_text("Delete this run?")).to_be_visible()
-        button(page, "Delete run").click()
-        expect(page.get_by_label("Runs to compare")).to_have_count(0)
-        expect(page.get_by_text("Delete this run?")).to_have_count(0)
+        expect(page.get_by_text(say("delete_run_title"))).to_be_visible()
+        button(page, say("delete_run_yes")).click()
+        expect(page.get_by_label(say("compare_runs"))).to_have_count(0)
+        expect(page.get_by_text(say("delete_run_title"))).to_have_count(0)
         assert [run.id for run in store.runs(project.id)] == [old.id]
         assert not store.folder(new.id).exists() and store.folder(old.id).is_dir()
 
@@ -74,14 +75,14 @@ def test_under_another_filter_of_as_many_mistakes_other_pictures_are_shown_and_c
         button(page, "Filter").click()
         for label in ("circle", "square"):
             box = by_key(page, f"cell-{run.id}-test-class").get_by_role("combobox")
-            box.fill(label)
-            box.press("Enter")
+            browser.write(box, label)
+            page.keyboard.press("Enter")
             idle(page)
             expect(cells).to_have_count(2)
             expect(cells.locator(".text span").first).to_have_text(label)
         page.keyboard.press("Escape")
         cells.first.click()
-        page.locator("[class*='st-key-sorter-']").get_by_role("button", name="Leave out").click()
+        page.locator("[class*='st-key-sorter-']").get_by_role("button", name=say("class_out")).click()
         expect(cells).to_have_count(1)
         left = {p.id for p in store.dataset(project.id).part("test").pictures}
         assert [ids[key] for key in ids.keys() - left] == ["square"]

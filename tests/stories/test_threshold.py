@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from core.store import Store
-from core.thresholds import Limits
-from tests import browser, pictures
+from core.language.catalog import say
+from core.scores.thresholds import Thresholds
+from core.store.store import Store
+from tests import browser, drawing
 from tests.bad_files import encoded, noise
 from tests.browser import button, by_key, idle, slide, step
 
@@ -32,11 +33,11 @@ def test_the_answer_to_a_picture_of_the_camera_stands_beside_it(
     with browser.server(home, browser.free_port()) as app, browser.tab(chromium, app.url) as page:
         page.goto(f"{app.url}/demo?project={project}")
         browser.await_answer(page)
-        page.get_by_text("Use the camera").click()
+        page.get_by_text(say("demo_camera")).click()
         expect(page.locator("video")).to_have_js_property("readyState", 4)  # before that there is nothing to take
         button(page, "Take Photo").click()
         idle(page)
-        answer, shot = page.get_by_role("heading", level=1), page.get_by_test_id("stCameraInput")
+        answer, shot = page.get_by_role("heading", level=2), page.get_by_test_id("stCameraInput")
         expect(answer).to_be_visible()
         heading, camera = answer.bounding_box(), shot.bounding_box()
         assert heading is not None and camera is not None
@@ -44,9 +45,9 @@ def test_the_answer_to_a_picture_of_the_camera_stands_beside_it(
         by_key(page, "examples").locator("button.cell").first.click()  # puts the camera away
         expect(shot).to_have_count(0)
         browser.await_answer(page)
-        page.get_by_text("Use the camera").click()
+        page.get_by_text(say("demo_camera")).click()
         expect(shot).to_be_visible()
-        ask(page, "circle.png", encoded(pictures.draw("circle", 78, side=160), "PNG"))  # and so does an upload
+        ask(page, "circle.png", encoded(drawing.draw("circle", 78, side=160), "PNG"))  # and so does an upload
         expect(shot).to_have_count(0)
         browser.await_answer(page)
 
@@ -57,14 +58,14 @@ def test_what_an_answer_needs_travels_into_the_demo(chromium: Browser, trained: 
     store = Store(home)
     project = store.projects()[0].id
     folder = store.folder(store.runs(project)[0].id)
-    circle = encoded(pictures.draw("circle", 78, side=160), "PNG")
+    circle = encoded(drawing.draw("circle", 78, side=160), "PNG")
     stranger = encoded(noise(160, 160), "PNG")
     with browser.server(home, browser.free_port()) as app, browser.tab(chromium, app.url) as page:
         page.goto(f"{app.url}/results?project={project}")
-        page.get_by_role("tab", name="Threshold").click()
+        page.get_by_role("tab", name=say("threshold_tab")).click()
         expect(page.get_by_text("measured by leaving out each class in turn")).to_be_visible()
         slide(page, "refused-", *["ArrowRight"] * 5)
-        farthest = Limits.read(folder).farthest
+        farthest = Thresholds.read(folder).farthest
         assert farthest is not None and 0 < farthest < 1
 
         some = {
@@ -74,28 +75,28 @@ def test_what_an_answer_needs_travels_into_the_demo(chromium: Browser, trained: 
         }
         files = [{"name": name, "mimeType": "image/png", "buffer": data} for name, data in some.items()]
         page.locator("[class*='st-key-others-'] input[type=file]").set_input_files(files)  # type: ignore[arg-type]
-        expect(page.get_by_text("Forget these pictures")).to_be_visible()
+        expect(page.get_by_text(say("unknown_forget"))).to_be_visible()
         expect(page.get_by_test_id("stAlert")).to_contain_text("text.png")
 
         step(page, "Demo")
         browser.await_answer(page)
         ask(page, "stranger.png", stranger)
-        expect(page.get_by_role("heading", name="None of these")).to_be_visible()
+        expect(page.get_by_role("heading", name=say("unknown"))).to_be_visible()
         ask(page, "circle.png", circle)
         expect(page.get_by_role("heading", name=re.compile("circle"))).to_be_visible()
 
         step(page, "Results")
-        page.get_by_role("tab", name="Threshold").click()
+        page.get_by_role("tab", name=say("threshold_tab")).click()
         idle(page)
         slide(page, "least-", "End")
-        assert Limits.read(folder) == Limits(0.99, {}, farthest)
-        Limits(0.7, {}, farthest).write(folder)  # as another tab does
-        page.get_by_role("tab", name="Per class").click()
+        assert Thresholds.read(folder) == Thresholds(0.99, {}, farthest)
+        Thresholds(0.7, {}, farthest).write(folder)  # as another tab does
+        page.get_by_role("tab", name=say("per_class")).click()
         idle(page)
-        page.get_by_role("tab", name="Threshold").click()
+        page.get_by_role("tab", name=say("threshold_tab")).click()
         idle(page)
-        assert Limits.read(folder) == Limits(0.7, {}, farthest)
+        assert Thresholds.read(folder) == Thresholds(0.7, {}, farthest)
         expect(page.locator("[class*='st-key-least-']").get_by_role("slider")).to_have_value("70")
         step(page, "Export")
-        expect(page.get_by_text("known.npz", exact=True)).to_be_visible()
-        expect(page.get_by_text("limits.json", exact=True)).to_be_visible()
+        expect(page.get_by_role("link", name="Download known.npz")).to_be_visible()
+        expect(page.get_by_role("link", name="Download limits.json")).to_be_visible()

@@ -13,11 +13,15 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from core import album, jobs
-from core.album import Filter
+from core.jobs import queue
+from core.jobs.kinds import INTAKE
+from core.language.catalog import say
+from core.pictures import album
+from core.pictures.album import Filter
 from tests import browser
 from tests.bad_files import encoded, noise, png
 from tests.browser import Server, button
+from tests.texts import pattern
 
 pytestmark = pytest.mark.browser
 
@@ -75,17 +79,18 @@ def line(app: Server) -> Iterator[Line]:
 
 def new_project(page: Page, url: str) -> str:
     page.goto(url)
-    button(page, "New project").click()
-    page.get_by_label("Name of the project").fill("Ways")
-    page.get_by_label("Name of the project").press("Enter")
-    expect(button(page, "Choose files")).to_be_visible()  # its words come with its script
+    browser.idle(page)
+    button(page, say("new_project")).click()
+    browser.write(page.get_by_label(say("project_name")), "Ways")
+    page.keyboard.press("Enter")
+    expect(button(page, say("choose_files"))).to_be_visible()  # its words come with its script
     return browser.project_id(page)
 
 
 def name_class(page: Page, label: str) -> None:
     """Write the class of pictures in no folder into its field, which is open."""
-    page.get_by_role("textbox", name="Class of pictures").fill(label)
-    page.get_by_role("textbox", name="Class of pictures").press("Enter")
+    browser.write(page.get_by_role("textbox", name=say("loose_class")), label)
+    page.keyboard.press("Enter")
     browser.idle(page)
 
 
@@ -121,20 +126,20 @@ def await_sent(page: Page, project: str, n: int) -> None:
 
 
 def take_pictures(page: Page, label: str) -> None:
-    button(page, "More ways").click()
+    button(page, say("more_ways")).click()
     name_class(page, label)
-    page.get_by_role("radio", name="Camera").or_(button(page, "Camera")).first.click()
-    button(page, "Turn the camera on").click()
+    page.get_by_role("radio", name=say("way_camera")).or_(button(page, "Camera")).first.click()
+    button(page, say("camera_on")).click()
     hold_camera(page)
 
 
 def hold_camera(page: Page) -> None:
     """Take a few pictures."""
-    hold = button(page, "Hold to take pictures")
+    hold = button(page, say("camera_hold"))
     expect(hold).to_be_enabled()
     hold.hover()
     page.mouse.down()
-    expect(page.get_by_text(re.compile(r"^[5-9] pictures taken"))).to_be_visible()
+    expect(page.get_by_text(re.compile(f"^[5-9] {re.escape(say('camera_taken'))}"))).to_be_visible()
     page.mouse.up()
 
 
@@ -169,7 +174,7 @@ def test_several_files_with_a_table_come_at_once_and_the_whole_goes_out_again(
     page.locator("input.pick-files").set_input_files([*tmp_path.glob("*.png"), tmp_path / "labels.csv"])
     expect(page.get_by_text("dog \u00b7 6")).to_be_visible(timeout=30_000)
     with page.expect_download() as waiting:
-        page.get_by_role("link", name=re.compile("Download the pictures")).click()
+        page.get_by_role("link", name=re.compile(say("take_out"))).click()
     with zipfile.ZipFile(waiting.value.path()) as archive:
         assert len(archive.namelist()) == 13
     assert album.count(app.store, key, Filter("cat")) == 6
@@ -186,7 +191,9 @@ def test_other_files_after_an_upload_that_failed_are_a_delivery_of_their_own(
     # What stands between the page and the server answers in its place, as the login page of a network does.
     page.route(re.compile("/api/upload/.*/3[?]"), lambda route: route.fulfill(body="<html>Log in</html>"))
     page.locator("input.pick-files").set_input_files([tmp_path / f"{n}.png" for n in range(6)])
-    expect(page.get_by_text(re.compile("stopped at [0-5] of 6 files. Something between this page"))).to_be_visible()
+    expect(
+        page.get_by_text(re.compile(f"{pattern('upload_stopped', n=6).pattern} {re.escape(say('upload_foreign'))}"))
+    ).to_be_visible()
     page.unroute_all()
     if left:
         for step in ("Train", "Data"):
@@ -253,7 +260,7 @@ def test_an_upload_that_a_reload_stopped_is_told_and_goes_on_with_what_is_missin
     page: Page, app: Server, tmp_path: Path
 ) -> None:
     key = new_project(page, app.url)
-    button(page, "More ways").click()
+    button(page, say("more_ways")).click()
     name_class(page, "cat")
     page.keyboard.press("Escape")
     gate = Gate(page, "/api/upload/.*/[34][?]")
@@ -261,10 +268,10 @@ def test_an_upload_that_a_reload_stopped_is_told_and_goes_on_with_what_is_missin
     page.locator("input.pick-files").set_input_files(files)
     gate.await_one()
     await_sent(page, key, 3)
-    expect(page.get_by_text("Uploading")).to_be_visible()
+    expect(page.get_by_text(say("uploading"))).to_be_visible()
     page.reload()
     page.unroute_all()
-    told = page.get_by_text("The upload to class cat stopped at 3 of 5 files. Choose the same files again to go on.")
+    told = page.get_by_text(f"{say('upload_stopped_class', label='cat', sent=3, n=5)} {say('upload_again')}")
     expect(told).to_be_visible()
     begins: list[str] = []  # of each file, the byte from which it is sent
     page.on("request", lambda request: begins.extend(re.findall(r"[?]offset=(\d+)", request.url)))
@@ -286,9 +293,9 @@ def test_a_file_that_was_corrected_since_an_upload_stopped_is_sent_anew(
     await_sent(page, key, 1)
     page.reload()
     page.unroute_all()
-    expect(page.get_by_text("stopped at 1 of 2 files")).to_be_visible()
+    expect(page.get_by_text(say("upload_stopped", sent=1, n=2))).to_be_visible()
     os.utime(files[0], (0, 0))  # of the same size
-    button(page, "More ways").click()
+    button(page, say("more_ways")).click()
     name_class(page, "cat")
     page.keyboard.press("Escape")
     begins: list[str] = []
@@ -306,11 +313,11 @@ def test_an_upload_that_stopped_can_be_dismissed(page: Page, app: Server, tmp_pa
     await_sent(page, key, 1)
     for _ in range(2):
         page.reload()
-        expect(page.get_by_text("The upload stopped at 1 of 2 files.")).to_be_visible()
+        expect(page.get_by_text(say("upload_stopped", sent=1, n=2))).to_be_visible()
     button(page, "Dismiss").click()
     expect(page.get_by_text("The upload stopped")).to_have_count(0)
     page.reload()
-    expect(page.get_by_text("Drop a ZIP")).to_be_visible()
+    expect(page.get_by_text(say("drop"))).to_be_visible()
     expect(page.get_by_text("The upload stopped")).to_have_count(0)
 
 
@@ -327,17 +334,17 @@ def test_an_upload_goes_on_and_is_taken_in_while_another_step_is_looked_at(
     browser.idle(page)
     gate.open()
     browser.idle(page)
-    while jobs.latest(app.store, key, "intake") is None:
+    while queue.latest(app.store, key, INTAKE) is None:
         page.wait_for_timeout(50)
     browser.step(page, "Data")
-    expect(page.get_by_text("dog \u00b7 1")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("dog \u00b7 1").first).to_be_visible(timeout=30_000)
 
 
 def test_an_upload_of_which_all_had_arrived_when_the_page_was_left_is_taken_in_later(
     page: Page, app: Server, tmp_path: Path
 ) -> None:
     new_project(page, app.url)
-    button(page, "More ways").click()
+    button(page, say("more_ways")).click()
     name_class(page, "cat")
     page.keyboard.press("Escape")
     gate = Gate(page, "/api/intake/")
@@ -352,17 +359,17 @@ def test_files_chosen_while_others_are_sent_follow_as_a_delivery_of_their_own(
     page: Page, app: Server, tmp_path: Path
 ) -> None:
     key = new_project(page, app.url)
-    button(page, "More ways").click()
+    button(page, say("more_ways")).click()
     name_class(page, "cat")
     page.keyboard.press("Escape")
     gate = Gate(page, "/api/upload/.*/1[?]")
     page.locator("input.pick-files").set_input_files(loose(tmp_path, range(2)))
     gate.await_one()
     page.locator("input.pick-files").set_input_files(loose(tmp_path, range(2, 5)))
-    expect(page.get_by_text("3 more to follow")).to_be_visible()
+    expect(page.get_by_text(say("upload_next", n=3))).to_be_visible()
     gate.open()
     expect(page.get_by_text("cat \u00b7 5")).to_be_visible(timeout=30_000)
-    expect(page.get_by_text("New pictures in what was added last: 3.")).to_be_visible()
+    expect(page.get_by_text(say("note.came_all", n=3))).to_be_visible()
     rows = app.store.read("SELECT COUNT(*) n FROM file WHERE project_id = ? GROUP BY batch", key)
     assert sorted(row["n"] for row in rows) == [2, 3]
 
@@ -404,13 +411,13 @@ def test_a_folder_that_cannot_be_read_is_told(page: Page, app: Server, tmp_path:
         }"""
     )
     drop(page, tmp_path)
-    expect(page.get_by_text("What was dropped cannot be read (It is gone.).")).to_be_visible()
+    expect(page.get_by_text(say("drop_unreadable", why="It is gone."))).to_be_visible()
     button(page, "Dismiss").click()
-    expect(page.get_by_text("What was dropped cannot be read")).to_have_count(0)
-    assert jobs.latest(app.store, key, "intake") is None
+    expect(page.get_by_text(pattern("drop_unreadable"))).to_have_count(0)
+    assert queue.latest(app.store, key, INTAKE) is None
 
 
 def test_a_drop_without_a_file_is_told(page: Page, app: Server) -> None:
     new_project(page, app.url)
     page.locator(".zone").dispatch_event("drop", {"dataTransfer": page.evaluate_handle("() => new DataTransfer()")})
-    expect(page.get_by_text("There is no file in what was dropped.")).to_be_visible()
+    expect(page.get_by_text(say("drop_nothing"))).to_be_visible()

@@ -1,3 +1,6 @@
+import asyncio
+import contextlib
+import hashlib
 import http.client
 import io
 import json
@@ -19,30 +22,40 @@ from urllib.parse import quote, urlencode
 import psutil
 import pytest
 from PIL import Image
+from starlette.requests import Request
+from starlette.types import Message
 
-from core import album, archive, intake, jobs, layout, serving, upload
 from core.errors import HeadstartError
+from core.intake import archive, deliveries, file_check, folder_labels, upload
+from core.jobs import queue
+from core.jobs.kinds import INTAKE, WEIGHTS, Delivery
+from core.language import messages
+from core.language.catalog import say
+from core.pictures import album, receiving
 from core.progress import Silent
-from core.store import Store
-from tests import pictures
-from tests.conftest import wait
+from core.store import recovery
+from core.store.store import Store
+from core.web import guard, routes
+from tests import drawing
+from tests.workers import wait
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 SERVER = """
 import sys, uvicorn
 from pathlib import Path
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import WebSocketRoute
-from core import serving
-from core.store import Store
+from core.web import guard
+from core.web import routes
+from core.store.store import Store
 
 async def talk(socket):
     await socket.accept()
     await socket.close()
 
-routes = [*serving.routes(Store(Path(sys.argv[1]))), WebSocketRoute("/talk", talk)]
-app = Starlette(routes=routes, middleware=[Middleware(serving.Guard)])
+routes = [*routes.routes(Store(Path(sys.argv[1]))), WebSocketRoute("/talk", talk)]
+app = Starlette(routes=routes, middleware=[Middleware(guard.Guard)])
 uvicorn.run(app, fd=int(sys.argv[2]), log_level="warning")
 """
 
@@ -84,21 +97,30 @@ class Server(NamedTuple):
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    home = tmp_path_factory.mktemp("served")
+    with started(tmp_path_factory.mktemp("served")) as found:
+        yield found
+
+
+@contextlib.contextmanager
+def started(home: Path) -> Iterator[Server]:
+    """A server on a home, whoever else works on it."""
     listening = socket.create_server(("127.0.0.1", 0))
-    log = home / "server.log"
+    log = home / f"server-{listening.fileno()}.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
             [sys.executable, "-c", SERVER, str(home), str(listening.fileno())],
             pass_fds=[listening.fileno()], cwd=ROOT, stdout=out, stderr=out,
+            env=os.environ | {"KERAS_HOME": str(home / "keras")},
         )  # fmt: skip
     port = listening.getsockname()[1]
     listening.close()
     found = Server(port, process.pid, Store(home), log)
     assert found.ask("GET", "/api/none").status == 404
-    yield found
-    process.terminate()
-    process.wait(10)
+    try:
+        yield found
+    finally:
+        process.terminate()
+        process.wait(10)
 
 
 @pytest.fixture(scope="module")
@@ -114,27 +136,29 @@ def photo(server: Server, tmp_path_factory: pytest.TempPathFactory) -> str:
     assert b"Secret Camera" in (folder / "1.jpg").read_bytes()
     store = server.store
     entries = archive.listing(folder.parent)
-    places = layout.read_names([entry.name for entry in entries])
+    places = folder_labels.read_names([entry.name for entry in entries])
     todo = list(zip(entries, places, strict=True))
-    answers = list(intake.receive(todo, store.pictures, store.facts, Silent()))
-    store.receive(store.add_project("photo").id, "b", answers)
+    answers = list(file_check.receive(todo, store.pictures, store.facts, Silent(), lambda _: None))
+    receiving.receive(store, store.add_project("photo").id, "b", answers)
     assert answers[0].facts is not None
     return answers[0].facts.id
 
 
 @pytest.fixture(scope="module")
 def run(server: Server) -> str:
-    """The id of a run with one artifact, model.keras, and a file beside it that is none."""
+    """The id of a run with two artifacts, of which model.tflite is damaged, and a file beside them that is none."""
     store, key = server.store, uuid.uuid4().hex
     project = store.add_project("run").id
     with store.write() as db:
         db.execute(
             "INSERT INTO run(id, project_id, plan, fingerprint, created_at) VALUES (?, ?, '{}', 'f', 0)", (key, project)
         )
-        db.execute("INSERT INTO artifact VALUES (?, 'model.keras', 'x')", (key,))
+        sums = {"model.keras": hashlib.sha256(bytes(range(256)) * 4).hexdigest(), "model.tflite": "of other bytes"}
+        db.executemany("INSERT INTO artifact VALUES (?, ?, ?)", [(key, name, sha) for name, sha in sums.items()])
     folder = store.folder(key)
     folder.mkdir(parents=True)
-    (folder / "model.keras").write_bytes(bytes(range(256)) * 4)
+    for name in sums:
+        (folder / name).write_bytes(bytes(range(256)) * 4)
     (folder / "dataset.json").write_text("[]")
     return key
 
@@ -254,6 +278,41 @@ def test_two_senders_of_one_file_do_not_mix(server: Server) -> None:
     assert part.read_bytes() in (b"a" * n, b"b" * n)
 
 
+def test_two_servers_on_one_home_cannot_make_a_file_longer_than_it_is(server: Server) -> None:
+    data, target = random.Random(3).randbytes(4_000_000), address()
+    half = len(data) // 2
+    path = server.store.home / "inbox" / target.removeprefix("/api/upload/")
+    with started(server.store.home) as other, socket.create_connection(("127.0.0.1", server.port)) as raw:
+        query = urlencode({"offset": 0, "size": len(data), "name": "a.zip"})
+        head = f"PUT {target}?{query} HTTP/1.1\r\nHost: localhost:{server.port}\r\n"
+        head += f"Origin: http://localhost:{server.port}\r\nContent-Length: {len(data)}\r\n\r\n"
+        raw.sendall(head.encode() + data[:half])
+        have, end = 0, time.monotonic() + 20
+        while not have and time.monotonic() < end:
+            have = other.ask("GET", target).json["offset"]
+        assert 0 < have <= half
+        # The first sender is still sending, and the second one begins where the file now ends.
+        assert other.put(target, data[have:], have, len(data), "a.zip").status == 409
+        raw.sendall(data[half:])
+        answer = http.client.HTTPResponse(raw)
+        answer.begin()
+        assert json.loads(answer.read()) == {"offset": len(data), "complete": True}
+        answer.close()
+    assert path.read_bytes() == data
+
+
+def test_a_file_that_has_become_longer_than_it_is_said_to_be_is_sent_anew(server: Server) -> None:
+    target = address()
+    assert server.put(target, b"abc", 0, 6, "a.png").status == 200
+    path = server.store.home / "inbox" / target.removeprefix("/api/upload/")
+    path.with_suffix(".part").write_bytes(b"abcabcdef")
+    answer = server.put(target, b"def", 3, 6, "a.png")
+    assert answer.status == 422
+    assert answer.json["error"] == say("error.upload_doubled", name="a.png", have=9, size=6)
+    assert server.put(target, b"abcdef", 0, 6, "a.png").json == {"offset": 6, "complete": True}
+    assert delivered(server, target)[0] == b"abcdef"
+
+
 def test_more_bytes_than_announced_are_refused_and_not_kept(server: Server) -> None:
     target = address()
     assert server.put(target, b"abc", 0, 5, "a.png").status == 200
@@ -286,8 +345,8 @@ def test_a_large_upload_does_not_grow_the_server(server: Server) -> None:
 @pytest.mark.parametrize(
     ("name", "size", "said"),
     [
-        ("big.zip", (20 << 30) + 1, "big.zip has 20481 MB; the limit is 20480 MB."),
-        ("big.PNG", (200 << 20) + 1, "big.PNG has 201 MB; the limit is 200 MB."),
+        ("big.zip", (20 << 30) + 1, say("error.upload_too_large", name="big.zip", mb=20481, limit_mb=20480)),
+        ("big.PNG", (200 << 20) + 1, say("error.upload_too_large", name="big.PNG", mb=201, limit_mb=200)),
     ],
 )
 def test_a_file_over_the_limit_is_refused_before_its_first_byte(
@@ -296,7 +355,7 @@ def test_a_file_over_the_limit_is_refused_before_its_first_byte(
     target = address()
     answer = server.put(target, b"x" * 100_000, 0, size, name)
     assert answer.status == 413
-    assert answer.json == {"error": said, "hint": "Leave it out, or make it smaller."}
+    assert answer.json == {"error": said, "hint": say("hint.upload_too_large")}
     assert server.ask("GET", target).json["offset"] == 0
 
 
@@ -308,6 +367,38 @@ def test_a_file_that_would_fill_the_disk_is_refused(tmp_path: Path, monkeypatch:
     upload._admit(tmp_path, upload.Claim(1, 1000, "a.zip"))
     with pytest.raises(HeadstartError, match=r"a.zip needs 1025 MB on the disk, .* 1024 MB are free."):
         upload._admit(tmp_path, upload.Claim(0, 1000, "a.zip"))
+
+
+def test_an_upload_has_room_beside_what_others_were_promised_and_leaves_nothing_when_it_has_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Usage(NamedTuple):
+        free: int
+
+    begun, free = upload.Inbox(tmp_path), (1 << 30) + 1_000
+    written = [0]
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(free - written[0]))
+    first, second = tmp_path / "a" / "0", tmp_path / "b" / "0"
+
+    def put(path: Path, offset: int, size: int, data: bytes) -> int:
+        async def body() -> Message:
+            return {"type": "http.request", "body": data}
+
+        request = Request({"type": "http", "method": "PUT", "headers": []}, body)
+        have = asyncio.run(begun._add(path, upload.Claim(offset, size, "a.zip"), request))
+        written[0] += len(data)
+        return have
+
+    assert put(first, 0, 600, b"x" * 100) == 100
+    with pytest.raises(HeadstartError, match=r"a\.zip needs 1025 MB on the disk"):
+        put(second, 0, 501, b"x")  # 900 bytes are free, and 500 of them promised
+    assert put(second, 0, 400, b"x" * 10) == 10
+    assert put(first, 100, 600, b"x" * 500) == 600
+    written[0] += 1  # by somebody else
+    with pytest.raises(HeadstartError, match=r"a\.zip needs 1025 MB on the disk"):
+        put(second, 10, 400, b"x" * 390)
+    assert not second.parent.exists()  # half a file that has no room only keeps the disk full
+    assert first.with_suffix(".part").stat().st_size == 600
 
 
 @pytest.mark.parametrize("query", ["", "offset=0&size=1", "offset=a&size=1&name=a", "offset=-1&size=1&name=a",
@@ -326,7 +417,7 @@ def test_a_name_that_leads_out_is_only_text(server: Server) -> None:
     assert new == {target.split("/")[3], "0", "0.json"}
     assert delivered(server, target)[1]["name"] == "../../../evil.png"
     entries = archive.listing(server.store.home / "inbox" / target.split("/")[3])
-    assert [place.reason for place in layout.read_names([e.name for e in entries])] == ["file_unusable_path"]
+    assert [place.reason for place in folder_labels.read_names([e.name for e in entries])] == ["file_unusable_path"]
 
 
 # -- what becomes of them
@@ -342,7 +433,7 @@ def packed(files: dict[str, bytes]) -> bytes:
 
 def png(label: str, number: int) -> bytes:
     out = io.BytesIO()
-    pictures.draw(label, number).save(out, "PNG")
+    drawing.draw(label, number).save(out, "PNG")
     return out.getvalue()
 
 
@@ -354,10 +445,10 @@ def removed(folder: Path) -> bool:
     return not folder.exists()
 
 
-def take_in(server: Server, batch: str, **more: str) -> tuple[jobs.Job, str]:
+def take_in(server: Server, batch: str, **more: str) -> tuple[queue.Job, str]:
     project = server.store.add_project("p").id
     path = server.store.home / "inbox" / batch
-    job = jobs.start(server.store, project, "intake", {"path": str(path), "batch": batch, **more})
+    job = queue.start(server.store, project, INTAKE, Delivery(str(path), batch, **more))
     return wait(server.store, job), project
 
 
@@ -373,7 +464,9 @@ def test_a_delivery_is_taken_in_zip_by_zip_and_a_bad_one_loses_nothing(server: S
     assert store.dataset(project).counts == {"circle": 1, "square": 2, "triangle": 1}
     bad = store.unused(project)
     assert [(file.name, file.reason) for file in bad] == [("bad.zip", "not_a_zip")]
-    assert HeadstartError(bad[0].reason, **bad[0].values).message == "bad.zip is a PDF, not a ZIP."
+    assert HeadstartError(bad[0].reason, **bad[0].values).message == say(
+        "error.not_a_zip", name="bad.zip", kind="a PDF"
+    )
     assert removed(store.home / "inbox" / batch)
 
 
@@ -396,12 +489,12 @@ def test_the_browser_has_an_upload_taken_in_and_a_second_time_asked_it_is_not_ta
         body = json.dumps({"batch": batch, "label": "round", "n": n}).encode()
         return server.ask("POST", f"/api/intake/{project}", body, **headers)
 
-    assert ask().json == {"error": "The uploaded files are no longer there.", "hint": "Add them again."}
+    assert ask().json == {"error": say("error.upload_missing"), "hint": say("hint.upload_missing")}
     server.upload(batch, 1, "b.png", png("circle", 1))
     assert ask(Origin="http://elsewhere.test").status == 403
-    assert jobs.latest(server.store, project, "intake") is None
+    assert queue.latest(server.store, project, INTAKE) is None
     assert (ask().status, ask().status) == (200, 200)
-    job = jobs.latest(server.store, project, "intake")
+    job = queue.latest(server.store, project, INTAKE)
     assert job is not None and wait(server.store, job).state == "succeeded"
     assert removed(server.store.home / "inbox" / batch)
     assert ask().status == 200
@@ -409,12 +502,54 @@ def test_the_browser_has_an_upload_taken_in_and_a_second_time_asked_it_is_not_ta
     assert len(server.store.read("SELECT id FROM job WHERE project_id = ? AND kind = 'intake'", project)) == 1
 
 
+def test_weights_that_were_sent_are_checked_once_under_a_name_of_ours(server: Server) -> None:
+    batch, project = uuid.uuid4().hex, server.store.add_project("p").id
+
+    def ask(backbone: str = "VGG16") -> Answer:
+        body = json.dumps({"batch": batch, "backbone": backbone}).encode()
+        return server.ask("POST", f"/api/weights/{project}", body)
+
+    assert ask().json["error"] == say("error.upload_missing")
+    server.upload(batch, 0, "../../mine.weights.h5", b"weights")
+    assert ask("Nobody").status == 422
+    assert (ask().status, ask().status) == (200, 200)
+    job = queue.latest(server.store, project, WEIGHTS)
+    assert job is not None and len(server.store.read("SELECT id FROM job WHERE project_id = ?", project)) == 1
+    job = wait(server.store, job)
+    named = str(server.store.home / "inbox" / batch / "VGG16.weights.h5")
+    assert job.error == {"code": "weights_foreign", "values": {"path": named, "backbone": "VGG16"}}
+    assert removed(server.store.home / "inbox" / batch) and ask().status == 200
+
+
+def test_weights_of_a_backbone_that_has_them_are_refused(server: Server) -> None:
+    batch, project = uuid.uuid4().hex, server.store.add_project("p").id
+    server.upload(batch, 0, "mine.weights.h5", b"weights")
+    body = json.dumps({"batch": batch, "backbone": "Starter"}).encode()
+    answer = server.ask("POST", f"/api/weights/{project}", body)
+    assert (answer.status, answer.json["error"]) == (422, say("error.weights_here", backbone="Starter"))
+    assert queue.latest(server.store, project, WEIGHTS) is None
+
+
+def test_a_file_of_another_kind_is_no_weights(server: Server) -> None:
+    batch, project = uuid.uuid4().hex, server.store.add_project("p").id
+    server.upload(batch, 0, "a.png", png("circle", 0))
+    body = json.dumps({"batch": batch, "backbone": "VGG16"}).encode()
+    answer = server.ask("POST", f"/api/weights/{project}", body)
+    assert answer.json["error"] == say("error.weights_foreign", path="a.png", backbone="VGG16")
+
+
+@pytest.mark.parametrize(("name", "mb", "status"), [("a.h5", 600, 200), ("a.h5", 601, 413), ("a.png", 201, 413)])
+def test_weights_may_be_larger_than_pictures(server: Server, name: str, mb: int, status: int) -> None:
+    address = f"/api/upload/{uuid.uuid4().hex}/0?offset=0&size={mb << 20}&name={name}"
+    assert server.ask("PUT", address, b"begins").status == status
+
+
 @pytest.mark.parametrize(
     "body", [b"", b"[]", b"{}", b"[" * 4_000, b'{"batch": "x", "label": "", "n": Infinity}', b" " * 5_000], ids=range(6)
 )
 def test_what_asks_for_an_intake_in_another_form_gets_a_sentence(server: Server, body: bytes) -> None:
     answer = server.ask("POST", f"/api/intake/{server.store.add_project('p').id}", body)
-    assert answer.status == 400 and answer.json["error"].startswith("The upload does not say what the file is called")
+    assert answer.status == 400 and answer.json["error"] == say("error.upload_unclear")
 
 
 def test_the_only_zip_of_a_delivery_fails_the_job_when_it_is_refused(server: Server) -> None:
@@ -422,17 +557,19 @@ def test_the_only_zip_of_a_delivery_fails_the_job_when_it_is_refused(server: Ser
     server.upload(batch, 0, "bad.zip", b"%PDF-1.7 " * 9)
     job, _ = take_in(server, batch)
     assert job.state == "failed" and job.error is not None
-    assert HeadstartError(job.error["code"], **job.error["values"]).message == "bad.zip is a PDF, not a ZIP."
+    assert HeadstartError(job.error["code"], **job.error["values"]).message == say(
+        "error.not_a_zip", name="bad.zip", kind="a PDF"
+    )
 
 
 def test_several_files_without_one_usable_picture_fail_with_every_reason(server: Server) -> None:
     batch = uuid.uuid4().hex
     server.upload(batch, 0, "bad.zip", b"")
-    server.upload(batch, 1, "alone.png", png("circle", 0))
+    server.upload(batch, 1, "alone.png", b"")
     job, _ = take_in(server, batch)
     assert job.state == "failed" and job.error is not None
     message = HeadstartError(job.error["code"], **job.error["values"]).message
-    assert message == "Of the 2 files that came, none can be used: 1 archive without files, 1 no class folder."
+    assert message == say("error.nothing_usable", n=2, reasons="1 archive without files, 1 empty")
 
 
 def test_a_delivery_that_is_gone_is_said_to_be(server: Server) -> None:
@@ -444,9 +581,9 @@ def test_a_delivery_that_is_gone_is_said_to_be(server: Server) -> None:
 def test_the_sample_is_drawn_and_taken_in_by_a_job(tmp_path: Path) -> None:
     store = Store(tmp_path)
     project = store.add_project("sample").id
-    job = wait(store, jobs.start(store, project, "intake", {"sample": 0}))
+    job = wait(store, queue.start(store, project, INTAKE, Delivery(sample=0)))
     assert job.state == "succeeded", job.error
-    stages = [(e.key, e.facts["total"]) for e in jobs.events(store, job.id) if e.kind == "stage"]
+    stages = [(e.key, e.facts["total"]) for e in queue.events(store, job.id) if e.kind == "stage"]
     assert stages == [("draw", 308), ("intake", 308)]
     assert sum(store.outcomes(project).values()) == 308
     assert len(store.dataset(project).classes) == 5
@@ -456,22 +593,29 @@ def test_the_sample_is_drawn_and_taken_in_by_a_job(tmp_path: Path) -> None:
 def test_old_deliveries_are_removed_unless_someone_still_needs_them(tmp_path: Path) -> None:
     store = Store(tmp_path)
     old = time.time() - 25 * 3600
-    for name in ("old", "growing", "read"):
+    for name in ("old", "growing", "read", "whole", "done", "failed", "dismissed"):
         folder = tmp_path / "inbox" / name
         folder.mkdir(parents=True)
-        (folder / "0.part").write_bytes(b"x")
+        file = folder / ("0.part" if name in ("old", "growing", "read") else "0")
+        file.write_bytes(b"x")
         if name != "growing":
-            os.utime(folder / "0.part", (old, old))
+            os.utime(file, (old, old))
         os.utime(folder, (old, old))
     project = store.add_project("p").id
     with store.write() as db:
-        db.execute(
-            "INSERT INTO job(id, project_id, kind, params, state, created_at) "
-            "VALUES ('j', ?, 'intake', ?, 'queued', 0)",
-            (project, json.dumps({"path": str(tmp_path / "inbox" / "read"), "batch": "read"})),
-        )
-    serving.clean_inbox(store)
-    assert {path.name for path in (tmp_path / "inbox").iterdir()} == {"growing", "read"}
+        states = {"read": "queued", "done": "succeeded", "failed": "failed", "dismissed": "failed"}
+        for name, state in states.items():
+            db.execute(
+                "INSERT INTO job(id, project_id, kind, params, state, created_at) VALUES (?, ?, 'intake', ?, ?, 0)",
+                (name, project, json.dumps({"path": str(tmp_path / "inbox" / name), "batch": name}), state),
+            )
+    deliveries.dismiss(store, "dismissed")
+    routes.clean_inbox(store)
+    # One that failed is kept for as long as the page offers to try it again.
+    assert {path.name for path in (tmp_path / "inbox").iterdir()} == {"growing", "read", "failed"}
+    # A whole one of which no job knows may be all that is left of it.
+    assert (tmp_path / "aside" / "inbox" / "whole" / "0").read_bytes() == b"x"
+    assert recovery.notices(tmp_path)[0].values["uploads"] == 1
 
 
 # -- pictures and models
@@ -494,10 +638,30 @@ def test_a_missing_thumbnail_is_made_again_and_kept(server: Server, photo: str) 
     assert server.ask("GET", f"/api/thumbnail/{photo}").body == first.body
 
 
-def test_pictures_are_kept_by_the_browser_for_a_year(server: Server, photo: str) -> None:
-    for kind in ("thumbnail", "picture"):
+@pytest.mark.parametrize("left", [0, 1, 0.5], ids=["empty", "one byte", "half"])
+def test_a_thumbnail_that_is_cut_off_is_made_again(server: Server, photo: str, left: float) -> None:
+    path = server.store.thumbnail(photo)
+    whole = server.ask("GET", f"/api/thumbnail/{photo}").body
+    path.write_bytes(whole[: int(left if left == 1 else left * len(whole))])
+    assert server.ask("GET", f"/api/thumbnail/{photo}").body == whole == path.read_bytes()
+
+
+def test_a_damaged_picture_is_not_shown_as_if_it_were_whole(server: Server, photo: str) -> None:
+    path = server.store.pictures.path(photo)
+    whole = path.read_bytes()
+    try:
+        path.write_bytes(whole[:-300] + bytes([whole[-300] ^ 255]) + whole[-299:])
+        answer = server.ask("GET", f"/api/picture/{photo}")
+        assert (answer.status, answer.json["error"]) == (422, messages.error("bytes_changed", {})[0])
+    finally:
+        path.write_bytes(whole)
+    assert server.ask("GET", f"/api/picture/{photo}").status == 200
+
+
+def test_pictures_are_kept_by_the_browser_for_a_year_and_thumbnails_for_a_day(server: Server, photo: str) -> None:
+    for kind, kept in (("thumbnail", "max-age=86400"), ("picture", "max-age=31536000, immutable")):
         answer = server.ask("GET", f"/api/{kind}/{photo}", Origin="")
-        assert answer.headers["Cache-Control"] == "private, max-age=31536000, immutable"
+        assert answer.headers["Cache-Control"] == f"private, {kept}"
         assert answer.headers.get_all("X-Content-Type-Options") == ["nosniff"]
         assert answer.headers["Content-Type"] == "image/jpeg"
 
@@ -518,6 +682,12 @@ def test_a_finished_file_of_a_run_is_downloaded_whole_or_in_part(server: Server,
     assert whole.headers["Content-Disposition"] == 'attachment; filename="model.keras"'
     part = server.ask("GET", f"/api/model/{run}/model.keras", Range="bytes=3-5")
     assert (part.status, part.body) == (206, b"\3\4\5")
+
+
+def test_a_damaged_file_of_a_run_is_named_and_not_given_out(server: Server, run: str) -> None:
+    answer = server.ask("GET", f"/api/model/{run}/model.tflite")
+    assert answer.status == 422 and answer.json["error"].startswith("Files of this model are damaged: model.tflite.")
+    assert answer.json["hint"] == say("hint.model_damaged")
 
 
 def test_only_finished_files_of_a_run_are_given_out(server: Server, run: str) -> None:
@@ -561,7 +731,7 @@ def test_no_address_leads_out_of_the_tables(server: Server, run: str, place: int
         for target in (last, inner)[place]:
             answer = server.ask("GET", target)
             assert answer.status == 404, target
-            assert answer.json["error"] == "There is nothing at this address."
+            assert answer.json["error"] == say("error.address_unknown")
             assert "Set-Cookie" not in answer.headers
             if "/upload/" in target:
                 assert server.put(target, b"x", 0, 1, "a.png").status == 404, target
@@ -588,7 +758,7 @@ def test_a_fault_of_ours_shows_an_id_and_the_log_the_rest(server: Server, photo:
     assert answer.status == 500 and set(answer.json) == {"error", "hint"}
     text = answer.body.decode()
     assert "Traceback" not in text and str(server.store.home) not in text and "thumbnails" not in text
-    key = answer.json["error"].split("error ")[1][:8]
+    key = answer.json["error"].split("(error ")[1][:8]
     log = server.log.read_text()
     assert f"error {key}" in log and "FileExistsError" in log
 
@@ -601,7 +771,7 @@ def test_a_picture_that_cannot_be_read_any_more_gets_a_sentence(server: Server) 
     assert server.ask("GET", f"/api/picture/{'e' * 64}").status == 404
     path.write_bytes(b"no picture")
     answer = server.ask("GET", f"/api/picture/{'e' * 64}")
-    assert (answer.status, answer.json["error"]) == (422, "The file is not a picture.")
+    assert (answer.status, answer.json["error"]) == (422, messages.error("bytes_changed", {})[0])
 
 
 # -- the guard
@@ -679,7 +849,7 @@ def test_every_answer_carries_the_security_headers_once(server: Server, photo: s
 
 def test_more_hosts_are_named_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HEADSTART_HOSTS", "lab.example, Box ")
-    guard = serving.Guard(lambda scope, receive, send: None)  # type: ignore[arg-type,return-value]
+    watch = guard.Guard(lambda scope, receive, send: None)  # type: ignore[arg-type,return-value]
     for host, refused in (("lab.example:80", False), ("box", False), ("localhost", False), ("", True), ("lab", True)):
         scope = {"type": "http", "method": "GET", "headers": [(b"host", host.encode())]}
-        assert (guard._check(scope)[1] is not None) == refused, host
+        assert (watch._check(scope)[1] is not None) == refused, host

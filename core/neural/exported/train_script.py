@@ -1,8 +1,8 @@
 """Train a model of Headstart again without Headstart: python train.py PICTURES
 
-Needs keras, tensorflow, numpy and pillow, and beside it the files it came with: split.csv says which picture is in
-which class and part by the sha256 of its file, so PICTURES may be arranged in any way. Prints the accuracy on the test
-pictures and writes trained.keras, whose input is prepared as in `network_input`.
+Needs keras, tensorflow, numpy and pillow, and the files of its ZIP in the same folder. split.csv names the class and
+part of each picture by the sha256 of its file, so PICTURES may be arranged in any way. Prints the accuracy on the test
+pictures and writes trained.keras; prepare its input as in `network_input`.
 """
 
 import csv
@@ -18,21 +18,21 @@ import keras
 import numpy as np
 from PIL import Image
 
-from core.neural.use_model import decode, square
+from core.neural.exported.use_model import decode, square
 
 # -- the run
-BACKBONE: dict[str, Any] = {"name": "Starter", "size": 128, "fine_tune_from": "block3_out"}
+BACKBONE: dict[str, Any] = {"name": "Starter", "size": 128, "depths": [], "fine_tune_from": "block3_out"}
 CLASSES = ["cat", "dog"]
-PLAN: dict[str, Any] = {"augment": 0, "fine_tune_blocks": 0}
+PLAN: dict[str, Any] = {"augment": 0, "fine_tune_blocks": 0, "exact": 0}
 MEASURED = "Headstart: right on 0 of 0 test pictures."
 # -- end of the run
 
 HERE = Path(__file__).parent
-Labelled = tuple[np.ndarray, np.ndarray]
+Labeled = tuple[np.ndarray, np.ndarray]
 
 
-class View(NamedTuple):
-    """A picture of a class, as it is (0) or as its altered copy of that number."""
+class Copy(NamedTuple):
+    """A picture with its class: unchanged (number 0), or its altered copy of that number."""
 
     path: Path
     sha256: str
@@ -40,21 +40,21 @@ class View(NamedTuple):
     number: int = 0
 
 
-def find_pictures(folder: Path) -> dict[str, list[View]]:
+def find_pictures(folder: Path) -> dict[str, list[Copy]]:
     """The pictures of each part, found below a folder by the sha256 of their bytes."""
     paths = {hashlib.sha256(p.read_bytes()).hexdigest(): p for p in sorted(folder.rglob("*")) if p.is_file()}
-    parts: dict[str, list[View]] = {"train": [], "val": [], "test": []}
+    parts: dict[str, list[Copy]] = {"train": [], "val": [], "test": []}
     missing = 0
     with (HERE / "split.csv").open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             if row["sha256"] in paths:
-                view = View(paths[row["sha256"]], row["sha256"], CLASSES.index(row["class"]))
+                view = Copy(paths[row["sha256"]], row["sha256"], int(row["class"]))
                 parts[row["part"]].append(view)
             else:
                 missing += 1
     if missing:
         sys.exit(f"{missing} pictures of split.csv are not below {folder}.")
-    # First all pictures as they are, then all of their first copies, and so on.
+    # First all pictures unchanged, then the first copy of each, and so on.
     parts["train"] = [v._replace(number=n) for n in range(PLAN["augment"] + 1) for v in parts["train"]]
     return parts
 
@@ -62,8 +62,8 @@ def find_pictures(folder: Path) -> dict[str, list[View]]:
 # -- pixels
 
 
-def pixels(view: View) -> np.ndarray:
-    """(size, size, 3) of 0..255."""
+def pixels(view: Copy) -> np.ndarray:
+    """The pixels of a view, (size, size, 3) of 0..255."""
     image = decode(str(view.path), BACKBONE["size"])
     if view.number:
         image = alter(image, view.number, PLAN["augment_kinds"].split(), bytes.fromhex(view.sha256))
@@ -71,7 +71,8 @@ def pixels(view: View) -> np.ndarray:
 
 
 def alter(image: Image.Image, number: int, kinds: Sequence[str], seed: bytes) -> Image.Image:
-    """An altered copy of the central square: turned, cropped, mirrored when its number is odd, in other light."""
+    """An altered copy of the central square: rotated, cropped, mirrored if its number is odd, with other contrast and
+    brightness."""
     scale, down, right, contrast, brightness, turn = np.random.default_rng([number, *seed[:8]]).random(6)
     side = min(image.size)
     image = center(image, side)
@@ -101,7 +102,7 @@ def center(image: Image.Image, side: int) -> Image.Image:
 
 
 def backbone() -> keras.Model:
-    """The pretrained network, from what `network_input` makes to its last feature map."""
+    """The pretrained network, from the output of `network_input` to its last feature map."""
     size = BACKBONE["size"]
     if BACKBONE["name"] == "Starter":
         from core.neural.starter import starter  # beside this file only when it is used
@@ -115,7 +116,7 @@ def backbone() -> keras.Model:
 
 
 def network_input(batch: np.ndarray) -> np.ndarray:
-    """Pixels of 0..255 in the range the network was trained with."""
+    """Scale pixels of 0..255 as in the training of the network."""
     values = batch.astype("float32")
     if BACKBONE["name"] == "Starter":
         return values / 127.5 - 1
@@ -124,23 +125,37 @@ def network_input(batch: np.ndarray) -> np.ndarray:
 
 
 def pooled(network: keras.Model) -> keras.Model:
-    """With one row of features at the end."""
-    layer = {
-        "average": keras.layers.GlobalAveragePooling2D,
-        "max": keras.layers.GlobalMaxPooling2D,
-        "flatten": keras.layers.Flatten,
-    }[PLAN["pooling"]]
-    return keras.Model(network.input, layer()(network.output))
+    """The network with pooling at the end, of earlier layers too if the run used them: (n, size, size, 3) ->
+    (n, width). A run with mirrored views has the mean over a picture and its mirror image."""
+    entry, maps = network.input, [network.output, *(network.get_layer(name).output for name in BACKBONE["depths"])]
+    if PLAN["mirrored"]:
+        entry = keras.Input(network.input_shape[1:])
+        both = keras.layers.Concatenate(axis=0)([entry, keras.ops.flip(entry, axis=2)])
+        maps = keras.Model(network.input, maps)(both)
+    other = {"max": keras.layers.GlobalMaxPooling2D, "flatten": keras.layers.Flatten}
+    layer = other.get(PLAN["pooling"], keras.layers.GlobalAveragePooling2D)
+    rows = [layer(name=f"pool_{i}")(feature_map) for i, feature_map in enumerate(maps)]
+    x = keras.layers.Concatenate()(rows) if len(rows) > 1 else rows[0]
+    if PLAN["mirrored"]:
+        x = keras.ops.mean(keras.ops.reshape(x, (2, -1, x.shape[-1])), axis=0)
+    return keras.Model(entry, x)
 
 
-def look(model: keras.Model, views: Sequence[View]) -> np.ndarray:
-    """What a model says of pictures, 64 at a time."""
+def predict(model: keras.Model, views: Sequence[Copy]) -> np.ndarray:
+    """The outputs of a model for pictures, 64 at a time."""
     parts = [np.stack([pixels(view) for view in views[i : i + 64]]) for i in range(0, len(views), 64)]
     answers = [np.asarray(model.predict_on_batch(network_input(part))) for part in parts]
     return np.concatenate(answers) if answers else np.empty((0, *model.output_shape[1:]), np.float32)
 
 
-def labels(views: Sequence[View]) -> np.ndarray:
+def standard(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The mean and deviation of each feature."""
+    mean = x.mean(axis=0, dtype=np.float64).astype(np.float32)
+    deviation = np.sqrt(((x - mean) ** 2).mean(axis=0, dtype=np.float64))
+    return mean, np.maximum(deviation, 1e-3).astype(np.float32)
+
+
+def labels(views: Sequence[Copy]) -> np.ndarray:
     return np.array([view.label for view in views], np.int64)
 
 
@@ -148,21 +163,21 @@ def labels(views: Sequence[View]) -> np.ndarray:
 
 
 def class_weights(y: np.ndarray) -> np.ndarray:
-    """What a picture of each class counts; the mean over the pictures is 1."""
+    """The weight of a picture of each class; the mean over the pictures is 1."""
     counts = np.maximum(np.bincount(y, minlength=len(CLASSES)), 1)
     weights = (len(y) / (len(CLASSES) * counts)) ** PLAN["balance"]
     return (weights / weights[y].mean()).astype(np.float32)
 
 
 def new_head(width: int, n: int) -> keras.Sequential:
-    """Dense layers on standardized features; weights are drawn by numpy, so that each seed gives the same ones."""
+    """Dense layers for standardized features. numpy draws the weights, so that a seed always gives the same ones."""
     hidden = [PLAN["hidden_units"]] * PLAN["hidden_layers"] if PLAN["hidden_units"] else []
-    # Keras adds l2 times the squares, so its gradient is twice that.
-    pull = PLAN["regularization"] / n * (0.01 if hidden else 1.0) / 2
+    # Keras adds l2 times the squares, whose gradient has a factor of 2.
+    l2 = PLAN["regularization"] / n * (0.01 if hidden else 1.0) / 2
     head = keras.Sequential([keras.Input((width,))])
     for units in hidden:
-        head.add(keras.layers.Dense(units, "relu", kernel_regularizer=keras.regularizers.L2(pull)))
-    head.add(keras.layers.Dense(len(CLASSES), kernel_regularizer=keras.regularizers.L2(pull)))
+        head.add(keras.layers.Dense(units, "relu", kernel_regularizer=keras.regularizers.L2(l2)))
+    head.add(keras.layers.Dense(len(CLASSES), kernel_regularizer=keras.regularizers.L2(l2)))
     rng = np.random.default_rng([PLAN["seed"], 0])
     for layer in head.layers:
         inputs, outputs = layer.kernel.shape
@@ -173,7 +188,7 @@ def new_head(width: int, n: int) -> keras.Sequential:
 
 
 class Cosine(keras.optimizers.schedules.LearningRateSchedule):
-    """Along half a cosine to a hundredth of the rate."""
+    """The rate falls along half a cosine to a hundredth."""
 
     def __init__(self, rate: float, steps: int) -> None:
         self.rate, self.steps = rate, steps
@@ -183,8 +198,8 @@ class Cosine(keras.optimizers.schedules.LearningRateSchedule):
         return self.rate * (0.01 + 0.99 * (1 + keras.ops.cos(math.pi * progress)) / 2)
 
 
-def train_head(train: Labelled, val: Labelled) -> keras.Sequential:
-    """Adam on the standardized features; the epoch with the lowest val loss is kept."""
+def train_head(train: Labeled, val: Labeled) -> keras.Sequential:
+    """Train with Adam on standardized features and keep the epoch with the lowest val loss."""
     (x, y), size = train, PLAN["batch_size"]
     head = new_head(x.shape[1], len(x))
     steps = PLAN["epochs"] * math.ceil(len(x) / size)
@@ -195,7 +210,7 @@ def train_head(train: Labelled, val: Labelled) -> keras.Sequential:
     weights, aims = class_weights(y), np.eye(len(CLASSES), dtype=np.float32)
     best, best_epoch, kept = math.inf, 0, head.get_weights()
     for epoch in range(1, PLAN["epochs"] + 1):
-        # Order and dropout are drawn by numpy, so that the run is repeated and not merely resembled.
+        # numpy draws order and dropout as Headstart does, so that this repeats the run exactly.
         rng = np.random.default_rng([PLAN["seed"], epoch])
         order = rng.permutation(len(x))
         for start in range(0, len(x), size):
@@ -218,8 +233,38 @@ def train_head(train: Labelled, val: Labelled) -> keras.Sequential:
     return head
 
 
+def solve_head(x: np.ndarray, y: np.ndarray) -> keras.Sequential:
+    """The linear head with the lowest loss on standardized features, by accelerated gradient descent with restarts
+    (O'Donoghue and Candes, 2015). Headstart finds the same one by L-BFGS."""
+    weights = class_weights(y)[y] / len(x)
+    smoothing, l2 = PLAN["label_smoothing"], PLAN["regularization"] / len(x)
+    aims = np.eye(len(CLASSES), dtype=np.float32)[y] * (1 - smoothing) + smoothing / len(CLASSES)
+    x = np.concatenate([x, np.ones((len(x), 1), np.float32)], axis=1)  # the last row of a layer is the bias
+    # A bound of the curvature (Boehning, 1992).
+    steepest = np.linalg.norm(x * np.sqrt(weights)[:, None], 2) ** 2 / 2 + l2
+    layer = ahead = np.zeros((x.shape[1], len(CLASSES)), np.float32)
+    momentum = 1.0
+    for _ in range(5000):
+        logits = x @ ahead
+        p = np.exp(logits - logits.max(axis=1, keepdims=True))
+        p /= p.sum(axis=1, keepdims=True)
+        gradient = x.T @ ((p - aims) * weights[:, None])
+        gradient[:-1] += l2 * ahead[:-1]
+        if np.abs(gradient).max() < 1e-5:
+            break
+        after = (ahead - gradient / steepest).astype(np.float32)
+        if np.vdot(gradient, after - layer) > 0:
+            momentum = 1.0
+        faster = (1 + math.sqrt(1 + 4 * momentum**2)) / 2
+        ahead = after + np.float32((momentum - 1) / faster) * (after - layer)
+        layer, momentum = after, faster
+    head = new_head(x.shape[1] - 1, len(x))
+    head.layers[-1].set_weights([layer[:-1], layer[-1]])
+    return head
+
+
 def scores(logits: np.ndarray, y: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
-    """Loss and accuracy; a picture counts in the loss what its class counts."""
+    """Loss, weighted by class, and accuracy."""
     logits = logits.astype(np.float64)
     top = logits.max(axis=1)
     losses = top + np.log(np.exp(logits - top[:, None]).sum(axis=1)) - logits[np.arange(len(y)), y]
@@ -230,7 +275,7 @@ def scores(logits: np.ndarray, y: np.ndarray, weights: np.ndarray) -> tuple[floa
 
 
 class FineTuneRate(keras.optimizers.schedules.LearningRateSchedule):
-    """Rising evenly during warm-up, then constant or along half a cosine to a hundredth."""
+    """The rate rises linearly during warm-up, then stays constant or falls along half a cosine to a hundredth."""
 
     def __init__(self, steps_per_epoch: int) -> None:
         self.warmup = PLAN["fine_tune_warmup"] * steps_per_epoch
@@ -244,17 +289,35 @@ class FineTuneRate(keras.optimizers.schedules.LearningRateSchedule):
         return rate * keras.ops.where(step < self.warmup, (step + 1) / max(1, self.warmup), later)
 
 
-def fine_tune(network: keras.Model, model: keras.Model, parts: dict[str, list[View]]) -> None:
-    """Let the top blocks and the head of `model` go on learning, with BatchNormalization as it is. The frozen model
-    stays unless an epoch is better on val. What the frozen blocks say is computed once and kept in memory."""
-    boundary = network.get_layer(BACKBONE["fine_tune_from"]).output
-    lower, upper = keras.Model(network.input, boundary), keras.Model(boundary, model.output)
-    # In the 16 bits that Headstart keeps them in.
-    x, x_val = (look(lower, parts[part]).astype(np.float16) for part in ("train", "val"))
+def divide(network: keras.Model, model: keras.Model) -> tuple[keras.Model, keras.Model]:
+    """The frozen part of a model, and the one that is fine-tuned: what the first answers is the input of the second.
+    Beside its last output that is the pooled one of each earlier layer that is read as well."""
+    names = [layer.name for layer in network.layers]
+    last = names.index(BACKBONE["fine_tune_from"])
+    pools = [i for i, name in enumerate(BACKBONE["depths"], start=1) if names.index(name) <= last]
+    ends = [network.get_layer(names[last]).output, *(model.get_layer(f"pool_{i}").output for i in pools)]
+    if len(ends) == 1:
+        return keras.Model(network.input, ends[0]), keras.Model(ends[0], model.output)
+    sizes = [math.prod(end.shape[1:]) for end in ends]
+    lower = keras.Model(network.input, keras.layers.Concatenate()([keras.layers.Flatten()(end) for end in ends]))
+    row = keras.Input((sum(sizes),))
+    starts = np.cumsum([0, *sizes[:-1]])
+    parts = [row[:, start : start + size] for start, size in zip(starts.tolist(), sizes, strict=True)]
+    parts[0] = keras.layers.Reshape(ends[0].shape[1:])(parts[0])
+    return lower, keras.Model(row, keras.Model(ends, model.output)(parts))
+
+
+def fine_tune(network: keras.Model, model: keras.Model, parts: dict[str, list[Copy]]) -> None:
+    """Train the top blocks and the head of `model` further, with BatchNormalization frozen. The frozen model stays
+    unless an epoch is better on val. The outputs of the frozen blocks are computed once and kept in memory."""
+    lower, upper = divide(network, model)
+    # Headstart keeps them in 16 bits too.
+    x, x_val = (predict(lower, parts[part]).astype(np.float16) for part in ("train", "val"))
     y, y_val = labels(parts["train"]), labels(parts["val"])
     if not len(y_val):
         return
-    for layer in upper.layers:
+    inner = next((layer for layer in upper.layers if isinstance(layer, keras.Model)), upper)
+    for layer in inner.layers:
         layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
     size = PLAN["batch_size"]
     upper.compile(
@@ -264,7 +327,7 @@ def fine_tune(network: keras.Model, model: keras.Model, parts: dict[str, list[Vi
     weights, aims = class_weights(y), np.eye(len(CLASSES), dtype=np.float32)[y]
 
     def measure() -> tuple[float, float, float]:
-        """Accuracy as the classes count, minus the loss, plain accuracy."""
+        """Accuracy weighted by class, negative loss, plain accuracy."""
         logits = upper.predict(x_val.astype(np.float32), verbose=0)
         loss, accuracy = scores(logits, y_val, weights)
         right = logits.argmax(axis=1) == y_val
@@ -289,24 +352,31 @@ def main(folder: str) -> None:
     keras.utils.set_random_seed(PLAN["seed"])
     parts = find_pictures(Path(folder))
     network = backbone()
-    looking = pooled(network)
-    x = {part: look(looking, parts[part]) for part in ("train", "val")}
-    mean = x["train"].mean(axis=0, dtype=np.float64).astype(np.float32)
-    deviation = np.maximum(np.sqrt(((x["train"] - mean) ** 2).mean(axis=0, dtype=np.float64)), 1e-3).astype(np.float32)
+    extractor = pooled(network)
+    x = {part: predict(extractor, parts[part]) for part in ("train", "val")}
+    mean, deviation = standard(x["train"])
     train, val = (((x[part] - mean) / deviation, labels(parts[part])) for part in ("train", "val"))
     head = train_head(train, val)
-    y = keras.layers.Normalization(mean=mean, variance=deviation**2)(looking.output)
+    if PLAN["exact"]:  # the head of the epochs is not kept
+        learned, views = x["train"], parts["train"]
+        if PLAN["refit"]:
+            copies = [view._replace(number=n) for n in range(1, PLAN["augment"] + 1) for view in parts["val"]]
+            rows = [x["val"], predict(extractor, copies)] if copies else [x["val"]]
+            learned, views = np.concatenate([learned, *rows]), views + parts["val"] + copies
+        mean, deviation = standard(learned)
+        head = solve_head((learned - mean) / deviation, labels(views))
+    y = keras.layers.Normalization(mean=mean, variance=deviation**2)(extractor.output)
     if PLAN["dropout"]:
         y = keras.layers.Dropout(PLAN["dropout"], seed=PLAN["seed"])(y)
     for trained in head.layers:
-        dense = keras.layers.Dense(trained.units, trained.activation)  # fine-tuned without the pull on its weights
+        dense = keras.layers.Dense(trained.units, trained.activation)  # fine-tuning uses no regularization
         y = dense(y)
         dense.set_weights(trained.get_weights())
-    model = keras.Model(looking.input, y)  # from pixels to logits
+    model = keras.Model(extractor.input, y)  # from pixels to logits
     if PLAN["fine_tune_blocks"]:
         fine_tune(network, model, parts)
     model.save(HERE / "trained.keras")
-    answers, truth = look(model, parts["test"]).argmax(axis=1), labels(parts["test"])
+    answers, truth = predict(model, parts["test"]).argmax(axis=1), labels(parts["test"])
     print(f"Right on {(answers == truth).sum()} of {len(truth)} test pictures: {(answers == truth).mean():.2%}")
     print(MEASURED)
 

@@ -1,7 +1,7 @@
-"""Ask a model made with Headstart about pictures: python use_model.py model.keras picture.jpg ...
+"""Predict pictures with a model made with Headstart: python use_model.py model.keras picture.jpg ...
 
 Needs keras (with tensorflow) and pillow, nothing else. The class names are inside the model file. A limits.json beside
-it says how probable an answer must be, and how far from what is in known.npz a picture may be.
+it sets how probable an answer must be, and how far a picture may be from the training pictures in known.npz.
 """
 
 import io
@@ -16,7 +16,7 @@ from PIL import Image, ImageCms, ImageOps
 
 
 def prepare(path: str, size: int) -> np.ndarray:
-    """A picture as the model takes it: (size, size, 3) of 0..255."""
+    """A picture as the input of the model: (size, size, 3) of 0..255."""
     return square(decode(path, size), size)
 
 
@@ -39,7 +39,7 @@ def square(image: Image.Image, size: int) -> np.ndarray:
 def upright(image: Image.Image) -> Image.Image:
     try:
         return ImageOps.exif_transpose(image)
-    except Exception:  # noqa: BLE001 - a damaged entry of the camera must not cost the answer
+    except Exception:  # noqa: BLE001 - damaged EXIF data must not prevent the answer
         return image
 
 
@@ -57,14 +57,14 @@ def rgb(image: Image.Image) -> Image.Image:
             source, mode = ImageCms.ImageCmsProfile(io.BytesIO(profile)), image.mode if image.mode == "RGBA" else "RGB"
             image = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode=mode) or image
         except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-            pass  # a damaged profile: the colors are read as sRGB
+            pass  # damaged profile: read the colors as sRGB
     if image.mode == "RGBA":
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return image.convert("RGB")
 
 
 def eight_bits(image: Image.Image) -> Image.Image:
-    """Gray values of 16 or 32 bits as 8."""
+    """Convert gray values of 16 or 32 bits to 8 bits."""
     values = np.asarray(image, dtype=np.float32)
     if image.mode == "I" and 0 <= values.min() and values.max() <= 255:
         return Image.fromarray(values.astype(np.uint8))
@@ -76,8 +76,8 @@ def eight_bits(image: Image.Image) -> Image.Image:
 
 
 def far(model: keras.Model, pixels: np.ndarray, known_path: pathlib.Path, farthest: float | None) -> np.ndarray:
-    """Which pictures are farther than that from what was learned from: by the cosine to the fifth nearest, or as
-    many as the smallest class has."""
+    """Which pictures are farther than `farthest` from the training pictures, (n,): by the cosine distance to the k-th
+    nearest one, with k = 5 or the size of the smallest class."""
     if farthest is None:
         return np.zeros(len(pixels), bool)
     if not known_path.is_file():

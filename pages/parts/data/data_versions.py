@@ -1,45 +1,46 @@
-"""Earlier versions of the pictures: what has changed since a training, shown in pictures, and the way back."""
+"""Earlier versions of the pictures: what has changed since a training, shown in pictures, and a way to restore them."""
 
 import streamlit as st
 
-from core import album, versions
 from core.dataset import Dataset
 from core.errors import HeadstartError
-from core.store import Project
-from core.versions import Version
-from pages.parts import gallery, runs, shell
-from pages.parts.gallery import Tile
-from pages.parts.words import plain, say
+from core.pictures import album, versions
+from core.pictures.versions import Version
+from core.store.store import Project
+from pages.parts.frame import context, gallery
+from pages.parts.frame.gallery import Tile
+from pages.parts.frame.words import say
+from pages.parts.results import run_list
 
 _SHOWN = 24  # pictures of one kind of change
-_KINDS = ("added", "removed", "relabelled", "moved")
+_KINDS = ("added", "removed", "relabeled", "moved")
 
 
-def panel(found: Project) -> None:
-    """Closed until it is asked for, since comparing reads whole datasets."""
-    known = versions.versions(shell.store(), found.id)
+def panel(project: Project) -> None:
+    """The panel of versions; closed at first, since a comparison reads whole datasets."""
+    known = versions.versions(context.store(), project.id)
     if not known:
         return
     box = st.expander(say("versions", n=len(known)), icon=":material/history:", key="versions", on_change="rerun")
     if box.open:
         with box:
             try:
-                _compare(found, known)
+                _compare(project, known)
             except HeadstartError as error:
-                shell.quiet(error)
+                context.quiet(error)
 
 
-def _compare(found: Project, known: list[Version]) -> None:
+def _compare(project: Project, known: list[Version]) -> None:
     st.caption(say("versions_more"))
-    names = runs.names(shell.finished(found))
+    names = run_list.names(context.finished(project))
     before_box, after_box = st.columns(2)
     before = before_box.selectbox(say("version_before"), known, format_func=lambda v: _title(v, names), key="version")
     after = after_box.selectbox(
         say("version_after"), [None, *known], format_func=lambda v: _title(v, names) if v else say("version_now"),
         key="version-after",
     )  # fmt: skip
-    then = _load(found.id, before)
-    now = _load(found.id, after) if after else shell.store().dataset(found.id)
+    then = _load(project.id, before)
+    now = _load(project.id, after) if after else context.store().dataset(project.id)
     difference = versions.compare(then, now)
     if not difference:
         st.markdown(say("version_same", n=len(now.pictures)))
@@ -54,7 +55,7 @@ def _compare(found: Project, known: list[Version]) -> None:
     if len(ids[kind]) > _SHOWN:
         st.caption(say("version_more", n=len(ids[kind]) - _SHOWN))
     if after is None:
-        restore = shell.attempt(lambda: _restore(found, before))
+        restore = context.attempt(lambda: _restore(project, before))
         st.button(say("restore"), key="restore", on_click=restore, help=say("restore_help"))
 
 
@@ -64,7 +65,7 @@ def _show(kind: str, ids: tuple[str, ...], then: Dataset, now: Dataset) -> None:
     for key in ids:
         picture = new.get(key) or old[key]
         text = picture.label
-        if kind == "relabelled":
+        if kind == "relabeled":
             text = f"{old[key].label} \u2192 {new[key].label}"
         if kind == "moved":
             text = f"{picture.label}: {old[key].part} \u2192 {new[key].part}"
@@ -72,17 +73,17 @@ def _show(kind: str, ids: tuple[str, ...], then: Dataset, now: Dataset) -> None:
     gallery.show(tiles, f"changed-{kind}", 110)
 
 
-def _restore(found: Project, version: Version) -> None:
-    stayed = album.restore(shell.store(), found.id, _load(found.id, version))
+def _restore(project: Project, version: Version) -> None:
+    stayed = album.restore(context.store(), project.id, _load(project.id, version))
     st.toast(say("restored_but", n=stayed) if stayed else say("restored"))
 
 
 def _title(version: Version, names: dict[str, str]) -> str:
     some = [names[key] for key in version.run_ids if key in names]
     more = f" +{len(some) - 1}" if len(some) > 1 else ""
-    return f"{version.when} \u00b7 {plain(some[0]) if some else version.fingerprint[:8]}{more}"
+    return f"{version.when} \u00b7 {some[0] if some else version.fingerprint[:8]}{more}"
 
 
 @st.cache_data(show_spinner=False, max_entries=4)
 def _load(project_id: str, version: Version) -> Dataset:
-    return versions.load(shell.store(), version)
+    return versions.load(context.store(), version)

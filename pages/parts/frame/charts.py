@@ -1,7 +1,7 @@
-"""Values as charts: Plotly figures for what is finished, ECharts options for what is still moving.
+"""Values as charts: Plotly figures for finished values, ECharts options for values that still change.
 
-ECharts updates in place where Plotly would be built anew at every tick. Colors are given per theme; a class keeps its
-color wherever it is drawn.
+ECharts updates in place, where Plotly would be rebuilt at every tick. Colors depend on the theme; a line keeps its
+color even when others are missing.
 """
 
 import html
@@ -9,19 +9,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 
-from core import curves
-from core.calibration import Bin
-from core.evaluation import Evaluation
+from core.learning.calibration import Bin
+from core.result import History
+from core.scores.evaluation import Evaluation
 
-# What the cells of a confusion matrix may say.
+# What the cells of a confusion matrix may show.
 NUMBERS = ("count", "row", "column")
 
 
 @dataclass(frozen=True)
 class Colors:
-    """One theme: ink for text, line for axes, accent, a second color apart from it, a scale from low to high."""
+    """The colors of one theme: ink for text, line for axes, accent, a contrasting second color, a scale low to high."""
 
     ink: str
     line: str
@@ -35,6 +36,14 @@ DARK = Colors("#ECE9E3", "#3D3A35", "#5EC4B8", "#F0A35E", ("#24221F", "#1F3F3B",
 
 # Beyond this many classes numbers in the cells are too small to read; hovering shows them.
 _NUMBERED = 16
+# Up to this many classes, all names fit at the matrix.
+_CROWDED = 25
+# With more classes: how many names fit at its lower edge.
+_ACROSS = 20
+# With more classes: how many names fit at its left edge.
+_DOWN = 85
+# Height in pixels of a name at the left edge.
+_LINE_PX = 12
 _LONGEST_LABEL = 18
 _PERCENT = "\u00a0%"
 _DASHES = ("solid", "dash", "dot")
@@ -61,10 +70,12 @@ def confusion(
     counts, shares = (table[chosen][:, chosen] for table in (all_counts, all_shares))
     labels = [_short(evaluation.classes[i]) for i in chosen]
     k = len(labels)
+    gap = 1 if k > _CROWDED else 2
     numbers = counts if show == "count" else [[f"{share:.0%}" if share else "" for share in row] for row in shares]
     # Plotly heat maps report no clicks (https://github.com/streamlit/streamlit/issues/8760): points over them do.
-    rows, columns = zip(*[(r, c) for r in range(k) for c in range(k)], strict=True)
-    places = [[chosen[r], chosen[c]] for r, c in zip(rows, columns, strict=True)]
+    # As arrays, and of objects where they come back as JSON: Plotly looks at each value of a list.
+    rows, columns = np.divmod(np.arange(k * k), k)
+    places = np.array(chosen)[np.stack([rows, columns], axis=1)].astype(object)
     names = [_text(evaluation.classes[i]) for i in chosen]
     hover = [
         f"{names[r]} \u2192 {names[c]}: {counts[r, c]} ({shares[r, c]:.0%})" for r, c in zip(rows, columns, strict=True)
@@ -73,44 +84,52 @@ def confusion(
     figure = go.Figure(
         [
             go.Heatmap(
-                z=shares, zmin=0, zmax=1, colorscale=scale, showscale=False, xgap=2, ygap=2, hoverinfo="skip",
+                z=shares, zmin=0, zmax=1, colorscale=scale, showscale=False, xgap=gap, ygap=gap, hoverinfo="skip",
                 text=numbers if k <= _NUMBERED else None, texttemplate="%{text}" if k <= _NUMBERED else None,
             ),
             go.Scatter(
                 x=columns, y=rows, mode="markers", customdata=places,
-                text=hover, hovertemplate="%{text}<extra></extra>",
+                text=np.array(hover, object), hovertemplate="%{text}<extra></extra>",
                 marker={"symbol": "square", "size": max(10, 420 // k), "opacity": 0},
                 selected={"marker": {"opacity": 0.25, "color": colors.second}}, unselected={"marker": {"opacity": 0}},
             ),
         ]
     )  # fmt: skip
-    axis = {
-        "tickvals": list(range(k)),
-        "ticktext": labels,
-        "showgrid": False,
-        "zeroline": False,
-        "color": colors.ink,
-        "automargin": True,
-        "ticklabeloverflow": "allow",  # else the last slanted one is left away
-    }
-    figure.update_layout(
-        xaxis=axis | {"title": {"text": words["predicted"], "standoff": 12}, "range": [-0.5, k - 0.5]},
-        yaxis=axis | {"title": {"text": words["actual"], "standoff": 12}, "range": [k - 0.5, -0.5]},
-        height=min(640, 220 + 44 * k),
-        **_plain(colors),
-    )
+    high = 180 + _LINE_PX * min(k, _DOWN) if k > _CROWDED else min(640, 220 + 44 * k)
+    figure.update_layout(xaxis=_names(labels, words["predicted"], colors, _ACROSS, 90), height=high, **_plain(colors))
+    figure.update_layout(yaxis=_names(labels, words["actual"], colors, _DOWN) | {"range": [k - 0.5, -0.5]})
     return figure
 
 
+def _names(labels: Sequence[str], title: str, colors: Colors, most: int, angle: int | None = None) -> dict[str, Any]:
+    """An axis of classes with their names. If names would overlap, they are small and at this `angle`, and at most
+    `most` are drawn; hovering shows the others."""
+    crowded = len(labels) > _CROWDED
+    every = -(-len(labels) // most) if crowded else 1
+    return {
+        "tickvals": list(range(0, len(labels), every)),
+        "ticktext": list(labels[::every]),
+        "tickfont": {"size": 9} if crowded else {},
+        "tickangle": angle if crowded else None,
+        "ticklabeloverflow": "allow",  # else Plotly omits the last slanted name
+        "title": {"text": title, "standoff": 12},
+        "range": [-0.5, len(labels) - 0.5],
+        "color": colors.ink,
+        "automargin": True,
+        "showgrid": False,
+        "zeroline": False,
+    }
+
+
 def bars(rows: Sequence[tuple[str, float, float, float]], colors: Colors, title: str) -> go.Figure:
-    """Shares with their intervals, (name, share, low, high) each, as lying bars; the first in the accent color."""
+    """Shares with their intervals, (name, share, low, high) each, as horizontal bars; the first in the accent color."""
     names = [_short(name) for name, *_ in rows]
     shares, lows, highs = zip(*[(100 * share, 100 * low, 100 * high) for _, share, low, high in rows], strict=True)
     others = len(rows) - 1
     figure = go.Figure(
         go.Bar(
             x=shares, y=names, orientation="h", width=0.6, error_x=_whiskers(shares, lows, highs, colors),
-            # Grey for what is only compared with: dark enough to be seen, 3 to 1 on either ground.
+            # Gray for the others, with a contrast of 3 to 1 on either background.
             marker={"color": [colors.accent, *[colors.ink] * others], "opacity": [1, *[0.55] * others]},
             customdata=list(zip(lows, highs, strict=True)),
             hovertemplate="%{y}: %{x:.0f} % (%{customdata[0]:.0f} to %{customdata[1]:.0f})<extra></extra>",
@@ -125,7 +144,7 @@ def bars(rows: Sequence[tuple[str, float, float, float]], colors: Colors, title:
     ticks = {"tickvals": [0, 25, 50, 75, 100], "ticksuffix": _PERCENT, "gridcolor": colors.line}
     figure.update_layout(
         xaxis=axis | ticks | {"title": {"text": title, "standoff": 8}, "range": [0, 116]},
-        yaxis=axis | {"autorange": "reversed", "showgrid": False, "ticksuffix": " "},
+        yaxis=axis | {"type": "category", "autorange": "reversed", "showgrid": False, "ticksuffix": " "},
         height=100 + 44 * len(rows),
         **_plain(colors),
     )
@@ -138,7 +157,7 @@ def growth(
     colors: Colors,
     words: Mapping[str, str],
 ) -> go.Figure:
-    """A learning curve, (pictures, share, low, high) each, and dotted where it is expected to lead.
+    """A learning curve, (pictures, share, low, high) each, and a dotted line to its expected next point.
 
     `words` gives the axis titles (x, y) and the name of the expectation (expected).
     """
@@ -191,8 +210,7 @@ def reliability(before: Sequence[Bin], after: Sequence[Bin], colors: Colors, wor
 
 
 def trade(lines: Mapping[str, Line], colors: Colors, words: Mapping[str, str]) -> go.Figure:
-    """What a threshold trades against what: shares against shares, a line for each name. `words` gives the axis titles
-    (x, y)."""
+    """The trade-off of a threshold: shares against shares, a line per name. `words` gives the axis titles (x, y)."""
     shares = {name: ([100 * value for value in x], [100 * value for value in y]) for name, (x, y) in lines.items()}
     hover = f"%{{x:.0f}}{_PERCENT}, %{{y:.0f}}{_PERCENT}<extra>%{{fullData.name}}</extra>"
     return _square(go.Figure(_lines(shares, colors, "hv", hover)), colors, words["x"], words["y"])
@@ -208,8 +226,8 @@ def overlaid(lines: Mapping[str, Line], colors: Colors, words: Mapping[str, str]
 
 
 def _lines(lines: Mapping[str, Line], colors: Colors, shape: str, hover: str) -> list[go.Scatter]:
-    """Told apart by color, and beyond those by dashes, by their place: an empty line is left out, and leaves the others
-    as they are. One alone needs no name."""
+    """Lines with a color for each position, then with dashes. An empty line is left out without changing the others. A
+    single line has no name."""
     inks = (colors.accent, colors.second, colors.ink)
     return [
         go.Scatter(
@@ -223,7 +241,7 @@ def _lines(lines: Mapping[str, Line], colors: Colors, shape: str, hover: str) ->
 
 
 def _square(figure: go.Figure, colors: Colors, x: str, y: str) -> go.Figure:
-    """Shares on both axes."""
+    """Set shares on both axes."""
     axis = {"color": colors.ink, "zeroline": False, "fixedrange": True, "gridcolor": colors.line, "automargin": True}
     axis |= {"range": [-3, 106], "tickvals": [0, 25, 50, 75, 100], "ticksuffix": _PERCENT}
     # Below, a line for each: long names would lie over the curves.
@@ -243,7 +261,7 @@ def _whiskers(middle: Sequence[float], lows: Sequence[float], highs: Sequence[fl
 
 
 def _plain(colors: Colors) -> dict[str, Any]:
-    """What all charts of ours leave out."""
+    """The layout of all our charts: without what they do not need."""
     return {
         "margin": {"l": 8, "r": 8, "t": 8, "b": 8}, "showlegend": False, "dragmode": False,
         "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)", "font": {"color": colors.ink},
@@ -251,26 +269,26 @@ def _plain(colors: Colors) -> dict[str, Any]:
 
 
 def training(
-    head: curves.History, tuned: curves.History, what: str, colors: Colors, words: Mapping[str, str]
+    phases: tuple[History, History], kept: int | None, what: str, colors: Colors, words: Mapping[str, str]
 ) -> dict[str, Any]:
     """ECharts options for one score (`what`: loss or accuracy) over the epochs of head and fine-tuning.
 
-    The epochs of both phases follow each other; a line marks where fine-tuning began, a point the best val epoch.
+    The epochs of both phases follow each other; a line marks where fine-tuning began, a point the epoch whose
+    model is `kept` (its row in both phases, from 0).
     `words` gives the names (train, val, epoch, title, tune, best).
     """
-    rows = [*head, *tuned]
+    (head, tuned), rows = phases, [*phases[0], *phases[1]]
     series = [
         _line(words["train"], [row.get(what) for row in rows], colors.second),
         _line(words["val"], [row.get(f"val_{what}") for row in rows], colors.accent),
     ]
-    best = _best(head, tuned)
-    if best is not None and rows[best].get(f"val_{what}") is not None:
+    if kept is not None and kept < len(rows) and rows[kept].get(f"val_{what}") is not None:
         series[1]["markPoint"] = {
-            "data": [{"coord": [best + 1, rows[best][f"val_{what}"]], "value": words["best"]}],
+            "data": [{"coord": [kept + 1, rows[kept][f"val_{what}"]], "value": words["best"]}],
             "symbol": "circle",
             "symbolSize": 11,
-            # Above the first epoch it would stand on the axis.
-            "label": {"show": True, "position": "top" if best else "right", "color": colors.ink},
+            # Above the first epoch the label would be on the axis.
+            "label": {"show": True, "position": "top" if kept else "right", "color": colors.ink},
             "itemStyle": {"color": colors.accent},
         }
     if tuned:
@@ -308,27 +326,10 @@ def _line(name: str, values: Sequence[float | None], color: str) -> dict[str, An
     }  # fmt: skip
 
 
-def _best(head: curves.History, tuned: curves.History) -> int | None:
-    """The row of the epoch that is kept: of the head by val loss, of fine-tuning only if its val accuracy is higher."""
-    if not head or "val_loss" not in head[0]:
-        return None
-    best = curves.best_epoch(head) - 1
-    key = _merit(head[best])
-    for i, row in enumerate(tuned):
-        if _merit(row) > key:
-            best, key = len(head) + i, _merit(row)
-    return best
-
-
-def _merit(row: Mapping[str, float]) -> tuple[float, float]:
-    # Rounded: one accuracy is from numpy, the other from Keras in float32.
-    return round(row["val_accuracy"], 5), -row["val_loss"]
-
-
 def _short(label: str) -> str:
     return _text(label if len(label) <= _LONGEST_LABEL else label[: _LONGEST_LABEL - 1] + "\u2026")
 
 
 def _text(name: str) -> str:
-    """A user's name as it is: Plotly reads tags in texts."""
+    """A user's name for Plotly, which would read tags in it."""
     return html.escape(name, quote=False)

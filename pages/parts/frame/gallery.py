@@ -1,26 +1,28 @@
 """Pictures side by side: lazy thumbnails that can be selected, with captions.
 
-One component for every place that shows pictures, but for the gallery where they are sorted (`sorting`). Only ids
-travel between page and browser; thumbnails come from the server's own route and captions are set as text, so nothing a
+One component for every place that shows pictures, except the gallery where they are sorted (`picture_actions`). Pages
+send only ids and texts; thumbnails come from the server's own route and captions are set as text, so nothing that a
 user typed becomes markup.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import streamlit as st
 
-from core.evaluation import Evaluation
-from pages.parts import shell
-from pages.parts.words import say
+from core.scores.evaluation import Evaluation
+from pages.parts.frame import context
+from pages.parts.frame.words import isolated, say
 
-_COMPONENT = shell.component("gallery")
-_WORDS = {"all": say("select_all"), "none": say("select_none")}
+_COMPONENT = context.component("gallery")
+_WORDS = {"all": say("select_all"), "none": say("select_none"), "row": say("pictures")}
 
 
 @dataclass(frozen=True)
 class Tile:
-    """One picture with what stands under it and what it shows in words."""
+    """One picture with the caption under it and its alternative text."""
 
     id: str
     alt: str
@@ -28,12 +30,12 @@ class Tile:
 
 
 def mistaken(scores: Evaluation, ids: Sequence[str]) -> list[Tile]:
-    """These pictures with what was said of each."""
+    """Tiles of these pictures with their true and predicted class."""
     place = {key: i for i, key in enumerate(scores.ids)}
     tiles = []
     for key in ids:
         truth, predicted = (scores.classes[which[place[key]]] for which in (scores.truth, scores.predicted))
-        text = say("taken_for", truth=truth, predicted=predicted)
+        text = say("taken_for", truth=isolated(truth), predicted=isolated(predicted))
         tiles.append(Tile(key, text, text))
     return tiles
 
@@ -44,24 +46,38 @@ def show(tiles: Sequence[Tile], key: str, size: int = 120, strip: bool = False) 
 
 
 def pick(tiles: Sequence[Tile], key: str, size: int = 120, current: str | None = None) -> str | None:
-    """A line of pictures to click; answers the id of the one that was clicked just now."""
+    """A line of pictures to click; returns the id of the one that was just clicked."""
     result = _draw(tiles, key, size, "one", selected=[current] if current else [], strip=True)
-    return result.picked
+    picked: str | None = result.picked
+    return picked
 
 
-def select(tiles: Sequence[Tile], key: str, size: int = 120) -> list[str]:
-    """Pictures to select; answers the ids of those that are."""
+def select(tiles: Sequence[Tile], key: str, size: int = 120, of: str = "") -> list[str]:
+    """Pictures to select; returns the ids of the selected ones. `of` tells screen readers what pictures these are."""
     before = (st.session_state.get(key) or {}).get("selected") or []
     shown = {tile.id for tile in tiles}
-    result = _draw(tiles, key, size, "many", selected=[picture for picture in before if picture in shown])
+    result = _draw(tiles, key, size, "many", selected=[picture for picture in before if picture in shown], of=of)
     return [picture for picture in result.selected or [] if picture in shown]
 
 
-def _draw(tiles, key, size, mode, selected=(), strip=False):  # type: ignore[no-untyped-def]
-    items = [{"id": tile.id, "alt": tile.alt, "caption": tile.caption} for tile in tiles]
+def _draw(
+    tiles: Sequence[Tile],
+    key: str,
+    size: int,
+    mode: str,
+    selected: Sequence[str] = (),
+    strip: bool = False,
+    of: str = "",
+) -> Any:
+    name = partial(say, "about_picture", total=len(tiles))  # numbered: a class may have several pictures
+    items = [
+        {"id": tile.id, "alt": tile.alt, "caption": tile.caption, "name": name(what=tile.alt, n=n)}
+        for n, tile in enumerate(tiles, 1)
+    ]
     return _COMPONENT(
         key=key,
-        data={"items": items, "size": size, "mode": mode, "selected": list(selected), "strip": strip} | _WORDS,
+        data={"items": items, "size": size, "mode": mode, "selected": list(selected), "strip": strip, "of": of}
+        | _WORDS,
         on_selected_change=lambda: None,
         on_picked_change=lambda: None,
     )

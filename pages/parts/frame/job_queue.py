@@ -1,32 +1,32 @@
-"""What waits to be computed on this machine: the list, a job's place in it, and what a job is called."""
+"""The compute queue of this machine: its list, the place of a job in it, and the names of jobs."""
 
 import streamlit as st
 
-from core import jobs
 from core.errors import HeadstartError
-from core.jobs import Job
-from pages.parts import shell
-from pages.parts.words import WORDS, plain, say
+from core.jobs import queue
+from core.jobs.kinds import TRAIN
+from core.jobs.queue import Job
+from pages.parts.frame import context
+from pages.parts.frame.words import about, plain, say
 
 _TICK_S = 2.0
-_NAMED = 3  # places that have a word
+_NAMED = 3  # places in the queue with a word of their own
 
 
 def title(job: Job) -> str:
-    """What a job is, as words within a sentence."""
-    if job.kind == "train" and job.run_id is not None:
+    """The name of a job, for use within a sentence."""
+    if job.kind is TRAIN and job.runs:
         try:
-            plan = shell.store().run(job.run_id).plan
+            plan = context.store().run(job.runs[0]).plan
         except HeadstartError:  # deleted at this moment
             return say("job_other")
         return say("job_tune" if plan["fine_tune_blocks"] else "job_train", backbone=plan["backbone"])
-    key = f"job_{job.kind}"
-    return say(key if key in WORDS and job.kind != "train" else "job_other")
+    return say(job.kind.words if job.kind is not TRAIN else "job_other")
 
 
 def place(job: Job) -> str:
-    """Where a waiting job is in the line, and what is before it."""
-    line = jobs.line(shell.store())
+    """The place of a waiting job in the queue, and what runs before it."""
+    line = queue.computing(context.store())
     n = next((number for number, each in enumerate(line) if each.id == job.id), 0)
     if not n:
         return say("line_first")
@@ -35,20 +35,20 @@ def place(job: Job) -> str:
 
 
 def cancel_button(job: Job) -> None:
-    """Stops a job for good, wherever it stands."""
-    cancel = shell.attempt(lambda: jobs.cancel(shell.store(), job.id))
-    st.button(say("cancel"), key=f"cancel-{job.id}", on_click=cancel)
+    """A button that cancels a job in any state."""
+    cancel = context.attempt(lambda: queue.cancel(context.store(), job.id))
+    st.button(about(say("cancel"), title(job)), key=f"cancel-{job.id}", on_click=cancel)
 
 
 def panel(shown: Job | None) -> None:
-    """The jobs that work, wait or are paused beside the one that is shown already; nothing when there are none."""
-    others = [job for job in [*jobs.line(shell.store()), *jobs.paused(shell.store())] if not _is(job, shown)]
+    """List the running, waiting and paused jobs other than `shown`; nothing if there are none."""
+    others = [job for job in [*queue.computing(context.store()), *queue.paused(context.store())] if not _is(job, shown)]
     if others:
         st.fragment(_list, run_every=_TICK_S)(shown, [job.id for job in others])
 
 
 def _list(shown: Job | None, drawn: list[str]) -> None:
-    line, paused = jobs.line(shell.store()), jobs.paused(shell.store())
+    line, paused = queue.computing(context.store()), queue.paused(context.store())
     if sorted(job.id for job in [*line, *paused] if not _is(job, shown)) != sorted(drawn):
         st.rerun(scope="app")
     st.markdown(f"**{say('line')}**", help=say("line_help"))
@@ -66,17 +66,19 @@ def _row(job: Job, number: str, state: str) -> None:
         words = [f"**{number}.**" if number else "", name[:1].upper() + name[1:], f"({state})" if state else ""]
         st.markdown(" ".join(word for word in words if word), width="stretch")
         if job.state == "paused":
-            resume = shell.attempt(lambda: jobs.resume(shell.store(), job.id))
-            st.button(say("resume"), key=f"resume-{job.id}", help=say("resume_help"), on_click=resume)
+            resume = context.attempt(lambda: queue.resume(context.store(), job.id))
+            st.button(
+                about(say("resume"), title(job)), key=f"resume-{job.id}", help=say("resume_help"), on_click=resume
+            )
         cancel_button(job)
 
 
 def _name(job: Job, other: bool) -> str:
-    """The job, and whose it is where that is not said already."""
+    """The job, with its project if that is another (`other`)."""
     if not other:
         return title(job)
     try:
-        project = shell.store().project(job.project_id).name
+        project = context.store().project(job.project_id).name
     except HeadstartError:  # deleted at this moment
         return title(job)
     return say("line_of", job=title(job), project=plain(project))

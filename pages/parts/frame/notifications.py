@@ -1,44 +1,45 @@
-"""Tells of the end of a job to whoever looks elsewhere: a notification of the browser, or else the title of the tab.
+"""Announces the end of a job to a user who looks elsewhere: by a browser notification, or else in the tab's title.
 
-`watch` is drawn by the frame of every page, so it does not matter which one is open; `switch` is where one asks for it.
+The frame of every page draws `watch`, so it does not matter which page is open; `switch` turns notifications on.
 """
 
 import time
 
 import streamlit as st
 
-from core import jobs
-from core.jobs import Job
-from pages.parts import line, shell
-from pages.parts.words import say
+from core.jobs import queue
+from core.jobs.queue import Job
+from pages.parts.frame import context, job_queue
+from pages.parts.frame.words import say
 
 _TICK_S = 2.0
-# A tab that slept for a while still tells what ended meanwhile.
+# A tab that was suspended announces jobs that ended within this many seconds.
 _RECENT_S = 3600.0
 
-_COMPONENT = shell.component("bell")
+_COMPONENT = context.component("bell")
 
 
 def switch() -> None:
-    """The switch of this browser."""
+    """Draw the switch for notifications of this browser."""
     _COMPONENT(key="bell-switch", data={"words": {"tell": say("bell"), "denied": say("bell_denied")}})
 
 
 def watch() -> None:
-    """Draw what tells; it looks again by itself while something works or waits."""
-    busy = any(job.active for job in jobs.recent(shell.store(), time.time()))
+    """Draw the component that announces; it refreshes itself while jobs run or wait."""
+    busy = any(job.active for job in queue.recent(context.store(), time.time()))
     st.fragment(_watch, run_every=_TICK_S if busy else None)()
 
 
 def _watch() -> None:
-    recent = jobs.recent(shell.store(), time.time() - _RECENT_S)
+    queue.tend_all(context.store())
+    recent = queue.recent(context.store(), time.time() - _RECENT_S)
     active = [job.id for job in recent if job.active]
     ended = [_words(job) for job in recent if job.state in ("succeeded", "failed")]
     _COMPONENT(key="bell", data={"active": active, "ended": ended})
 
 
 def _words(job: Job) -> dict[str, str]:
-    name = line.title(job)
-    body = job.failure.message if job.failure else shell.store().project(job.project_id).name
+    name = job_queue.title(job)
+    body = job.failure.message if job.failure else context.store().project(job.project_id).name
     title = say(f"bell_{job.state}", job=name)
     return {"id": job.id, "title": title, "body": body, "tab": f"{say(f'tab_{job.state}')} - {say('app')}"}

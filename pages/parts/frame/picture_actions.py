@@ -1,26 +1,26 @@
-"""Pictures to select and what can be done with those: the gallery of the data page, and `sorter` for any others.
+"""Pictures to select and the actions on them: the gallery of the data page, and `sorter` for other pictures.
 
-Selecting, enlarging and typing happen in the browser; only an action comes here. So a page of pictures costs one
-rerun however many of them are selected, and 100,000 pictures cost what one page of them does.
+Selecting, enlarging and typing happen in the browser; only an action reaches the server. So an action costs one rerun
+for any number of selected pictures, and 100,000 pictures cost as much as one page of them.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import streamlit as st
 
-from core import album
-from core.album import Filter
 from core.dataset import PARTS, Picture
-from core.store import Project
-from pages.parts import findings, shell
-from pages.parts.words import WORDS, say
+from core.pictures import album
+from core.pictures.album import Filter
+from core.store.store import Project
+from pages.parts.data import findings_panel
+from pages.parts.frame import context, undo_line
+from pages.parts.frame.words import class_or_any, say
 
 PAGE = 60  # pictures at a time
-_SORTER = shell.component("sorter")
+_SORTER = context.component("sorter")
 _WORDS = {
-    "selected": "selected", "hint": "select_hint", "all": "select_all", "every": "select_every", "none": "select_none",
+    "selected": "selected", "hint": "select_hint", "all": "select_all", "none": "select_none",
     "move": "move", "leave_out": "leave_out", "take_back": "take_back", "class": "move_to", "part": "move_part",
     "pictures": "pictures", "enlarge": "enlarge", "mark": "mark", "unmark": "unmark", "close": "close", "back": "back",
     "on": "on", "keys": "select_keys", "keys_why": "select_keys_why", "why": "why",
@@ -28,32 +28,36 @@ _WORDS = {
 
 
 @st.fragment
-def gallery(found: Project, names: list[str]) -> None:
-    """The pictures of a project under a filter, to be selected and changed; `names` are its classes.
+def gallery(project: Project, names: list[str]) -> None:
+    """The pictures of a project under a filter, to select and change; `names` are its classes.
 
-    Another page of pictures draws nothing else anew; what was done to pictures draws all of the page.
+    Turning to another page of pictures redraws only the gallery; a change of pictures redraws the whole page.
     """
     if st.session_state.pop("gallery-acted", False):
         st.rerun()
-    st.subheader(say("pictures"), anchor=False)
-    which = _filter(found, names)
-    n = album.count(shell.store(), found.id, which)
+    st.header(say("pictures"), anchor=False)
+    which = _filter(project, names)
+    n = album.count(context.store(), project.id, which)
     pages = max(1, -(-n // PAGE))
-    listing = f"{found.id}-{hash(which)}"
+    listing = f"{project.id}-{hash(which)}"
     current = st.pagination(pages, key=f"page-{listing}") if pages > 1 else 1
     first = (min(current, pages) - 1) * PAGE
-    shown = album.page(shell.store(), found.id, which, first, PAGE)
-    choice = Choice(
-        f"{listing} {current}", n, lambda: album.ids(shell.store(), found.id, which), which.excluded, "gallery-acted"
+    shown = album.page(context.store(), project.id, which, first, PAGE)
+    choice = PictureChoice(
+        f"{listing} {current}",
+        n,
+        lambda: album.ids(context.store(), project.id, which),
+        which.excluded,
+        "gallery-acted",
     )
-    sorter(found, [_item(p) for p in shown], names, choice, f"gallery-{found.id}")
+    sorter(project, [_item(p) for p in shown], names, choice, f"gallery-{project.id}")
 
 
 @dataclass(frozen=True)
-class Choice:
-    """Which pictures a sorter is about: a text that is the same as long as they are, how many there are on all its
-    pages and their `ids` when asked for, whether they are left out, what the session notes once one was changed or
-    asked about, and where it notes a picture that is asked about (if a model can say why)."""
+class PictureChoice:
+    """The pictures of a sorter: `listing`, a text that identifies them; their number on all pages and a function for
+    their `ids`; whether they are left out; `noted`, the session key that is set once one was changed or asked about;
+    and `asked`, the session key for a picture to explain (empty if no model can)."""
 
     listing: str
     n: int
@@ -63,47 +67,44 @@ class Choice:
     asked: str = ""
 
 
-def sorter(found: Project, items: Sequence[dict[str, str]], names: list[str], choice: Choice, key: str) -> None:
-    """One page of pictures (id, label, part, facts) to be selected, enlarged and changed; `names` are the classes."""
-    change = album.last_change(shell.store(), found.id)
+def sorter(
+    project: Project, items: Sequence[dict[str, str]], names: list[str], choice: PictureChoice, key: str
+) -> None:
+    """One page of pictures (id, label, part, facts) to select, enlarge and change; `names` are the classes."""
+    change = album.last_change(context.store(), project.id)
     _SORTER(
         key=key,
         data={
             "items": list(items),
             "n": choice.n,
-            "listing": f"{choice.listing} {_turn()} {hash(str(items))}",  # other tiles are other pictures to select
+            "listing": f"{choice.listing} {_turn()} {hash(str(items))}",  # other tiles clear the selection
             "focus": st.session_state.pop("gallery-focus", False),
             "excluded": choice.excluded,
             "why": bool(choice.asked),
             "classes": names,
             "parts": PARTS,
-            "undo": say("undo", what=said(change.code, change.values)) if change else "",
+            "undo": say("undo", what=undo_line.said(change.code, change.values)) if change else "",
             "change": change.number if change else 0,
-            "words": {name: WORDS[key] for name, key in _WORDS.items()},
+            "words": {name: say(key) for name, key in _WORDS.items()} | {"every": say("select_every", n=choice.n)},
         },
-        on_act_change=shell.attempt(lambda: _act(found, choice, key)),
+        on_act_change=context.attempt(lambda: _act(project, choice, key)),
     )
 
 
-def said(code: str, values: dict[str, Any]) -> str:
-    """A change in words, as its undo button says it."""
-    return say(f"change_{code}", **values)
-
-
-def _filter(found: Project, names: list[str]) -> Filter:
+def _filter(project: Project, names: list[str]) -> Filter:
     label_box, part_box, finding_box, out_box = st.columns([3, 2, 3, 2], vertical_alignment="bottom")
     label = label_box.selectbox(
-        say("class"), [None, *names], format_func=lambda x: say("any_class") if x is None else x,
-        key=f"class-{found.id}",
+        say("class"), [None, *names], format_func=class_or_any,
+        key=f"class-{project.id}",
     )  # fmt: skip
     part = part_box.selectbox(
-        say("part"), [None, *PARTS], format_func=lambda x: x or say("any_part"), key=f"part-{found.id}"
+        say("part"), [None, *PARTS], format_func=lambda x: x or say("any_part"), key=f"part-{project.id}"
     )
     with finding_box:
-        kind = findings.kind(found, f"gallery-{found.id}")
-    if out_box.toggle(say("left_out"), key=f"out-{found.id}"):
-        return Filter(label, excluded=True)  # those are in no part, and nothing is found about them
-    return Filter(label, part, among=findings.among(found, kind, f"gallery-{found.id}"))
+        kind = findings_panel.kind(project, f"gallery-{project.id}")
+    if out_box.toggle(say("left_out"), key=f"out-{project.id}"):
+        return Filter(label, excluded=True)  # these have no part and no findings
+    return Filter(label, part, among=findings_panel.among(project, kind, f"gallery-{project.id}"))
 
 
 def _item(picture: Picture) -> dict[str, str]:
@@ -116,8 +117,8 @@ def _item(picture: Picture) -> dict[str, str]:
     }  # fmt: skip
 
 
-def _act(found: Project, choice: Choice, key: str) -> None:
-    """Do what the browser asks for, with the selected pictures or with all of the choice."""
+def _act(project: Project, choice: PictureChoice, key: str) -> None:
+    """Do the action from the browser, on the selected pictures or on all of the choice."""
     asked = st.session_state[key].act
     if not asked:
         return
@@ -126,17 +127,19 @@ def _act(found: Project, choice: Choice, key: str) -> None:
     if asked["code"] == "why":
         st.session_state[choice.asked] = str(asked["ids"][0])
         return
-    store, code = shell.store(), asked["code"]
+    store, code = context.store(), asked["code"]
+    change = album.last_change(store, project.id)
     ids = choice.ids() if asked["every"] else [str(key) for key in asked["ids"]]
     if code == "relabel":
-        album.relabel(store, found.id, ids, str(asked["label"]))
+        album.relabel(store, project.id, ids, str(asked["label"]))
     elif code in ("exclude", "take_back"):
-        album.exclude(store, found.id, ids, code == "exclude")
+        album.exclude(store, project.id, ids, code == "exclude")
     elif code == "move" and asked["part"] in PARTS:
-        album.move(store, found.id, ids, asked["part"])
+        album.move(store, project.id, ids, asked["part"])
     elif code == "undo":
-        album.undo(store, found.id, int(asked["number"]))
-    st.session_state["gallery-turn"] = _turn() + 1  # nothing is selected then
+        album.undo(store, project.id, int(asked["number"]))
+    undo_line.note(project, key, change.number if change else 0)
+    st.session_state["gallery-turn"] = _turn() + 1  # clears the selection
     st.session_state["gallery-focus"] = True
 
 

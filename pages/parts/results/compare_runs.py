@@ -1,28 +1,30 @@
 """Runs side by side: the settings that differ, the scores, and on which test pictures only one of two is right."""
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import asdict
 
 import pandas as pd
 import streamlit as st
 
-from core import charts, comparison, curves, thresholds
-from core.charts import Line
-from core.comparison import Paired
-from core.evaluation import Evaluation, wilson
-from core.store import Run
-from pages.parts import drawer, gallery, runs, shell
-from pages.parts.words import between, plain, say
+from core.scores import comparison, thresholds
+from core.scores.comparison import Paired
+from core.scores.evaluation import Evaluation, wilson
+from core.store.store import Run
+from pages.parts.frame import charts, context, gallery
+from pages.parts.frame.charts import Line
+from pages.parts.frame.words import between, class_or_any, plain, say
+from pages.parts.results import run_list
+from pages.parts.train import settings_form
 
-_MOST = 6  # runs side by side that a wide screen shows
+_MOST = 6  # maximum runs side by side, for a wide screen
 _SHOWN = 60  # pictures of one kind
 
 
 def panel(all_runs: Sequence[Run], current: Run) -> None:
-    """Choose runs, and see how they differ."""
-    shown = runs.names(all_runs)
+    """Draw a choice of runs, and how they differ."""
+    shown = run_list.names(all_runs)
     others = [run.id for run in all_runs if run.id != current.id]
-    turn = hash(tuple(shown.values()))  # Streamlit keeps a choice by its label, and would lose a run that is renamed
+    turn = hash(tuple(shown.values()))  # Streamlit keeps a choice by its labels; a new key keeps a renamed run chosen
     picked = st.multiselect(
         say("compare_runs"), [run.id for run in all_runs], [current.id, *others[:1]], format_func=shown.__getitem__,
         max_selections=_MOST, key=f"comparing-{current.id}-{turn}", help=say("compare_runs_help"),
@@ -34,7 +36,7 @@ def panel(all_runs: Sequence[Run], current: Run) -> None:
         return
     labels = {key: plain(shown[key]) for key in picked}
     st.table(_table(chosen, labels))
-    scores = {run.id: shell.evaluation(run) for run in chosen}
+    scores = {run.id: context.evaluation(run) for run in chosen}
     _curves(chosen, scores, shown)
     first, rest = chosen[0], chosen[1:]
     fair = [run for run in rest if comparison.is_fair(scores[first.id], scores[run.id])]
@@ -48,32 +50,32 @@ def panel(all_runs: Sequence[Run], current: Run) -> None:
 
 
 def _curves(chosen: Sequence[Run], scores: dict[str, Evaluation], shown: dict[str, str]) -> None:
-    """The curves of all runs in one frame: what a threshold would trade on test, and val loss while training. A run
-    without a curve keeps its place, and with it the others their colors."""
+    """The curves of all runs in one frame: the trade-off of a threshold on test, and val loss during training. A run
+    without a curve keeps its position, so that the others keep their colors."""
     classes = sorted({label for run in chosen for label in scores[run.id].classes})
     label = st.selectbox(
-        say("class"), [None, *classes], format_func=lambda x: say("any_class") if x is None else x,
+        say("class"), [None, *classes], format_func=class_or_any,
         key=f"compare-class-{chosen[0].id}", width=480,
     )  # fmt: skip
     left, right = st.columns(2, gap="large")
     with left:
         lines = {shown[run.id]: _precision(scores[run.id], label) for run in chosen}
         st.markdown(say("compare_pr"), help=say("pr_help"))
-        figure = charts.trade(lines, shell.colors(), {"x": say("recall"), "y": say("precision")})
-        shell.chart(figure, "compare-pr_chart", say("pr_chart"))
+        figure = charts.trade(lines, context.colors(), {"x": say("recall"), "y": say("precision")})
+        context.chart(figure, "compare-pr_chart", say("pr_chart"))
     with right:
         lines = {}
         for run in chosen:
-            head, tuned = curves.phases(run.result or {})
-            loss = [row["val_loss"] for row in (*head, *tuned) if "val_loss" in row]
+            epochs = (*run.outcome.head.history, *run.outcome.tuned_epochs)
+            loss = [row["val_loss"] for row in epochs if "val_loss" in row]
             lines[shown[run.id]] = (list(range(1, len(loss) + 1)), loss)
         st.markdown(say("compare_loss"), help=say("compare_loss_help"))
-        figure = charts.overlaid(lines, shell.colors(), {"x": say("curve_epoch"), "y": say("val_loss")})
-        shell.chart(figure, "compare-loss_chart", say("loss_chart"))
+        figure = charts.overlaid(lines, context.colors(), {"x": say("curve_epoch"), "y": say("val_loss")})
+        context.chart(figure, "compare-loss_chart", say("loss_chart"))
 
 
 def _precision(said: Evaluation, label: str | None) -> Line:
-    """Precision by recall of a class, or of all; empty where there is none."""
+    """Precision by recall of a class, or of all classes; empty if there is no such curve."""
     if label is not None and label not in said.classes:
         return [], []
     found = thresholds.curves(said, None if label is None else said.classes.index(label))
@@ -87,32 +89,25 @@ def _table(chosen: Sequence[Run], labels: dict[str, str]) -> pd.DataFrame:
         say("val_right"): [_interval(run, "val") for run in chosen],
     }
     names = comparison.differences([run.plan for run in chosen])
-    rows |= {drawer.title(name): [_value(run.plan.get(name)) for run in chosen] for name in names}
+    rows |= {
+        settings_form.title(name): [plain(settings_form.value(run.plan.get(name))) for run in chosen] for name in names
+    }
     if len({run.fingerprint for run in chosen}) > 1:
-        pictures = [say("pictures_of", **(run.result or {})["split"]) for run in chosen]
+        pictures = [say("pictures_of", **asdict(run.outcome.split)) for run in chosen]
         rows[say("pictures")] = pictures
     return pd.DataFrame(rows.values(), index=list(rows), columns=[labels[run.id] for run in chosen])
 
 
 def _interval(run: Run, part: str) -> str:
-    result = run.result or {}
-    n = result["split"][part] if part == "val" else result["test_n"]
-    share = result[f"{part}_accuracy"]
+    found = run.outcome
+    n, share = (found.split.val, found.val_accuracy) if part == "val" else (found.test_n, found.test_accuracy)
     if not n or share is None:
-        return "-"
+        return plain("-")
     return between(share, *wilson(round(share * n), n))
 
 
-def _value(value: Any) -> str:
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return say("yes" if value else "no")
-    return f"{value:g}" if isinstance(value, float) else plain(str(value))
-
-
 def _verdicts(first: Run, others: Sequence[Run], scores: dict[str, Evaluation], labels: dict[str, str]) -> None:
-    """For each of the others a sentence: whether the first differs from it by more than chance."""
+    """Draw a sentence for each other run: whether the first differs from it by more than chance."""
     pairs = [comparison.pair(scores[first.id], scores[run.id]) for run in others]
     for run, pair, p in zip(others, pairs, comparison.adjusted([pair.p for pair in pairs]), strict=True):
         text = verdict(pair, p, labels[first.id], labels[run.id])
@@ -120,12 +115,12 @@ def _verdicts(first: Run, others: Sequence[Run], scores: dict[str, Evaluation], 
 
 
 def unfair(ours: Evaluation, theirs: Evaluation, first: str, second: str) -> str:
-    """Why two models cannot be compared, and what to do."""
+    """A sentence on why two models cannot be compared, and what to do."""
     return say("compare_unfair" if ours.n and theirs.n else "compare_untested", first=first, second=second)
 
 
 def verdict(pair: Paired, p: float, first: str, second: str) -> str:
-    """In a sentence: whether two models differ by more than chance, and which is better then."""
+    """A sentence that says whether two models differ by more than chance, and which is better."""
     a, b = len(pair.first_only), len(pair.second_only)
     key = "paired_same" if not a + b else "paired_clear" if p < comparison.LEVEL else "paired_close"
     better, worse = (first, second) if a >= b else (second, first)
@@ -136,7 +131,7 @@ def verdict(pair: Paired, p: float, first: str, second: str) -> str:
 
 
 def _disagreements(first: Run, others: Sequence[Run], scores: dict[str, Evaluation], shown: dict[str, str]) -> None:
-    """The test pictures that only one of two has right."""
+    """Draw the test pictures that only one of two runs has right."""
     second = others[0]
     if len(others) > 1:
         by_id = {run.id: run for run in others}
@@ -147,7 +142,7 @@ def _disagreements(first: Run, others: Sequence[Run], scores: dict[str, Evaluati
         second = by_id[str(key)]
     pair = comparison.pair(scores[first.id], scores[second.id])
     if not pair.first_only and not pair.second_only:
-        return  # said already
+        return  # explained above
     sides = ((first, second, pair.first_only), (second, first, pair.second_only))
     for (right, wrong, ids), column in zip(sides, st.columns(2, gap="large"), strict=True):
         with column:

@@ -1,6 +1,6 @@
-"""What was taken for what, and the pictures behind it, to be mended: a cell, a pair of classes or all mistakes.
+"""The confusion matrix with the pictures of a cell, a pair of classes or all mistakes, to correct them.
 
-Everything is against the labels as they are now, so that a picture that was mended leaves the mistakes at once.
+All scores use the present labels, so that a corrected picture leaves the mistakes at once.
 """
 
 from collections.abc import Sequence
@@ -10,31 +10,34 @@ import numpy as np
 import streamlit as st
 from plotly.graph_objects import Figure
 
-from core import album, charts, confusions, mending
 from core.dataset import Picture
-from core.evaluation import Evaluation
-from core.store import Project, Run
-from pages.parts import findings, shell, sorting, why
-from pages.parts.words import brief, percent, plain, say
+from core.pictures import album
+from core.scores import confusions, rescoring
+from core.scores.evaluation import Evaluation
+from core.store.store import Project, Run
+from pages.parts.data import findings_panel
+from pages.parts.frame import charts, context, picture_actions
+from pages.parts.frame.words import brief, certainty, class_or_any, isolated, plain, say
+from pages.parts.results import explain_dialog
 
-_ALL = 25  # classes that are shown all; of more only those that are confused, as no screen shows all of them
-_PAIRS = 5  # in sentences
-_SAID = 3  # classes of which the large view tells the probability
-Which = tuple[str, str, str]  # run, part, state
+_ALL = 25  # up to this many classes all are shown; of more only confused ones, since no screen shows all
+_PAIRS = 5  # pairs of classes in sentences
+_SAID = 3  # classes whose probability the large view shows
+Which = tuple[str, str, int]  # run, part, revision of the project
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """The mistakes to look at: of a class (that they show), among some pictures, of at least a confidence."""
+    """Which mistakes to show: with a true class, among some pictures, with a confidence from a minimum on."""
 
     label: str | None
     among: tuple[str, ...] | None
     least: float
 
 
-def panel(found: Project, run: Run) -> None:
-    """The matrix and its pictures side by side."""
-    parts = [part for part in ("test", "val") if shell.evaluation(run, part).n]
+def panel(project: Project, run: Run) -> None:
+    """Draw the matrix and its pictures side by side."""
+    parts = [part for part in ("test", "val") if context.evaluation(run, part).n]
     if not parts:
         return
     part = parts[0]
@@ -42,22 +45,22 @@ def panel(found: Project, run: Run) -> None:
         part = st.segmented_control(
             say("part"), parts, default=part, key=f"matrix-part-{run.id}", required=True, label_visibility="collapsed"
         )
-    scores = shell.scores_now(run, part)
-    which = (run.id, part, shell.state(run))
+    scores = context.scores_now(run, part)
+    which = (run.id, part, context.store().revision(run.project_id))
     key = f"cell-{run.id}-{part}"
-    if not mending.is_as_measured(scores, shell.evaluation(run, part)):
+    if not rescoring.is_as_measured(scores, context.evaluation(run, part)):
         st.caption(say("matrix_now"))
     left, right = st.columns([1, 1], gap="large")
     with left:
         _matrix(scores, key, which)
         _pairs(scores, key)
     with right:
-        _pictures(found, scores, part, key)
+        _pictures(project, scores, part, key)
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)  # the value itself, which nothing changes
 def _figure(_scores: Evaluation, which: Which, show: str, order: tuple[int, ...], dark: bool) -> Figure:
-    """The matrix, 40 ms for 50 classes; `which` is the same as long as the scores are."""
+    """The matrix as a figure (40 ms for 50 classes); cached by `which`, which identifies the scores."""
     words = {"actual": say("actual"), "predicted": say("predicted")}
     return charts.confusion(_scores, charts.DARK if dark else charts.LIGHT, words, show, order)
 
@@ -74,7 +77,7 @@ def _matrix(scores: Evaluation, key: str, which: Which) -> None:
         some = confusions.confused(scores)
         if not st.toggle(say("matrix_all", n=len(order)), key=f"{key}-all"):
             order = [i for i in order if i in some] or order[:_ALL]
-    figure = _figure(scores, which, show, tuple(order), shell.dark())
+    figure = _figure(scores, which, show, tuple(order), context.dark())
     chart = f"{key}-chart-{st.session_state.get('matrix-turn', 0)}"
 
     def click() -> None:
@@ -82,18 +85,18 @@ def _matrix(scores: Evaluation, key: str, which: Which) -> None:
         cell = [scores.classes[int(i)] for i in points[0]["customdata"][:2]] if points else None
         st.session_state[key] = cell
 
-    shell.chart(figure, chart, say("matrix"), on_select=shell.attempt(click), selection_mode="points")
+    context.chart(figure, chart, say("matrix"), on_select=context.attempt(click), selection_mode="points")
 
 
 def _pairs(scores: Evaluation, key: str) -> None:
-    """The classes that are confused most, in sentences that lead to their pictures."""
+    """The most confused pairs of classes as buttons with a sentence, which show their pictures."""
     pairs = confusions.pairs(scores)
+    place = {label: i for i, label in enumerate(scores.classes)}
     for pair in pairs[:_PAIRS]:
-        text = say(
-            "pair", n=pair.n, of=pair.support, truth=plain(brief(pair.truth)), predicted=plain(brief(pair.predicted))
-        )
+        names = {"truth": plain(brief(pair.truth)), "predicted": plain(brief(pair.predicted))}
+        text = say("pair", n=pair.n, of=pair.support, **names) if pair.support > 1 else say("pair_only", **names)
         st.button(
-            text, key=f"{key}-pair-{pair.truth}-{pair.predicted}", type="tertiary", on_click=_choose,
+            text, key=f"{key}-pair-{place[pair.truth]}-{place[pair.predicted]}", type="tertiary", on_click=_choose,
             args=(key, [pair.truth, pair.predicted]),
         )  # fmt: skip
     if pairs[_PAIRS:]:
@@ -102,16 +105,18 @@ def _pairs(scores: Evaluation, key: str) -> None:
 
 def _choose(key: str, cell: list[str] | None) -> None:
     st.session_state[key] = cell
-    st.session_state["matrix-turn"] = st.session_state.get("matrix-turn", 0) + 1  # a new chart: nothing clicked
+    st.session_state["matrix-turn"] = st.session_state.get("matrix-turn", 0) + 1  # a new chart without a clicked cell
 
 
-def _pictures(found: Project, scores: Evaluation, part: str, key: str) -> None:
+def _pictures(project: Project, scores: Evaluation, part: str, key: str) -> None:
     """The pictures of a cell, or all mistakes under a filter."""
     cell = st.session_state.get(key)
-    names = [row.label for row in album.classes(shell.store(), found.id)]
+    names = [row.label for row in album.classes(context.store(), project.id)]
     if cell is None or not set(cell) <= set(scores.classes):
         st.markdown(f"**{say('mistakes') if scores.mistakes else say('no_mistakes', part=part)}**")
-        chosen = _filter(found, names, key) if scores.mistakes else Chosen(None, None, 0.0)
+        if part == "test" and scores.mistakes:
+            st.caption(say("mistakes_of_test"))
+        chosen = _filter(project, names, key) if scores.mistakes else Chosen(None, None, 0.0)
         positions = _mistakes(scores, chosen)
     else:
         truth, predicted = cell
@@ -122,21 +127,19 @@ def _pictures(found: Project, scores: Evaluation, part: str, key: str) -> None:
         which = {"truth": plain(truth), "predicted": plain(predicted)}
         st.markdown(say("cell" if truth != predicted else "cell_right", n=len(positions), **which))
         st.button(say("show_mistakes"), key="show-mistakes", type="tertiary", on_click=_choose, args=(key, None))
-    _sorter(found, scores, positions, names, key)
+    _sorter(project, scores, positions, names, key)
 
 
-def _filter(found: Project, names: Sequence[str], key: str) -> Chosen:
+def _filter(project: Project, names: Sequence[str], key: str) -> Chosen:
     with st.popover(say("mistakes_filter"), icon=":material/filter_list:", key=f"{key}-filter"):
-        label = st.selectbox(
-            say("class"), [None, *names], format_func=lambda x: say("any_class") if x is None else x, key=f"{key}-class"
-        )
-        among = findings.among(found, findings.kind(found, key), key)
+        label = st.selectbox(say("class"), [None, *names], format_func=class_or_any, key=f"{key}-class")
+        among = findings_panel.among(project, findings_panel.kind(project, key), key)
         least = st.slider(say("least_sure"), 0, 100, 0, 5, format="%d %%", key=f"{key}-least")
     return Chosen(label, among, least / 100)
 
 
 def _mistakes(scores: Evaluation, chosen: Chosen) -> list[int]:
-    """Positions of the mistakes to look at, the most certain first."""
+    """Positions of the mistakes to show, the most confident first."""
     among = None if chosen.among is None else set(chosen.among)
     return [
         i
@@ -147,22 +150,24 @@ def _mistakes(scores: Evaluation, chosen: Chosen) -> list[int]:
     ]
 
 
-def _sorter(found: Project, scores: Evaluation, positions: list[int], names: list[str], key: str) -> None:
-    pages = max(1, -(-len(positions) // sorting.PAGE))
+def _sorter(project: Project, scores: Evaluation, positions: list[int], names: list[str], key: str) -> None:
+    pages = max(1, -(-len(positions) // picture_actions.PAGE))
     listing = f"{key} {hash(tuple(positions))}"
     current = st.pagination(pages, key=f"page-{listing}") if pages > 1 else 1
-    first = (min(current, pages) - 1) * sorting.PAGE
-    place = {scores.ids[i]: i for i in positions[first : first + sorting.PAGE]}
-    pictures = album.pictures(shell.store(), found.id, list(place))
+    first = (min(current, pages) - 1) * picture_actions.PAGE
+    place = {scores.ids[i]: i for i in positions[first : first + picture_actions.PAGE]}
+    pictures = album.pictures(context.store(), project.id, list(place))
     items = [_item(picture, scores, place[picture.id]) for picture in pictures]
-    choice = sorting.Choice(
-        f"{listing} {current}", len(positions), lambda: [scores.ids[i] for i in positions], asked=why.ASKED
+    choice = picture_actions.PictureChoice(
+        f"{listing} {current}", len(positions), lambda: [scores.ids[i] for i in positions], asked=explain_dialog.ASKED
     )
-    sorting.sorter(found, items, names, choice, f"sorter-{key}")
+    picture_actions.sorter(project, items, names, choice, f"sorter-{key}")
 
 
 def _item(picture: Picture, scores: Evaluation, position: int) -> dict[str, str]:
     row = scores.probabilities[position]
-    said = [f"{scores.classes[i]} {percent(float(row[i]))}" for i in np.argsort(-row, kind="stable")[:_SAID]]
-    facts = [picture.label, picture.part or "", say("model_says", what=", ".join(said))]
-    return {"id": picture.id, "label": picture.label, "part": f"\u2192 {said[0]}", "facts": " \u00b7 ".join(facts)}
+    answers = [
+        f"{isolated(scores.classes[i])} {certainty(float(row[i]))}" for i in np.argsort(-row, kind="stable")[:_SAID]
+    ]
+    facts = [isolated(picture.label), picture.part or "", say("model_says", what=", ".join(answers))]
+    return {"id": picture.id, "label": picture.label, "part": f"\u2192 {answers[0]}", "facts": " \u00b7 ".join(facts)}

@@ -1,7 +1,7 @@
-"""The map of a run's pictures: what looks alike to the backbone lies together, and what is chosen there can be mended.
+"""The map of a run's pictures: pictures with similar features are close together; chosen ones can be corrected.
 
-Points travel as packed numbers, and again only when labels or parts have changed; colors, zoom and lines are the
-browser's. A choice of pictures draws this part of the page anew, a change of pictures all of it.
+Points are sent as packed numbers, and again only when labels or parts have changed; the browser does colors, zoom and
+lines. Choosing pictures redraws this part of the page, changing them the whole page.
 """
 
 import base64
@@ -10,17 +10,21 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from core import album, atlas, audit, jobs, messages
-from core.atlas import NONE, Points
-from core.dataset import PARTS, Dataset, Picture
-from core.jobs import Job
-from core.store import Project, Run
-from pages.parts import live, shell, sorting, why
-from pages.parts.words import WORDS, percent, plain, say
+from core.dataset import PARTS, Picture
+from core.explain import picture_map
+from core.explain.picture_map import NONE, Points
+from core.jobs import queue
+from core.jobs.queue import Job
+from core.language import messages
+from core.pictures import album, versions
+from core.store.store import Project, Run
+from pages.parts.frame import context, job_panel, picture_actions
+from pages.parts.frame.words import certainty, plain, say
+from pages.parts.results import explain_dialog
 
 _TICK_S, _SOON_S = 1.0, 0.3
-_MAP = shell.component("atlas")
-# As the browser reads it: unsigned, so the last number stands for none.
+_MAP = context.component("picture_map")
+# The `NONE` of `picture_map` for the browser: numbers are unsigned, so it is the largest.
 _NONE = 65535
 _WORDS = (
     "colors", "layouts", "tools", "class", "part", "outcome", "confidence", "pca", "pca_title", "tsne", "tsne_title",
@@ -30,83 +34,84 @@ _WORDS = (
 
 
 @st.fragment
-def panel(found: Project, run: Run) -> None:
-    """The map and the pictures chosen on it; while there is none, how far it is."""
+def panel(project: Project, run: Run) -> None:
+    """Draw the map and the pictures chosen on it, or the progress of the job that makes it."""
     if st.session_state.pop("map-acted", False):
         st.rerun()
-    have = [layout for layout in atlas.LAYOUTS if atlas.exists(shell.store(), run.id, layout)]
+    have = {layout: text for layout in picture_map.LAYOUTS if (text := _places(run.id, layout))}
     st.caption(say("map_lead") + (f" {say('map_frozen')}" if run.plan["fine_tune_blocks"] else ""))
     if have:
         left, right = st.columns([3, 2], gap="large")
         with left:
-            points = _map(found, run, tuple(have))
+            points = _map(project, run, have)
         with right:
-            _pictures(found, run, points)
-    if len(have) < len(atlas.LAYOUTS):  # below what is there already, so that this is drawn before a process starts
-        job = atlas.job(shell.store(), run)
+            _pictures(project, run, points)
+    if len(have) < len(picture_map.LAYOUTS):
+        # Last, so that the map so far is drawn before a process starts.
+        job = picture_map.job(context.store(), run)
         if job is None or job.state == "succeeded":
-            job = atlas.start(shell.store(), run)
+            job = picture_map.start(context.store(), run)
         _making(run, job, bool(have))
 
 
 def _making(run: Run, job: Job, some: bool) -> None:
-    """How far the maps are, or why they are not made."""
+    """Draw the progress of the maps, or why there are none."""
     if job.active:
         st.fragment(_running, run_every=_TICK_S if some else _SOON_S)(run, job.id, some)
         return
     if job.failure is not None:
         st.warning(f"{plain(job.failure.message)} {plain(job.failure.hint)}", icon=":material/error:")
-    again = shell.attempt(lambda: jobs.resume(shell.store(), job.id))
+    again = context.attempt(lambda: queue.resume(context.store(), job.id))
     label = say("map_again" if some else "map_make")
     st.button(label, key="map-again", icon=":material/scatter_plot:", on_click=again)
 
 
 def _running(run: Run, job_id: str, some: bool) -> None:
-    job = live.active(job_id)
-    if not some and atlas.exists(shell.store(), run.id, atlas.LAYOUTS[0]):
+    job = job_panel.active(job_id)
+    if not some and picture_map.exists(context.store(), run.id, picture_map.LAYOUTS[0]):
         st.rerun(scope="app")
-    stage = messages.STAGES.get(job.stage, job.stage)
+    stage = messages.stage(job.stage)
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="map-making"):
-        live.bar(job, f"{stage}. {say('map_meanwhile')}" if some else stage)
-        cancel = shell.attempt(lambda: jobs.cancel(shell.store(), job.id))
+        job_panel.bar(job, f"{stage}. {say('map_meanwhile')}" if some else stage)
+        cancel = context.attempt(lambda: queue.cancel(context.store(), job.id))
         st.button(say("cancel"), key="map-cancel", type="tertiary", on_click=cancel)
 
 
 # -- the points
 
 
-def _map(found: Project, run: Run, have: tuple[str, ...]) -> Points:
-    state = audit.version(shell.store(), found.id)
-    key, model = f"map-{run.id}", shell.model(run)
-    points = _points(found.id, run.id, model, state)
+def _map(project: Project, run: Run, have: dict[str, str]) -> Points:
+    revision = context.store().revision(project.id)
+    key, model = f"map-{run.id}", context.model(run)
+    points = _points(project.id, run.id, model, revision)
     data = {
         "run": run.id,
-        "packed": _packed(found.id, run.id, model, state),
-        "layouts": {layout: _places(run.id, model, layout) for layout in have},
+        "packed": _packed(project.id, run.id, model, revision),
+        "layouts": have,
         "classes": points.classes,
         "parts": PARTS,
-        "dark": shell.dark(),
-        "words": {name: WORDS[f"map_{name}"] for name in _WORDS},
+        "dark": context.dark(),
+        "words": {name: say(f"map_{name}") for name in _WORDS},
     }
-    _MAP(key=key, data=data, on_chosen_change=shell.attempt(lambda: _choose(run, points, key)))
+    _MAP(key=key, data=data, on_chosen_change=context.attempt(lambda: _choose(run, points, key)))
     return points
 
 
-# The values themselves, which nothing changes: a copy of 20,000 pictures takes long.
+# Cached without a copy, since nothing changes the values: copying 20,000 pictures takes long.
 @st.cache_resource(show_spinner=False, max_entries=4)
-def _points(project_id: str, run_id: str, model: str, state: str) -> Points:
-    """What is known of the pictures; `state` changes with their labels and parts, `model` when the run is trained
+def _points(project_id: str, run_id: str, model: str, revision: int) -> Points:
+    """The points without their coordinates; `revision` changes with labels and parts, `model` when the run is trained
     again."""
-    store = shell.store()
+    store = context.store()
     run = store.run(run_id)
-    then = Dataset.from_bytes((store.folder(run_id) / "dataset.json").read_bytes())
-    scores = [shell.evaluation(run, part) for part in ("val", "test")]
-    return atlas.points(then, shell.dataset(store.project(project_id)), scores)
+    then = versions.of_run(store, run_id)
+    scores = [context.evaluation(run, part) for part in ("val", "test")]
+    return picture_map.points(then, context.dataset(store.project(project_id)), scores)
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
-def _packed(project_id: str, run_id: str, model: str, state: str) -> dict[str, str]:
-    points = _points(project_id, run_id, model, state)
+def _packed(project_id: str, run_id: str, model: str, revision: int) -> dict[str, str]:
+    points = _points(project_id, run_id, model, revision)
     return {
         "ids": _text(np.frombuffer(bytes.fromhex("".join(points.ids)), np.uint8)),
         "label": _text(np.where(points.label == NONE, _NONE, points.label).astype("<u2")),
@@ -116,11 +121,12 @@ def _packed(project_id: str, run_id: str, model: str, state: str) -> dict[str, s
     }
 
 
-@st.cache_resource(show_spinner=False, max_entries=8)
-def _places(run_id: str, model: str, layout: str) -> str:
-    """The places within a square of 0 to 65535, up being less."""
-    places = atlas.read(shell.store(), run_id, layout)
-    assert places is not None  # noqa: S101 - its file is there, and stays as long as the run does
+def _places(run_id: str, layout: str) -> str | None:
+    """The packed coordinates, 0..65535 with 0 at the top; None if the layout does not exist (any more), as when the run
+    is trained again."""
+    places = picture_map.read(context.store(), run_id, layout)
+    if places is None:
+        return None
     low, high = places.min(axis=0), places.max(axis=0)
     side = max(float((high - low).max()), 1e-9)
     unit = (places - (low + high) / 2) / side + 0.5
@@ -132,7 +138,7 @@ def _text(values: NDArray[np.generic]) -> str:
 
 
 def _choose(run: Run, points: Points, key: str) -> None:
-    """Keep the positions among the points that were chosen, in the order to be shown."""
+    """Keep the positions of the chosen points, in the order in which to show them."""
     chosen = st.session_state[key].chosen
     if chosen is not None:
         st.session_state[_chosen(run)] = [int(i) for i in chosen if 0 <= int(i) < len(points.ids)]
@@ -145,32 +151,36 @@ def _chosen(run: Run) -> str:
 # -- the pictures
 
 
-def _pictures(found: Project, run: Run, points: Points) -> None:
+def _pictures(project: Project, run: Run, points: Points) -> None:
     chosen = [i for i in st.session_state.get(_chosen(run), []) if points.label[i] != NONE]
     st.markdown(say("map_chosen", n=len(chosen)) if chosen else f"**{say('map_hint')}**")
     if not chosen:
         st.caption(say("map_how"))
-    pages = max(1, -(-len(chosen) // sorting.PAGE))
+    pages = max(1, -(-len(chosen) // picture_actions.PAGE))
     listing = f"map {run.id} {hash(tuple(chosen))}"
     current = st.pagination(pages, key=f"page-{listing}") if pages > 1 else 1
-    first = (min(current, pages) - 1) * sorting.PAGE
-    place = {points.ids[i]: i for i in chosen[first : first + sorting.PAGE]}
-    pictures = album.pictures(shell.store(), found.id, list(place))
+    first = (min(current, pages) - 1) * picture_actions.PAGE
+    place = {points.ids[i]: i for i in chosen[first : first + picture_actions.PAGE]}
+    pictures = album.pictures(context.store(), project.id, list(place))
     items = [_item(picture, points, place[picture.id]) for picture in pictures]
-    names = [row.label for row in album.classes(shell.store(), found.id)]
-    choice = sorting.Choice(
-        f"{listing} {current}", len(chosen), lambda: [points.ids[i] for i in chosen], noted="map-acted", asked=why.ASKED
+    names = [row.label for row in album.classes(context.store(), project.id)]
+    choice = picture_actions.PictureChoice(
+        f"{listing} {current}",
+        len(chosen),
+        lambda: [points.ids[i] for i in chosen],
+        noted="map-acted",
+        asked=explain_dialog.ASKED,
     )
-    sorting.sorter(found, items, names, choice, f"sorter-map-{run.id}")
+    picture_actions.sorter(project, items, names, choice, f"sorter-map-{run.id}")
 
 
 def _item(picture: Picture, points: Points, i: int) -> dict[str, str]:
-    said, short = "", picture.part or ""
+    answer, short = "", picture.part or ""
     if points.predicted[i] != NONE:
         name = points.classes[points.predicted[i]]
-        said = f"{name} {percent(float(points.confidence[i]))}"
-        short = "\u2713" if name == picture.label else f"\u2192 {name}"  # beside the label there is little room
-    facts = [picture.label, picture.part or "", say("model_says", what=said) if said else say("map_unasked")]
+        answer = f"{name} {certainty(float(points.confidence[i]))}"
+        short = "\u2713" if name == picture.label else f"\u2192 {name}"  # there is little space beside the label
+    facts = [picture.label, picture.part or "", say("model_says", what=answer) if answer else say("map_unasked")]
     return {
         "id": picture.id, "label": picture.label, "part": short,
         "facts": " \u00b7 ".join(text for text in facts if text),

@@ -1,35 +1,35 @@
-"""The scores of a run behind its headline: each with its interval, each class, and how honest probabilities are."""
+"""The scores of a run in detail: each with its interval, each class, and the calibration of probabilities."""
 
-import pandas as pd
 import streamlit as st
 
-from core import calibration, charts, thresholds
-from core.evaluation import Evaluation, Interval, Intervals, bootstrap, intervals, wilson
-from core.store import Run
-from pages.parts import shell
-from pages.parts.words import between, percent, plain, say
+from core.learning import calibration
+from core.scores import thresholds
+from core.scores.evaluation import Evaluation, Interval, Intervals, bootstrap, intervals, wilson
+from core.store.store import Run
+from pages.parts.frame import charts, context
+from pages.parts.frame.words import between, percent, plain, say
 
 _TOP = (3, 5)
 
 
 @st.cache_data(show_spinner=False, max_entries=8)
 def _intervals(run_id: str, model: str) -> Intervals | None:
-    return intervals(shell.evaluation(shell.store().run(run_id)))
+    return intervals(context.evaluation(context.store().run(run_id)))
 
 
 @st.cache_data(show_spinner=False, max_entries=8)
 def _error_interval(run_id: str, model: str) -> list[Interval]:
-    return bootstrap(shell.evaluation(shell.store().run(run_id)), lambda drawn: (calibration.error(drawn) or 0.0,))
+    return bootstrap(context.evaluation(context.store().run(run_id)), lambda drawn: (calibration.error(drawn) or 0.0,))
 
 
 @st.cache_data(show_spinner=False, max_entries=32)
 def _areas(run_id: str, model: str, c: int) -> list[Interval]:
-    return thresholds.areas(shell.evaluation(shell.store().run(run_id)), c)
+    return thresholds.areas(context.evaluation(context.store().run(run_id)), c)
 
 
 def panel(run: Run, scores: Evaluation) -> None:
-    """All scores of the test part, then those of each class."""
-    around = _intervals(run.id, shell.model(run))
+    """Draw all scores of the test part, then those of each class."""
+    around = _intervals(run.id, context.model(run))
     if around is None:
         st.caption(say("headline_none"))
         return
@@ -57,7 +57,7 @@ def panel(run: Run, scores: Evaluation) -> None:
         say("likely"): f"{low:.3f} - {high:.3f}",
     }
     table.append(loss | {say("meaning"): say("log_loss_help")})
-    st.dataframe(pd.DataFrame(table), hide_index=True, width="stretch", height="content")
+    st.table(table, border="horizontal", hide_index=True)  # unlike a dataframe, it wraps sentences
     st.caption(say("scores_n", n=scores.n))
     _classes(scores, around)
 
@@ -79,35 +79,40 @@ def _classes(scores: Evaluation, around: Intervals) -> None:
     columns = {
         say(name): st.column_config.TextColumn(help=say(f"{name}_help")) for name in ("precision", "recall", "f1")
     }
-    st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch", column_config=columns)
+    context.table(rows, column_config=columns)
 
 
 def _range(interval: tuple[float, float] | None) -> str:
-    return "-" if interval is None else f"{percent(interval[0])} - {percent(interval[1])}"
+    return plain("-") if interval is None else f"{percent(interval[0])} - {percent(interval[1])}"
 
 
 def confidence(run: Run, scores: Evaluation) -> None:
-    """Whether probabilities mean what they say, and what a threshold would trade for each class."""
+    """Draw the calibration of probabilities, and the trade-off of a threshold for each class."""
     if not scores.n:
         st.caption(say("headline_none"))
         return
-    temperature = float((run.result or {}).get("temperature", 1.0))
+    temperature = run.outcome.temperature or 1.0
     before = scores.tempered(1 / temperature)
     numbers = {"before": percent(calibration.error(before)), "after": percent(calibration.error(scores))}
-    ((low, high),) = _error_interval(run.id, shell.model(run))
+    ((low, high),) = _error_interval(run.id, context.model(run))
     numbers |= {"low": f"{100 * low:.0f}", "high": percent(high)}
-    key = "calibrated" if "temperature" in (run.result or {}) else "calibrated_not"
-    if key == "calibrated" and not shell.evaluation(run, "val").n:
+    key = "calibrated" if run.outcome.temperature is not None else "calibrated_not"
+    if key == "calibrated" and not context.evaluation(run, "val").n and run.outcome.exact is None:
         key = "calibrated_alike"
-    st.markdown(say(key, temperature=f"{temperature:.2f}", n=scores.n, **numbers), help=say("calibrated_help"))
+    text = say(key, temperature=f"{temperature:.2f}", n=scores.n, **numbers)
+    was, now = calibration.error(before) or 0.0, calibration.error(scores) or 0.0
+    if key == "calibrated" and now > was:
+        doubt = say("calibrated_by_chance", n=scores.n) if was >= low else say("calibrated_worse")
+        text = f"{text} {doubt}"
+    st.markdown(text, help=say("calibrated_help"))
     words = {name: say(f"reliability_{name}") for name in ("x", "y", "before", "after")}
-    figure = charts.reliability(calibration.bins(before), calibration.bins(scores), shell.colors(), words)
-    shell.chart(figure, "reliability", say("reliability"))
+    figure = charts.reliability(calibration.bins(before), calibration.bins(scores), context.colors(), words)
+    context.chart(figure, "reliability", say("reliability"))
     labels = list(scores.classes)
     c = st.selectbox(
         say("class"), range(len(labels)), format_func=lambda i: labels[i], key=f"curves-of-{run.id}", width=480
     )
-    found, around = thresholds.curves(scores, c), _areas(run.id, shell.model(run), c)
+    found, around = thresholds.curves(scores, c), _areas(run.id, context.model(run), c)
     if found is None or not around:
         st.caption(say("curves_none", label=plain(labels[c])))
         return
@@ -116,11 +121,11 @@ def confidence(run: Run, scores: Evaluation) -> None:
     with pr:
         st.markdown(say("pr", value=between(found.average_precision, *around[0])), help=say("pr_help"))
         words = {"x": say("recall"), "y": say("precision")}
-        figure = charts.trade({"": (found.recall.tolist(), found.precision.tolist())}, shell.colors(), words)
-        shell.chart(figure, "pr_chart", say("pr_chart"))
+        figure = charts.trade({"": (found.recall.tolist(), found.precision.tolist())}, context.colors(), words)
+        context.chart(figure, "pr_chart", say("pr_chart"))
     with roc:
         low, high = around[1]
         st.markdown(say("roc", value=f"{found.auc:.3f}", low=f"{low:.2f}", high=f"{high:.2f}"), help=say("roc_help"))
         words = {"x": say("false_alarms"), "y": say("recall")}
         x, y = [0.0, *found.false_alarms.tolist()], [0.0, *found.recall.tolist()]
-        shell.chart(charts.trade({"": (x, y)}, shell.colors(), words), "roc_chart", say("roc_chart"))
+        context.chart(charts.trade({"": (x, y)}, context.colors(), words), "roc_chart", say("roc_chart"))

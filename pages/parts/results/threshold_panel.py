@@ -1,66 +1,73 @@
-"""How probable an answer must be to count: sliders, what they would have done to val and test, kept with the model."""
+"""Thresholds of probability, stored with the model: sliders, and their effect on val and test."""
 
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from core import thresholds, unknowns
-from core.evaluation import wilson
-from core.store import Run
-from core.thresholds import Limits, Outcome
-from pages.parts import shell, unknown
-from pages.parts.words import between, percent, plain, say
+from core.explain import novelty
+from core.scores import thresholds
+from core.scores.evaluation import wilson
+from core.scores.thresholds import Outcome, Thresholds
+from core.store.store import Run
+from pages.parts.frame import context
+from pages.parts.frame.words import between, percent, plain, say
+from pages.parts.results import novelty_panel
 
 
 @st.fragment
 def panel(run: Run) -> None:
-    """The limit of all classes, those of single ones, and what comes of it."""
-    folder = shell.store().folder(run.id)
-    limits = Limits.read(folder)
+    """Draw the threshold of all classes, those of single classes, and their effect."""
+    limits = Thresholds.read(context.store().folder(run.id))
     st.markdown(say("threshold_lead"))
     left, right = st.columns([2, 3], gap="large")
     with left:
-        _slider(say("threshold"), f"least-{run.id}", limits.least, lambda share: Limits.change(folder, least=share))
-        _own(run, folder, limits)
+        _slider(say("threshold"), f"least-{run.id}", limits.least, partial(_keep, run))
+        _own(run, limits)
     with right:
         st.table(pd.DataFrame(_rows(run, limits)), border="horizontal", hide_index=True)
         st.caption(say("threshold_how"))
-    unknown.panel(run, limits)
+    novelty_panel.panel(run, limits)
 
 
 def _slider(label: str, key: str, now: float, keep: Callable[[float], None]) -> None:
-    """Shows what is kept, whoever chose it."""
+    """A slider that shows the stored value, even if another session has changed it."""
     st.session_state[key] = round(100 * now)
-    moved = shell.attempt(lambda: keep(st.session_state[key] / 100))
+    moved = context.attempt(lambda: keep(st.session_state[key] / 100))
     st.slider(label, 0, 99, step=1, format="%d %%", help=say("threshold_help"), key=key, on_change=moved)
 
 
-def _own(run: Run, folder: Path, limits: Limits) -> None:
-    """Limits of single classes: those that are chosen get a slider each."""
-    classes, key = list((run.result or {})["classes"]), f"own-{run.id}"
+def _keep(run: Run, share: float) -> None:
+    """Keep a threshold with the model that the run has now, which may be another one than when the page was drawn."""
+    Thresholds.change(context.store().folder(run.id), least=share)
+
+
+def _own(run: Run, limits: Thresholds) -> None:
+    """Draw a choice of classes with a threshold of their own, and a slider for each."""
+    classes, key = list(run.outcome.classes), f"own-{run.id}"
     st.session_state[key] = [each for each in limits.classes if each in classes]
 
     def pick() -> None:
-        now = Limits.read(folder)
-        Limits.change(folder, classes={label: now.of(label) for label in st.session_state[key]})
+        folder = context.store().folder(run.id)
+        now = Thresholds.read(folder)
+        Thresholds.change(folder, classes={label: now.of(label) for label in st.session_state[key]})
 
     def keep(label: str, share: float) -> None:
-        Limits.change(folder, classes={**Limits.read(folder).classes, label: share})
+        folder = context.store().folder(run.id)
+        Thresholds.change(folder, classes={**Thresholds.read(folder).classes, label: share})
 
-    st.multiselect(say("threshold_own"), classes, key=key, on_change=shell.attempt(pick))
+    st.multiselect(say("threshold_own"), classes, key=key, on_change=context.attempt(pick))
     for label in st.session_state[key]:
-        _slider(plain(label), f"limit-{run.id}-{label}", limits.of(label), partial(keep, label))
+        _slider(plain(label), f"limit-{run.id}-{classes.index(label)}", limits.of(label), partial(keep, label))
 
 
-def _rows(run: Run, limits: Limits) -> list[dict[str, Any]]:
-    """What would have been said of val and test, and of each class with a limit of its own."""
+def _rows(run: Run, limits: Thresholds) -> list[dict[str, Any]]:
+    """The rows of a table: the effect on val, on test, and on each class with a threshold of its own."""
     rows = []
     for part in ("val", "test"):
-        scores, far = shell.evaluation(run, part), unknowns.measured(shell.store().folder(run.id), part)
+        scores, far = context.evaluation(run, part), novelty.measured(context.store().folder(run.id), part)
         distances = far.known if far else None
         rows.append(_row(part, thresholds.apply(scores, limits, distances)))
         for label in limits.classes:
@@ -82,4 +89,4 @@ def _row(what: str, found: Outcome, of_class: bool = False) -> dict[str, Any]:
 
 
 def _share(share: float | None, n: int, of: int) -> str:
-    return "-" if share is None else between(share, *wilson(n, of))
+    return plain("-") if share is None else between(share, *wilson(n, of))

@@ -1,68 +1,93 @@
-"""The backbones to choose from: four cards by what they are for, and all others in a table.
+"""The backbones to choose from: four cards by their use, and all others in a table.
 
-One whose weights are not on this machine offers to get them, or to take them from a file of the user.
+A backbone without weights on this machine offers to download them, or to take them from a file of the user.
 """
 
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 
-import pandas as pd
 import streamlit as st
 
-from core import backbones, jobs
+from core import backbones
 from core.backbones import Backbone
-from core.store import Project
-from pages.parts import shell
-from pages.parts.words import say
+from core.jobs import queue
+from core.jobs.kinds import DOWNLOAD, OfWeights
+from core.language import catalog
+from core.runs import backbone_gain
+from core.store.store import Project
+from pages.parts.frame import context
+from pages.parts.frame.words import about, say
+from pages.parts.train import weights_field
 
-# One for each use; the figures behind the choice are in the catalogue.
+# One for each use; `core/backbones.py` has the figures for this choice.
 _OFFERED = ("Starter", "MobileNetV2", "EfficientNetV2B0", "ConvNeXtTiny")
-_MOST_MB = 600
 
 
 @dataclass(frozen=True)
-class Choice:
-    """Where the choice stands; `use` is called with the name of a backbone that is picked."""
+class BackboneChoice:
+    """The present choice; `use` is called with the name of the picked backbone."""
 
-    found: Project
+    project: Project
     chosen: str
     fetching: bool
     use: Callable[[str], None]
 
 
-def draw(choice: Choice) -> None:
-    """The backbones on offer."""
+def draw(choice: BackboneChoice) -> None:
+    """Draw the cards and the table."""
     st.markdown(f"**{say('backbone')}**", help=say("backbone_help"))
     for name in _OFFERED if choice.chosen in _OFFERED else (choice.chosen, *_OFFERED):
         entry = backbones.find(name)
         with st.container(border=True, key=f"backbone-{name}", horizontal=True, vertical_alignment="center"):
             with st.container(gap=None):
                 st.markdown(f"**{name}**")
-                st.caption(_facts(entry))
+                st.caption(_facts(choice.project, entry), help=say("top1_help") if entry.top1 else None)
             _button(choice, entry)
     with st.popover(say("all_backbones", n=len(backbones.CATALOGUE)), icon=":material/list:", width="stretch"):
         _table(choice)
 
 
-def _facts(entry: Backbone) -> str:
-    top1 = say("card_top1", top1=entry.top1) if entry.top1 else ""
-    return f"{entry.summary} {say('card_size', mb=round(entry.megabytes), ms=round(entry.cpu_ms))}{top1}".strip()
+def with_download(label: str, backbone: str) -> str:
+    """The label of a button, which says when its job first downloads the weights of a backbone."""
+    entry = backbones.find(backbone)
+    if entry.has_weights or not entry.is_available:
+        return label
+    return say("with_download", label=label, mb=round(entry.megabytes))
 
 
-def _button(choice: Choice, entry: Backbone) -> None:
-    if entry.has_weights:
-        used = entry.name == choice.chosen
-        label = say("used") if used else say("use")
+def _facts(project: Project, entry: Backbone) -> str:
+    worth = say("card_top1", top1=round(entry.top1)) if entry.top1 else _starter(project)
+    summary = say(key) if catalog.has(key := f"backbone.{entry.name}") else ""
+    return f"{summary} {say('card_size', mb=round(entry.megabytes), ms=round(entry.cpu_ms))} {worth}".strip()
+
+
+def _starter(project: Project) -> str:
+    """What a better backbone has brought here, or is expected to bring."""
+    gain = backbone_gain.measured(context.store(), project.id)
+    if gain is None:
+        return say("card_starter")
+    pictures = say("pictures_n", n=gain.n)
+    return say("card_starter_measured", ours=gain.ours, pictures=pictures, better=gain.better, theirs=gain.theirs)
+
+
+def _button(choice: BackboneChoice, entry: Backbone) -> None:
+    used = entry.name == choice.chosen
+    if entry.has_weights or used:  # a training downloads what it uses
+        label = about(say("used" if used else "use"), entry.name)
         st.button(label, key=f"use-{entry.name}", disabled=used, on_click=choice.use, args=(entry.name,))
         return
-    fetch = shell.attempt(lambda: _start(choice.found, "download", entry))
-    label = say("download", mb=round(entry.megabytes))
-    st.button(label, key=f"fetch-{entry.name}", on_click=fetch, disabled=choice.fetching)
+    start = partial(queue.start, context.store(), choice.project.id, DOWNLOAD, OfWeights(entry.name))
+    fetch = context.attempt(start)
+    label = about(say("download", mb=round(entry.megabytes)), entry.name)
+    allowed = entry.is_available
+    st.button(
+        label, key=f"fetch-{entry.name}", on_click=fetch, disabled=choice.fetching or not allowed,
+        help=None if allowed else say("downloads_off"),
+    )  # fmt: skip
 
 
-def _table(choice: Choice) -> None:
+def _table(choice: BackboneChoice) -> None:
     rows = [
         {
             say("backbone"): entry.name,
@@ -76,9 +101,9 @@ def _table(choice: Choice) -> None:
         for entry in backbones.CATALOGUE
     ]
     help = {name: st.column_config.Column(help=say(f"{name}_help")) for name in ("top1", "ms_core", "side")}
-    event = st.dataframe(
-        pd.DataFrame(rows), hide_index=True, on_select="rerun", selection_mode="single-row", height=320,
-        column_config={say(name): column for name, column in help.items()}, key=f"backbones-{choice.found.id}",
+    event = context.table(
+        rows, on_select="rerun", selection_mode="single-row", height=320,
+        column_config={say(name): column for name, column in help.items()}, key=f"backbones-{choice.project.id}",
     )  # fmt: skip
     if not event.selection.rows:
         st.caption(say("backbone_pick"))
@@ -91,27 +116,4 @@ def _table(choice: Choice) -> None:
         else:
             _button(choice, entry)
         if not entry.has_weights:
-            _given(choice, entry)
-
-
-def _given(choice: Choice, entry: Backbone) -> None:
-    """Weights that the user has as a file, for machines without a network."""
-    file = st.file_uploader(
-        say("weights_file"), ["h5"], help=say("weights_help", url=entry.weights_url), max_upload_size=_MOST_MB,
-        key=f"weights-{entry.name}",
-    )  # fmt: skip
-    if file is None:
-        return
-    folder = shell.store().home / "inbox" / secrets.token_hex(16)
-
-    def start() -> None:
-        folder.mkdir(parents=True)
-        path = folder / Path(file.name).name
-        path.write_bytes(file.getbuffer())
-        _start(choice.found, "weights", entry, path=str(path))
-
-    st.button(say("weights_use"), key=f"give-{entry.name}", on_click=shell.attempt(start), disabled=choice.fetching)
-
-
-def _start(found: Project, kind: str, entry: Backbone, **params: str) -> None:
-    jobs.start(shell.store(), found.id, kind, {"backbone": entry.name, **params})
+            weights_field.draw(choice.project.id, entry, choice.fetching)

@@ -1,35 +1,37 @@
-"""The over-fitting watch: what the curves of a run say, while it learns and afterwards, and what to try next."""
+"""Signs of overfitting in the curves of a run, during and after the training, and what to try next."""
 
 import streamlit as st
 
-from core import curves, messages
-from core.curves import Finding, History, Watched
-from core.dataset import Dataset
+from core.language import messages
+from core.learning import curves
+from core.learning.curves import Remark, Watched
+from core.pictures import versions
 from core.plan import Plan
-from core.store import Run
-from pages.parts import shell
-from pages.parts.words import plain, say
+from core.result import History
+from core.store.store import Run
+from pages.parts.frame import context
+from pages.parts.frame.words import plain, say
 
 
 def live(run: Run, head: History, tuned: History, ended: bool) -> None:
-    """What the epochs so far say."""
+    """Draw the findings in the epochs so far; `ended`: no further epochs follow."""
     n_train, n_val = _parts(run.id)
     _show(curves.findings(head, tuned, Watched(Plan.from_dict(run.plan), n_train, n_val, ended)))
 
 
 def finished(run: Run) -> None:
-    """What the curves of a finished run say."""
-    _show(curves.of_result(Plan.from_dict(run.plan), run.result or {}))
+    """Draw the findings in the curves of a finished run."""
+    _show(curves.of_result(Plan.from_dict(run.plan), run.outcome))
 
 
 @st.cache_data(show_spinner=False, max_entries=8)
 def _parts(run_id: str) -> tuple[int, int]:
-    """How many pictures a run learns from and is chosen on."""
-    data = Dataset.from_bytes((shell.store().folder(run_id) / "dataset.json").read_bytes())
+    """The number of train and of val pictures of a run."""
+    data = versions.of_run(context.store(), run_id)
     return len(data.part("train").pictures), len(data.part("val").pictures)
 
 
-def _show(found: tuple[Finding, ...]) -> None:
+def _show(found: tuple[Remark, ...]) -> None:
     for finding in found:
         if not finding.advice:
             st.markdown(plain(messages.note(finding.code, finding.values)))

@@ -1,4 +1,4 @@
-"""Every setting of a training as a slider that shows its default, in groups, in a drawer."""
+"""Every setting of a training as a widget that shows its default, in groups, in an expander."""
 
 from collections.abc import Callable
 from dataclasses import fields
@@ -6,21 +6,23 @@ from typing import Any
 
 import streamlit as st
 
-from core import backbones, engine, images, plan
-from core.plan import Plan
-from core.refit import SETTINGS
-from pages.parts.words import say
+from core import backbones, plan
+from core.features import runtime
+from core.plan import AUGMENTATIONS, Plan
+from core.runs.what_if import SETTINGS
+from pages.parts.frame.words import say
 
 _GROUPS = {
     "group_head": (
-        "pooling", "hidden_units", "hidden_layers", "dropout", "regularization", "label_smoothing", "balance",
+        "pooling", "hidden_units", "hidden_layers", "dropout", "regularization", "choose_regularization",
+        "label_smoothing", "balance", "refit",
     ),
     "group_learning": ("epochs", "patience", "learning_rate", "batch_size"),
     "group_tune": ("fine_tune_blocks",),
-    "group_augment": ("augment", "augment_kinds"),
+    "group_augment": ("mirrored", "augment", "augment_kinds"),
     "group_advanced": ("precision", "seed"),
 }  # fmt: skip
-# What follows when some blocks are to learn, in short groups.
+# The settings of fine-tuning, in short groups; shown once some blocks are fine-tuned.
 _TUNE = {
     "tune_what": ("fine_tune_batch_norm", "fine_tune_gradual"),
     "tune_pace": ("fine_tune_rate", "fine_tune_decay", "fine_tune_schedule", "fine_tune_warmup"),
@@ -38,6 +40,8 @@ _OPTIONS: dict[str, list[Any]] = {
     "label_smoothing": [0.0, 0.05, 0.1, 0.2, 0.3],
     "balance": [0.0, 0.25, 0.5, 0.75, 1.0],
     "regularization": [0.0, 5.0, 20.0, 50.0, 100.0, 200.0, 500.0],
+    "choose_regularization": [0, 1],
+    "refit": [0, 1],
     "fine_tune_batch_norm": list(plan.BATCH_NORMS),
     "fine_tune_gradual": [0, 1, 2, 3, 5],
     "fine_tune_rate": [1e-6, 3e-6, *_RATES[:5]],
@@ -48,25 +52,35 @@ _OPTIONS: dict[str, list[Any]] = {
     "fine_tune_patience": [0, 3, 5, 10, 20],
     "augment": [0, 1, 2, 3, 4, 8],
     "pooling": list(plan.POOLINGS),
+    "mirrored": [0, 1],
     "precision": list(plan.PRECISIONS),
 }
-_TITLES = {setting.name: setting.name.replace("_", " ").capitalize() for setting in fields(Plan)}
-_TITLES |= {name: say(name) for name in [*_GROUPS["group_tune"], *(name for names in _TUNE.values() for name in names)]}
+# The settings that are on or off.
+_SWITCHES = ("mirrored", "choose_regularization", "refit")
+_TITLES = {setting.name: say(f"setting.{setting.name}") for setting in fields(Plan)}
 _TITLES |= {name: f"{_TITLES[name]} :material/bolt:" for name in SETTINGS}
-_HELP = {setting.name: setting.metadata["help"] for setting in fields(Plan)}
 
 
 def title(name: str) -> str:
-    """What a setting is called; also one of an older or a newer Headstart."""
+    """The title of a setting, even one of an older or newer Headstart."""
     return _TITLES.get(name, name.replace("_", " ").capitalize()).removesuffix(" :material/bolt:")
+
+
+def value(chosen: Any) -> str:
+    """The value of a setting as text."""
+    if chosen is None:
+        return "-"
+    if isinstance(chosen, bool):
+        return say("yes" if chosen else "no")
+    return f"{chosen:g}" if isinstance(chosen, float) else str(chosen)
 
 
 Preview = Callable[[dict[str, Any]], None]
 
 
 def settings(base: Plan, key: Callable[[str], str], preview: Preview) -> dict[str, Any]:
-    """Every setting that was chosen; `key` names the widget of a setting, `base` has the defaults, `preview` shows what
-    the chosen ones do to pictures."""
+    """Draw every setting and return the chosen values; `key` gives the key of a setting's widget, `base` the defaults,
+    and `preview` draws the effect of values on pictures."""
     values: dict[str, Any] = {}
     with st.expander(say("all_settings"), icon=":material/tune:"):
         for tab, names in zip(st.tabs([say(group) for group in _GROUPS]), _GROUPS.values(), strict=True):
@@ -76,7 +90,7 @@ def settings(base: Plan, key: Callable[[str], str], preview: Preview) -> dict[st
                 if set(names) & set(SETTINGS):
                     st.caption(say("instant_note"))
                 for name in names:
-                    if name == "precision" and not engine.has_bfloat16():
+                    if name == "precision" and not runtime.has_bfloat16():
                         continue  # nothing to choose on this machine
                     _follow(name, base, key(name))
                     values[name] = _slider(name, base, key(name))
@@ -88,7 +102,7 @@ def settings(base: Plan, key: Callable[[str], str], preview: Preview) -> dict[st
 
 
 def _tuning(base: Plan, key: Callable[[str], str], head_rate: float) -> dict[str, Any]:
-    """How fine-tuning goes, once some blocks are to learn."""
+    """Draw the settings of fine-tuning, once some blocks are fine-tuned, and return their values."""
     values: dict[str, Any] = {}
     for title, names in _TUNE.items():
         st.markdown(f"**{say(title)}**")
@@ -103,7 +117,7 @@ def _tuning(base: Plan, key: Callable[[str], str], head_rate: float) -> dict[str
 
 
 def _follow(name: str, base: Plan, key: str) -> None:
-    """A widget that was left at its default follows the default, which changes with the pictures."""
+    """Move a widget that is still at its old default to the new default, which changes with the pictures."""
     default, kept = getattr(base, name), f"{key}-default"
     before, now = st.session_state.get(kept, default), st.session_state.get(key)
     if before != default and (" ".join(now) if isinstance(now, list) else now) == before:
@@ -112,7 +126,7 @@ def _follow(name: str, base: Plan, key: str) -> None:
 
 
 def _presets(base: Plan, key: Callable[[str], str]) -> None:
-    """Whole heads to choose from; what is chosen moves the sliders, and moving one of them leaves the choice."""
+    """Preset heads; choosing one moves the sliders, and moving a slider clears the choice."""
     sets = {name: plan.preset_settings(name, base) for name in plan.PRESETS}
     now = {name: st.session_state.get(key(name), getattr(base, name)) for name in sets["textbook"]}
     fitting = [name for name, values in sets.items() if values.items() <= now.items()]
@@ -130,7 +144,7 @@ def _presets(base: Plan, key: Callable[[str], str]) -> None:
 
 def _slider(name: str, base: Plan, key: str) -> Any:
     default = getattr(base, name)
-    common = {"key": key, "help": _HELP[name], "persist_state": "session"}
+    common: dict[str, Any] = {"key": key, "help": say(f"setting_help.{name}"), "persist_state": "session"}
     if name == "seed":
         return st.number_input(_TITLES[name], 0, 2**31 - 1, default, **common)
     if name == "augment_kinds":
@@ -139,21 +153,24 @@ def _slider(name: str, base: Plan, key: str) -> Any:
         list(range(len(backbones.find(base.backbone).blocks) + 1)) if name == "fine_tune_blocks" else _OPTIONS[name]
     )
     for value in (default, st.session_state.get(key, default)):
-        if value not in options:  # also one that was taken over from elsewhere
+        if value not in options:  # perhaps put there by another part of the page
             options = sorted([*options, value])
-    if key in st.session_state:  # chosen or taken over; a default beside it is a warning of Streamlit's
+    if name in _SWITCHES:
+        common["format_func"] = lambda on: say("yes" if on else "no")
+    if key in st.session_state:  # already set; Streamlit warns about a default beside it
         return st.select_slider(_TITLES[name], options, **common)
     return st.select_slider(_TITLES[name], options, default, **common)
 
 
 def _kinds(default: str, key: str) -> str:
-    """What copies differ in, each a pill of its own."""
+    """The kinds of augmentation, each a pill; returns the chosen ones as one text."""
     kept = st.session_state.get(key)
-    if isinstance(kept, str):  # taken over from a plan
+    if isinstance(kept, str):  # from a plan
         st.session_state[key] = kept.split()
-    given = {} if key in st.session_state else {"default": default.split()}
+    given: Any = {} if key in st.session_state else {"default": default.split()}
     chosen = st.pills(
-        _TITLES["augment_kinds"], images.KINDS, selection_mode="multi", key=key, help=_HELP["augment_kinds"],
-        format_func=lambda kind: say(f"kind_{kind}"), persist_state="session", **given,
+        _TITLES["augment_kinds"], AUGMENTATIONS, selection_mode="multi", key=key,
+        help=say("setting_help.augment_kinds"), format_func=lambda kind: say(f"kind_{kind}"), persist_state="session",
+        **given,
     )  # fmt: skip
     return " ".join(chosen)

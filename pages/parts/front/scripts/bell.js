@@ -1,6 +1,7 @@
 // Tells of the end of what this tab saw at work: by a notification where the user switched that on, and, while the tab
 // is hidden, by its title. What was seen is in the tab's session, so that a reload forgets nothing.
-const SEEN = "headstart-at-work", ON = "headstart-bell"
+const SEEN = "headstart-at-work"
+const ON = "headstart-bell"
 
 const can = () => "Notification" in window
 const isOn = () => can() && Notification.permission === "granted" && localStorage.getItem(ON) === "on"
@@ -8,12 +9,17 @@ const isOn = () => can() && Notification.permission === "granted" && localStorag
 function tell({ id, title, body, tab }) {
   if (isOn()) {
     const note = new Notification(title, { body, tag: id })
-    note.onclick = () => { window.focus(); note.close() }
+    note.onclick = () => {
+      window.focus()
+      note.close()
+    }
   }
   if (!document.hidden) return
   const before = document.title
-  const keep = () => { if (document.title !== tab) document.title = tab }
-  const watch = new MutationObserver(keep)  // the page sets its own title whenever it is drawn
+  const keep = () => {
+    if (document.title !== tab) document.title = tab
+  }
+  const watch = new MutationObserver(keep) // the page sets its own title whenever it is drawn
   watch.observe(document.querySelector("title"), { childList: true, characterData: true, subtree: true })
   keep()
   const seen = () => {
@@ -33,8 +39,9 @@ function look({ active, ended }) {
   done.forEach(tell)
 }
 
-export default function ({ data, parentElement }) {
-  const label = parentElement.querySelector(".bell"), box = label.querySelector("input")
+export default function draw({ data, parentElement }) {
+  const label = parentElement.querySelector(".bell")
+  const box = label.querySelector("input")
   label.classList.toggle("none", !data.words)
   if (!data.words) return look(data)
   const show = () => {
@@ -46,7 +53,7 @@ export default function ({ data, parentElement }) {
   }
   box.onchange = async () => {
     if (!box.checked) localStorage.removeItem(ON)
-    else if (await Notification.requestPermission() === "granted") localStorage.setItem(ON, "on")
+    else if ((await Notification.requestPermission()) === "granted") localStorage.setItem(ON, "on")
     show()
   }
   show()

@@ -1,0 +1,20 @@
+"""Converts a Keras network to a `.tflite` file, for everything that runs without TensorFlow."""
+
+import contextlib
+import os
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+
+def to_tflite(inputs: Any, outputs: Any) -> bytes:
+    """The bytes of a `.tflite` file of the part of a Keras network between two tensors: float32, any batch size,
+    BatchNormalization folded."""
+    # Keras would number the name, and the same network would have other bytes in each process.
+    network = keras.Model(inputs, outputs, name="network")
+    converter = tf.lite.TFLiteConverter.from_keras_model(network)
+    # The converter prints to the standard output of the process.
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+        data: bytes = converter.convert()
+    return data

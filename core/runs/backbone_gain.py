@@ -1,0 +1,42 @@
+"""What a better backbone than Starter brought on the pictures of a project, as a comparison there measured it."""
+
+from dataclasses import dataclass
+
+from core import backbones
+from core.scores.comparison import LEVEL, mcnemar
+from core.store import event_rows
+from core.store.store import Store
+
+
+@dataclass(frozen=True)
+class BackboneGain:
+    """Of `n` pictures of train and val, each judged by a head that had not learned from it, Starter has `ours` right
+    and the best other backbone (`better`, compared in `run`) `theirs`. `chance`: how often chance alone sets them apart
+    this much."""
+
+    better: str
+    run: str
+    theirs: int
+    ours: int
+    n: int
+    chance: float
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the other backbone is better by more than chance."""
+        return self.theirs > self.ours and self.chance < LEVEL
+
+
+def measured(store: Store, project_id: str) -> BackboneGain | None:
+    """The gain in the newest comparison of a project; None where it did not compare Starter with another backbone."""
+    told = event_rows.last(store, project_id, "folds") or {"right": {}}
+    names = {run.id: run.plan["backbone"] for run in store.runs(project_id)}
+    right: dict[str, str] = {run: hits for run, hits in told["right"].items() if run in names}
+    ours = next((hits for run, hits in right.items() if names[run] == backbones.STARTER.name), None)
+    others = [run for run in right if names[run] != backbones.STARTER.name]
+    if ours is None or not others:
+        return None
+    best = max(others, key=lambda run: right[run].count("1"))
+    pairs = list(zip(right[best], ours, strict=True))
+    chance = mcnemar(pairs.count(("1", "0")), pairs.count(("0", "1")))
+    return BackboneGain(names[best], best, right[best].count("1"), ours.count("1"), len(ours), chance)

@@ -1,0 +1,261 @@
+"""What every page needs: the store, the project of the URL, links to other steps, and how errors look.
+
+All state is in the store; the session only has an id or two. A page calls `project()` before it draws anything.
+"""
+
+import gc
+import json
+import logging
+import re
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+from plotly.graph_objects import Figure
+
+from core import settings
+from core.dataset import Dataset
+from core.disk import blobs, space
+from core.errors import HeadstartError
+from core.jobs import eta
+from core.jobs.eta import Speeds
+from core.pictures.counts import Counts
+from core.plan import Plan
+from core.runs import finished_runs as core_runs
+from core.scores import rescoring
+from core.scores.evaluation import Evaluation
+from core.store.store import Project, Run, Store
+from pages.parts.frame import charts
+from pages.parts.frame.charts import Colors
+from pages.parts.frame.words import plain, say
+
+ART = Path(__file__).parents[1] / "art"
+PIECE = 8_000_000  # bytes of an upload that are sent at once
+FRONT = Path(__file__).parents[1] / "front"
+STEPS = ("data", "train", "results", "demo", "export")
+# The settings on which the features of a training depend.
+_FEATURE_SETTINGS = ("backbone", "pooling", "mirrored", "precision", "augment", "augment_kinds")
+# Text that a spreadsheet may take for a formula; not a sign alone, nor a sign before a number.
+_FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20](?![\d.,]*$)")
+_INERT = "\u2060"  # word joiner: without width
+PAGES: dict[str, "st.Page"] = {}  # filled by studio.py on every run
+
+
+@st.cache_resource(show_spinner=False)
+def store() -> Store:
+    """The store of this server, opened once."""
+    gc.collect()
+    gc.freeze()  # else Streamlit's garbage collection after every run would traverse all imported modules
+    return Store(settings.home())
+
+
+def component(name: str) -> Any:
+    """A component from its files in `front`, read once.
+
+    Streamlit runs inline code as a module without an address, which can import nothing; ours are served at /scripts.
+    """
+    html, css = ((FRONT / f"{name}.{kind}").read_text() for kind in ("html", "css"))
+    js = f"const script = await import(`${{location.origin}}/scripts/{name}.js`)\nexport default script.default"
+    return st.components.v2.component(name, html=html, css=css, js=js)
+
+
+def dark() -> bool:
+    """Whether the page has a dark theme."""
+    return st.context.theme.type == "dark"
+
+
+def colors() -> Colors:
+    """The colors of charts in the present theme."""
+    return charts.DARK if dark() else charts.LIGHT
+
+
+def chart(figure: Figure, key: str, alt: str, **options: Any) -> None:
+    """A chart in our colors, without a toolbar; `alt` describes it for screen readers."""
+    st.plotly_chart(figure, key=key, alt=alt, theme=None, config={"displayModeBar": False}, **options)
+
+
+def table(data: Any, **options: Any) -> Any:
+    """Rows as a table that can be sorted, searched, copied and downloaded; returns the selection, if there can be one.
+
+    Copied into a spreadsheet, a name must not become a formula: it gets an invisible first character.
+    """
+    frame = pd.DataFrame(data).map(lambda cell: inert(cell) if isinstance(cell, str) else cell)
+    given: Any = {"hide_index": True, "width": "stretch"} | options
+    return st.dataframe(frame, **given)
+
+
+def inert(text: str) -> str:
+    """Text that looks the same but that no spreadsheet takes for a formula."""
+    return f"{_INERT}{text}" if _FORMULA.match(text) else text
+
+
+def project() -> Project:
+    """The project of the URL. Without one, the page says so, links to the projects and stops."""
+    key = st.query_params.get("project")
+    if key:
+        try:
+            return store().project(key)
+        except HeadstartError as error:
+            show(error)
+    else:
+        empty(say("project_none"), say("project_none_more"))
+    st.page_link(PAGES["projects"], label=say("all_projects"), icon=":material/arrow_back:")
+    st.stop()
+
+
+def finished(project: Project) -> list[Run]:
+    """The runs of a project with a model: the promoted one, then starred ones, then the others, the newest first."""
+    return list(_finished(project.id, store().revision(project.id)))
+
+
+@st.cache_resource(show_spinner=False, max_entries=64)  # the values themselves, which nothing changes
+def _finished(project_id: str, revision: int) -> list[Run]:
+    done = [run for run in store().runs(project_id) if run.result is not None]
+    promoted = {each.run_id for each in core_runs.promotions(store(), project_id)[:1]}
+    return sorted(done, key=lambda run: (run.id not in promoted, not run.starred))
+
+
+def evaluation(run: Run, part: str = "test") -> Evaluation:
+    """The scores of a run on its test or val pictures. Raises HeadstartError("model_damaged") when their file has
+    changed, and HeadstartError("run_incomplete") when it is missing."""
+    name = f"evaluation-{part}.json"
+    folder, sums = store().model(run.id)
+    return _evaluation(str(folder / name), sums[name])
+
+
+def scores_now(run: Run, part: str) -> Evaluation:
+    """The same with the present labels, for the pictures that are still in this part."""
+    return _scores_now(run.id, part, store().revision(run.project_id))
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)  # the value itself, which nothing changes
+def _scores_now(run_id: str, part: str, revision: int) -> Evaluation:
+    run = store().run(run_id)
+    return rescoring.as_now(evaluation(run, part), _current(run.project_id), part)
+
+
+def model(run: Run) -> str:
+    """The sha256 of a run's model. Caches use it as a key, since a run may be trained again."""
+    return store().artifacts(run.id)["model.tflite"]
+
+
+def estimate_s(project: Project, chosen: Plan, pictures: Counts) -> float:
+    """About how many seconds a training takes on this machine, given the features that earlier runs have computed."""
+    defaults = Plan().to_dict()  # a run may be older than a setting
+    alike = [
+        run
+        for run in finished(project)
+        if all((defaults | run.plan)[name] == getattr(chosen, name) for name in _FEATURE_SETTINGS)
+    ]
+    looked_at = max((run.outcome.pictures for run in alike), default=0)
+    return eta.estimate_s(chosen, pictures.by_part, speeds(), looked_at)
+
+
+def speeds() -> Speeds:
+    """The speeds that were measured on this machine."""
+    return Speeds(store().home / "speeds.json")
+
+
+def dataset(project: Project) -> Dataset:
+    """The used pictures of a project; read again only when one has changed, since there may be 20,000."""
+    return _current(project.id)
+
+
+def _current(project_id: str) -> Dataset:
+    return _dataset(project_id, store().revision(project_id))
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)  # the value itself, which nothing changes: a copy takes as long
+def _dataset(project_id: str, revision: int) -> Dataset:
+    return store().dataset(project_id)
+
+
+def is_stale(run: Run) -> bool:
+    """Whether the pictures, labels or parts have changed since a run was started."""
+    return _current(run.project_id).fingerprint != run.fingerprint
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)  # the value itself, with what it has computed of itself
+def _evaluation(path: str, sha256: str) -> Evaluation:
+    file = Path(path)
+    if not file.is_file():
+        raise HeadstartError("run_incomplete", path=str(file.parent))
+    if not blobs.is_sound(file, sha256):
+        raise HeadstartError("model_damaged", names=file.name)
+    return Evaluation.from_dict(json.loads(file.read_bytes()))
+
+
+def link(step: str, project: Project, label: str | None = None, **options: object) -> None:
+    """A link to a step of the same project."""
+    st.page_link(PAGES[step], label=label or say(step), query_params={"project": project.id}, **options)  # type: ignore[arg-type]
+
+
+def go(step: str, project: Project) -> None:
+    """Switch to a step of the same project."""
+    st.switch_page(PAGES[step], query_params={"project": project.id})
+
+
+def danger(label: str, key: str, **options: Any) -> bool:
+    """A button for an action that cannot be undone: with an icon, red by its key (`look.css`), and never primary."""
+    return st.button(label, key=f"danger-{key}", icon=":material/delete_forever:", **options)
+
+
+def show(error: HeadstartError) -> None:
+    """Show an error: what happened and what to do next."""
+    st.error(f"{plain(error.message)} {plain(error.hint)}", icon=":material/error:")
+
+
+def quiet(error: HeadstartError) -> None:
+    """The same in a quiet form, when nothing failed but something does not exist yet."""
+    st.caption(f"{plain(error.message)} {plain(error.hint)}")
+
+
+def attempt(action: Callable[[], object]) -> Callable[[], None]:
+    """A callback whose HeadstartError is shown at the top of the page on the next run."""
+
+    def guarded() -> None:
+        try:
+            action()
+        except HeadstartError as error:
+            st.session_state["error"] = error
+        except Exception as error:  # noqa: BLE001 - callbacks run outside of the page's own last stop
+            fault(error)
+
+    return guarded
+
+
+def show_pending_error() -> None:
+    """Show the error of the last action, once."""
+    error = st.session_state.pop("error", None)
+    if error is not None:
+        show(error)
+        st.toast(plain(error.message), icon=":material/error:")  # the top of the page may be out of view
+
+
+def empty(title: str, more: str, step: str | None = None, project: Project | None = None, label: str = "") -> None:
+    """The message of a page that has nothing to show yet, with a link to the step to do first."""
+    with st.container(horizontal_alignment="center", key="empty", gap="small"):
+        st.space("large")
+        st.header(title, anchor=False, text_alignment="center")
+        st.markdown(more, text_alignment="center")
+        if step and project and st.button(label, type="primary", key="empty-go"):
+            go(step, project)
+
+
+def headline(text: str) -> None:
+    """The heading of a page with a single message, in large letters."""
+    with st.container(key="headline"):
+        st.header(text, anchor=False)
+
+
+def fault(error: Exception) -> None:
+    """An unexpected error: show the user an id, and log the traceback. A full disk gets its own message."""
+    key = uuid.uuid4().hex[:8]
+    logging.getLogger("headstart").exception("error %s", key, exc_info=error)
+    if space.is_full(error):
+        show(HeadstartError("disk_full"))
+        return
+    st.error(f"**{say('fault_title')}.** {say('fault', id=key)}", icon=":material/error:")

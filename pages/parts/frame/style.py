@@ -1,0 +1,21 @@
+"""Additions to Streamlit's page: a stylesheet for what the theme's options do not cover, and labels for users of
+screen readers or the keyboard."""
+
+import streamlit as st
+
+from pages.parts.frame import context
+from pages.parts.frame.words import say
+
+_GUIDE = context.component("guide")
+_SHEET = (context.FRONT / "look.css").read_text()
+# For each theme: the accent as text, edges of controls, pale text, and actions that cannot be undone. Text has a
+# contrast of 4.5:1 and edges of 3:1 on both background colors of the theme.
+_LIGHT = {"accent": "#0B5C56", "edge": "#8A8578", "faint": "#6B6861", "danger": "#B3261E"}
+_DARK = {"accent": "#5EC4B8", "edge": "#7A766E", "faint": "#A09C94", "danger": "#FF8A80"}
+
+
+def draw(page: str) -> None:
+    """Add the stylesheet and the labels to a page."""
+    colors = ";".join(f"--{name}:{color}" for name, color in (_DARK if context.dark() else _LIGHT).items())
+    st.html(f"<style>:root{{{colors}}}\n{_SHEET}</style>")
+    _GUIDE(key="guide", data={"page": page, "words": {"steps": say("steps"), "help": say("help_for")}})

@@ -1,0 +1,100 @@
+"""Texts for pages: those of the catalog, numbers and times for people, and text of users.
+
+`say` fills a text of the catalog with values. Text that a user typed or uploaded goes through `plain` first.
+"""
+
+import re
+import unicodedata
+
+from core.language.catalog import say as say  # for pages
+
+_SURE = 0.995  # rounds to 100
+_OVERRIDES = re.compile("[\u202a-\u202e\u2066-\u2069]")
+_RIGHT_TO_LEFT = ("R", "AL", "RLE", "RLO", "RLI")
+# Characters with a meaning in Markdown, and patterns that Streamlit replaces later: addresses, emoji, icons, arrows.
+_MARKUP = re.compile(
+    r"(?P<late>:(?=//|material/|[\w+-]+:)|@|(?<=www)\.|(?<=[<>=~-])[<>=~-])|[\\`*_{}\[\]()#+\-.!|<>~$:^&=]",
+    re.IGNORECASE,
+)
+
+
+def plain(text: str) -> str:
+    """Text of a user for Markdown, shown as it is. A span without a color separates characters that must not be read
+    together; spaces at the start of a line would make it code."""
+    lines = (line.strip() for line in isolated(text).splitlines())
+    return _MARKUP.sub(lambda m: f":color[\\{m[0]}]" if m["late"] else f"\\{m[0]}", "\n".join(lines))
+
+
+def class_or_any(name: str | None) -> str:
+    """A class in a box that also offers all classes. Boxes identify options by their text: the text for all starts with
+    a character that no class name starts with."""
+    return f"\u2060{say('any_class')}" if name is None else name
+
+
+def isolated(text: str) -> str:
+    """Text of a user within a line of ours: if it runs from right to left, it does not affect the text after it
+    (Unicode's first strong isolate). Marks that change the direction are removed."""
+    text = _OVERRIDES.sub("", text)
+    turns = any(unicodedata.bidirectional(letter) in _RIGHT_TO_LEFT for letter in text)
+    return f"\u2068{text}\u2069" if turns else text
+
+
+def about(label: str, what: str) -> str:
+    """A short label, followed by a part for screen readers that says what it is about (`look.css` hides it)."""
+    return f"{label} :gray[{plain(what)}]" if what else label
+
+
+def brief(name: str, most: int = 30) -> str:
+    """A name for one line: a long one is shortened in the middle, since names differ at their start and end."""
+    return name if len(name) <= most else f"{name[: most - 12]}\u2026{name[-11:]}"
+
+
+def certainty(share: float) -> str:
+    """A probability of a model, which is never certain: 0.997 -> more than 99 %, 0.004 -> less than 1 %."""
+    if share >= _SURE:
+        return say("more_than", share=percent(0.99))
+    return say("less_than", share=percent(0.01)) if 0 < share < 1 - _SURE else percent(share)
+
+
+def percent(share: float | None) -> str:
+    """0.934 -> 93 %."""
+    return "-" if share is None else f"{share * 100:.0f}\u00a0%"
+
+
+def between(share: float, low: float, high: float) -> str:
+    """A share with its interval."""
+    return say("between", score=percent(share), low=round(low * 100), high=round(high * 100))
+
+
+def points(share: float) -> str:
+    """0.034 -> 3, and 0.004 -> 0.4: percentage points, negative ones with a true minus sign."""
+    n = share * 100
+    text = f"{abs(n):.0f}" if abs(n) >= 0.95 else f"{abs(n):.1f}".removesuffix(".0")
+    return f"\u2212{text}" if n < 0 and text != "0" else text
+
+
+def points_n(share: float) -> str:
+    """The same with its unit in singular or plural: 1 point, 0.4 points."""
+    text = points(share)
+    return say("points_n", points=text, n=int(text) if text.isdecimal() else 0)
+
+
+def duration(seconds: float) -> str:
+    """A duration in one unit."""
+    if seconds < 90:
+        return say("time_s", n=max(1, round(seconds)))
+    return say("time_min", n=round(seconds / 60))
+
+
+def left(seconds: float) -> str:
+    """A remaining time, rounded so that it does not change every second."""
+    if seconds < 8:
+        return say("left_few")
+    if seconds < 55:
+        return say("left_about", time=say("time_s", n=-(-round(seconds) // 10) * 10))
+    return say("left_about", time=say("time_min", n=round(seconds / 60) or 1))
+
+
+def size(n_bytes: int) -> str:
+    """A number of bytes in a fitting unit."""
+    return say("mb", n=n_bytes / 1e6) if n_bytes >= 1e6 else say("kb", n=max(1, n_bytes / 1e3))

@@ -1,0 +1,85 @@
+// What Streamlit's own elements lack for who hears the page or goes by keys, added to each as it comes.
+let shown = null // the page
+let moved = false // to another page, whose title is not focused yet
+
+const set = (element, name, value) => {
+  if (element.getAttribute(name) !== value) element.setAttribute(name, value)
+}
+const each = (selector, action) => {
+  for (const element of document.querySelectorAll(selector)) action(element)
+}
+
+function mend(words) {
+  set(document.documentElement, "lang", "en")
+  each(".st-key-way", (way) => {
+    set(way, "role", "navigation")
+    set(way, "aria-label", words.steps)
+  })
+  each(".st-key-way a", (link) => {
+    if (new URL(link.href).pathname === location.pathname) set(link, "aria-current", "step")
+    else link.removeAttribute("aria-current")
+  })
+  each(".st-key-spoken", (region) => set(region, "role", "status"))
+  // The name of a picture of Streamlit's font is no word; what it says stands beside it.
+  each("span[role=img][translate=no]", (icon) => set(icon, "aria-hidden", "true"))
+  each("[aria-label*=':material/']", (named) =>
+    set(named, "aria-label", named.ariaLabel.replace(/\s*:material\/\w+:/g, "")),
+  )
+  each("button[aria-label=Help]", (help) => {
+    const text = help.closest("[data-testid=stElementContainer]")?.querySelector("p, h1, h2, h3")?.cloneNode(true)
+    for (const other of text?.querySelectorAll("[role=img], button") ?? []) other.remove()
+    if (text?.textContent.trim()) set(help, "aria-label", words.help.replace("{what}", text.textContent.trim()))
+  })
+  each("[data-testid=stProgress]", (bar) => {
+    const text = bar.querySelector("[data-testid=stMarkdownContainer]")?.textContent.trim()
+    const inner = bar.querySelector("[role=progressbar]")
+    if (text && inner) set(inner, "aria-label", text)
+    else set(bar, "aria-hidden", "true") // what it shows is said beside it
+  })
+}
+
+function focusTitle() {
+  const title = document.querySelector("h1")
+  const app = document.querySelector("[data-testid=stApp]")
+  if (!title || app?.dataset.testScriptState !== "notRunning") return
+  moved = false
+  // Not from under someone who has gone on to something else meanwhile.
+  const at = document.activeElement
+  if (at && at !== document.body && !at.closest(".st-key-way, [data-testid=stSidebar]")) return
+  title.tabIndex = -1
+  title.focus({ preventScroll: true })
+}
+
+function focusField(dialog) {
+  const field = dialog.querySelector("[data-testid=stForm] input")
+  if (!field || field.dataset.reached) return
+  field.dataset.reached = "yes"
+  field.focus()
+}
+
+export default function draw({ data }) {
+  if (shown !== null && shown !== data.page) moved = true
+  shown = data.page
+  let waiting = 0
+  const look = () => {
+    waiting = 0
+    mend(data.words)
+    each("[role=dialog]", focusField)
+    if (moved) focusTitle()
+  }
+  const watch = new MutationObserver(() => {
+    waiting ||= requestAnimationFrame(look)
+  })
+  watch.observe(document.body, {
+    childList: true,
+    subtree: true,
+    characterData: true,
+    attributes: true,
+    attributeFilter: ["data-test-script-state", "aria-label", "href"],
+  })
+  look()
+  return () => {
+    watch.disconnect()
+    cancelAnimationFrame(waiting)
+  }
+}

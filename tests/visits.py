@@ -1,0 +1,57 @@
+"""Visits to the pages with AppTest, each in a new process."""
+
+import json
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from tests import forks
+
+ROOT = Path(__file__).parent.parent
+PAGES = ("projects", "data", "train", "results", "demo", "export", "present")
+
+# Visits all pages of the project in argv ("results:Runs" with that tab open), and tells what each says and which heavy
+# modules were loaded by that.
+VISIT = """
+import json, sys
+from streamlit.testing.v1 import AppTest
+root, project, *names = sys.argv[1:]
+said = {}
+at = AppTest.from_file(f"{root}/pages/studio.py", default_timeout=30)
+if project:
+    at.query_params["project"] = project
+at.run()
+for name in names:
+    page, _, tab = name.partition(":")
+    at.switch_page(f"{page}.py")
+    if tab:
+        at.session_state[f"{page}-tab"] = tab
+    if project:
+        at.query_params["project"] = project
+    at.run()
+    kinds = ("title", "header", "markdown", "caption", "error", "warning", "success", "info", "button", "expander")
+    shown = {kind: [e.label if hasattr(e, "label") else e.value for e in at.get(kind)] for kind in kinds}
+    shown["options"] = [option for e in at.get("selectbox") for option in e.options]
+    # A button as it looks: without what only those hear who do not see of what it is.
+    shown["button"] = [label.split(" :gray[")[0] for label in shown["button"]]
+    said[name] = {**shown, "exception": [e.value for e in at.exception]}
+heavy = [m for m in ("tensorflow", "keras", "sklearn", "scipy", "torch", "ai_edge_litert") if m in sys.modules]
+print(json.dumps({"said": said, "heavy": heavy}))
+"""
+
+
+def visit(home: Path, project: str, *names: str, red: bool = False) -> dict[str, Any]:
+    """What the pages say about a project, in a new process; none may be an error unless something `red` is due."""
+    done = run(VISIT, str(ROOT), project, *names, home=home)
+    assert done.returncode == 0, done.stderr
+    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    for name, said in answer["said"].items():
+        assert not said["exception"] and bool(said["error"]) is red, (name, said, done.stderr)
+    return answer
+
+
+def run(script: str, *arguments: str, home: Path) -> "subprocess.CompletedProcess[str]":
+    """Run a script that opens pages in a new process, with `sys.argv[1:]` as given."""
+    with tempfile.TemporaryDirectory() as folder:
+        return forks.run(script, *arguments, home=home, folder=Path(folder))
