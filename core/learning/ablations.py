@@ -4,7 +4,6 @@ Both comparisons solve linear heads exactly on cached features, which takes abou
 differs. They use train and val pictures alone.
 """
 
-import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -75,18 +74,17 @@ def mirrored_pair(scores: Evaluation) -> dict[str, Any] | None:
     """The two classes that a head on mirrored views takes for each other most, where that is so often that one may be
     the mirror image of the other: `label`, of whose `of` pictures `n` are taken for `other`. None where there are
     none."""
-    found: list[tuple[int, int, int]] = []
-    counts = np.bincount(scores.truth, minlength=len(scores.classes))
-    for first, second in itertools.combinations(range(len(scores.classes)), 2):
-        both = [((scores.truth == a) & (scores.predicted == b)).sum() for a, b in ((first, second), (second, first))]
-        shares = [int(n) / max(1, counts[label]) for n, label in zip(both, (first, second), strict=True)]
-        if min(both) >= _SWAPPED_PICTURES and min(shares) >= _SWAPPED_SHARE:
-            found.append((int(sum(both)), first, second))
-    if not found:
+    counts = scores.confusion
+    of = counts.sum(axis=1)
+    shares = counts / np.maximum(1, of)[:, None]
+    often = (counts >= _SWAPPED_PICTURES) & (shares >= _SWAPPED_SHARE)
+    # Each pair once: its row is the class that is first by index.
+    both = np.where(np.triu(often & often.T, 1), counts + counts.T, 0)
+    first, second = divmod(int(both.argmax()), len(of))
+    if not both[first, second]:
         return None
-    _, first, second = max(found)
-    n = int(((scores.truth == first) & (scores.predicted == second)).sum())
-    return {"label": scores.classes[first], "other": scores.classes[second], "n": n, "of": int(counts[first])}
+    n = int(counts[first, second])
+    return {"label": scores.classes[first], "other": scores.classes[second], "n": n, "of": int(of[first])}
 
 
 def measure_mirror(data: TrainVal, mirrored: Matrix, plan: Plan) -> dict[str, Any]:

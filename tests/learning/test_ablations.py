@@ -9,6 +9,7 @@ from core.learning.ablations import TrainVal
 from core.learning.head import Labeled
 from core.plan import Plan
 from core.scores.evaluation import Evaluation
+from tests import cpu
 
 CLASSES = ("left", "right", "up")
 PLAN = Plan(regularization=10.0, balance=1.0)
@@ -88,6 +89,18 @@ def test_classes_that_mirrored_views_make_alike_are_named_and_usual_mistakes_are
     assert ablations.mirrored_pair(answered(truth, one_way)) is None
 
 
-def answered(truth: NDArray[np.int64], answers: NDArray[np.int64]) -> Evaluation:
+def test_of_many_classes_those_that_are_mistaken_most_are_named() -> None:
+    truth = np.repeat(np.arange(1000), 8)
+    answers = truth.copy()
+    answers[[80, 81, 82, 720, 721, 722]] = [90, 90, 90, 10, 10, 10]
+    answers[[7999, 7998, 7997, 7996, 0, 1, 2]] = [0, 0, 0, 0, 999, 999, 999]
+    with cpu.at_most(10):
+        pair = ablations.mirrored_pair(answered(truth, answers, tuple(map(str, range(1000)))))
+    assert pair == {"label": "0", "other": "999", "n": 3, "of": 8}
+
+
+def answered(
+    truth: NDArray[np.int64], answers: NDArray[np.int64], classes: tuple[str, ...] = ("east", "west", "north")
+) -> Evaluation:
     ids = tuple(str(row) for row in range(len(truth)))
-    return Evaluation(("east", "west", "north"), ids, truth, np.eye(3, dtype=np.float32)[answers])
+    return Evaluation(classes, ids, truth, np.eye(len(classes), dtype=np.float32)[answers])
