@@ -4,9 +4,12 @@ import json
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tests import forks
+
+if TYPE_CHECKING:
+    from streamlit.testing.v1 import AppTest
 
 ROOT = Path(__file__).parent.parent
 PAGES = ("projects", "data", "train", "results", "demo", "export", "present")
@@ -15,21 +18,12 @@ PAGES = ("projects", "data", "train", "results", "demo", "export", "present")
 # modules were loaded by that.
 VISIT = """
 import json, sys
-from streamlit.testing.v1 import AppTest
-root, project, *names = sys.argv[1:]
+from tests.visits import begin, turn
+project, *names = sys.argv[1:]
 said = {}
-at = AppTest.from_file(f"{root}/pages/studio.py", default_timeout=30)
-if project:
-    at.query_params["project"] = project
-at.run()
+at = begin(project)
 for name in names:
-    page, _, tab = name.partition(":")
-    at.switch_page(f"{page}.py")
-    if tab:
-        at.session_state[f"{page}-tab"] = tab
-    if project:
-        at.query_params["project"] = project
-    at.run()
+    turn(at, project, *name.split(":")).run()
     kinds = ("title", "header", "markdown", "caption", "error", "warning", "success", "info", "button", "expander")
     shown = {kind: [e.label if hasattr(e, "label") else e.value for e in at.get(kind)] for kind in kinds}
     shown["options"] = [option for e in at.get("selectbox") for option in e.options]
@@ -41,9 +35,34 @@ print(json.dumps({"said": said, "heavy": heavy}))
 """
 
 
+def begin(project: str) -> "AppTest":
+    """The app on its first page, with a project in its address unless that is empty; for scripts of `run`."""
+    from streamlit.testing.v1 import AppTest
+
+    at = AppTest.from_file(f"{ROOT}/pages/studio.py", default_timeout=60)
+    if project:
+        at.query_params["project"] = project
+    return at.run()
+
+
+def turn(at: "AppTest", project: str, page: str, tab: str = "") -> "AppTest":
+    """Turn to a page, and to a tab of it; it is not run yet."""
+    at.switch_page(f"{page}.py")
+    if tab:
+        at.session_state[f"{page}-tab"] = tab
+    if project:
+        at.query_params["project"] = project
+    return at
+
+
+def opened(project: str, page: str, tab: str = "") -> "AppTest":
+    """A page of a project, which was run once."""
+    return turn(begin(project), project, page, tab).run()
+
+
 def visit(home: Path, project: str, *names: str, red: bool = False) -> dict[str, Any]:
     """What the pages say about a project, in a new process; none may be an error unless something `red` is due."""
-    done = run(VISIT, str(ROOT), project, *names, home=home)
+    done = run(VISIT, project, *names, home=home)
     assert done.returncode == 0, done.stderr
     answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     for name, said in answer["said"].items():

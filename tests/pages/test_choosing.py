@@ -28,7 +28,7 @@ from pages.parts.frame.words import duration, plain, points
 from pages.parts.train import automatic_search
 from tests import visits
 from tests.texts import pattern
-from tests.visits import ROOT, visit
+from tests.visits import visit
 
 BASE = Plan(epochs=20)  # the run that `trained` has
 
@@ -300,16 +300,11 @@ def test_where_downloads_are_forbidden_the_dial_takes_what_is_here(idle: tuple[S
 # Presses the start button of the project in argv; no process is started for the job.
 _START = """
 import sys
-from streamlit.testing.v1 import AppTest
+from tests.visits import opened
 from core.jobs import queue
 queue.PROCESS = []
-root, project, *pressed = sys.argv[1:]
-at = AppTest.from_file(f"{root}/pages/studio.py", default_timeout=60)
-at.query_params["project"] = project
-at.run()
-at.switch_page("train.py")
-at.query_params["project"] = project
-at.run()
+project, *pressed = sys.argv[1:]
+at = opened(project, "train")
 for key in pressed:
     at.button(key=key).click().run()
 assert not at.exception and not at.error, (at.exception, at.error)
@@ -324,7 +319,7 @@ def test_only_a_backbone_that_nobody_chose_may_be_replaced(
     idle: tuple[Store, Project], pressed: tuple[str, ...], backbone: str, suggested: bool
 ) -> None:
     store, project = idle
-    done = visits.run(_START, str(ROOT), project.id, *pressed, "start", home=store.home)
+    done = visits.run(_START, project.id, *pressed, "start", home=store.home)
     assert done.returncode == 0, done.stderr
     job = queue.latest(store, project.id, TRAIN)
     assert job is not None and job.state == "queued"

@@ -17,22 +17,16 @@ from core.store.store import Store
 from pages.parts.frame.words import plain
 from tests import drawing, names, visits
 from tests.pages.test_pages import project_of
-from tests.visits import PAGES, ROOT, visit
+from tests.visits import PAGES, visit
 
 TABS = (say("per_class"), "Confidence", "Threshold", say("look_tab"), "Training", "Map", say("fit"), "Runs")
 
 # Opens everything on the results page that is opened by a button or a choice, and tells which keys the session has.
 _OPEN = """
 import json, sys
-from streamlit.testing.v1 import AppTest
-root, project = sys.argv[1:]
-at = AppTest.from_file(f"{root}/pages/studio.py", default_timeout=60)
-at.query_params["project"] = project
-at.run()
-at.switch_page("results.py")
-at.session_state["results-tab"] = "Threshold"
-at.query_params["project"] = project
-at.run()
+from tests.visits import opened
+(project,) = sys.argv[1:]
+at = opened(project, "results", "Threshold")
 (own,) = [box for box in at.multiselect if str(box.key).startswith("own-")]
 own.set_value(own.options).run()
 shows = lambda: [button for button in at.button if button.label.startswith("Show them")]  # what is of each is hidden
@@ -92,7 +86,7 @@ def test_no_page_and_no_tab_shows_a_fault_whatever_classes_runs_and_projects_are
 
 def test_what_can_be_opened_on_the_results_shows_no_fault_and_no_key_holds_a_name(mistaken: tuple[Store, str]) -> None:
     store, project = mistaken
-    done = visits.run(_OPEN, str(ROOT), project, home=store.home)
+    done = visits.run(_OPEN, project, home=store.home)
     assert done.returncode == 0, done.stderr
     said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     assert not said["exception"] and not said["error"], (said, done.stderr)

@@ -119,7 +119,7 @@ def test_a_finished_run_is_shown_by_every_page(finished: dict[str, Any]) -> None
 
 
 def test_a_project_that_is_gone_is_named_and_leads_back(tmp_path: Path) -> None:
-    done = visits.run(visits.VISIT, str(visits.ROOT), "0" * 32, "data", home=tmp_path / "home")
+    done = visits.run(visits.VISIT, "0" * 32, "data", home=tmp_path / "home")
     said = json.loads(done.stdout.splitlines()[-1])["said"]["data"]
     assert len(said["error"]) == 1 and not said["exception"]
 

@@ -27,7 +27,7 @@ from pages.parts.results.run_list import names
 from tests import visits
 from tests.conftest import left_out_of_test
 from tests.texts import pattern
-from tests.visits import ROOT, visit
+from tests.visits import visit
 
 BASE = Plan(epochs=20)  # the run that `trained` has
 
@@ -141,16 +141,11 @@ def test_export_offers_the_run_file_the_script_and_the_curves(home: tuple[Store,
 _REPEAT = """
 import json, sys
 from pathlib import Path
-from streamlit.testing.v1 import AppTest
+from tests.visits import opened
 from core.jobs import queue
 queue.PROCESS = []  # what is started needs no worker here
-root, project, path = sys.argv[1:]
-at = AppTest.from_file(f"{root}/pages/studio.py", default_timeout=60)
-at.query_params["project"] = project
-at.run()
-at.switch_page("train.py")
-at.query_params["project"] = project
-at.run()
+project, path = sys.argv[1:]
+at = opened(project, "train")
 at.get("file_uploader")[0].upload("run.yaml", Path(path).read_bytes(), "application/yaml").run()
 said = {kind: [e.value for e in at.get(kind)] for kind in ("success", "warning", "error", "info")}
 at.button(key="start").click().run()
@@ -161,7 +156,7 @@ print(json.dumps(said))
 
 
 def repeat(store: Store, project: Project, path: Path) -> dict[str, Any]:
-    done = visits.run(_REPEAT, str(ROOT), project.id, str(path), home=store.home)
+    done = visits.run(_REPEAT, project.id, str(path), home=store.home)
     assert done.returncode == 0, done.stderr
     said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     assert not said["exception"], said
@@ -382,17 +377,12 @@ def test_what_the_frozen_backbone_reached_is_a_note_only_beside_fine_tuning(home
 # Opens the demo of the project in argv, lets another tab delete the run that is shown, and looks again.
 _DELETED = """
 import json, sys
-from streamlit.testing.v1 import AppTest
+from tests.visits import opened
 from core.runs import finished_runs
 from core.settings import home
 from core.store.store import Store
-root, project, key = sys.argv[1:]
-at = AppTest.from_file(f"{root}/pages/studio.py", default_timeout=60)
-at.query_params["project"] = project
-at.run()
-at.switch_page("demo.py")
-at.query_params["project"] = project
-at.run()
+project, key = sys.argv[1:]
+at = opened(project, "demo")
 before = [e.value for e in at.get("info")]
 store = Store(home())
 finished_runs.delete(store, store.run(key))
@@ -406,7 +396,7 @@ def test_a_run_that_was_deleted_in_another_tab_is_named_where_the_demo_goes_on_w
 ) -> None:
     store, project, run = home
     shown = second(store, run, 2, hidden_units=64)
-    done = visits.run(_DELETED, str(ROOT), project.id, shown.id, home=store.home)
+    done = visits.run(_DELETED, project.id, shown.id, home=store.home)
     before, after = json.loads(done.stdout.splitlines()[-1])
     assert not before
     assert [text.replace("\u00a0", " ") for text in after] == [

@@ -12,7 +12,7 @@ from core.pictures import album, folder_reading, unsorted
 from tests import visits
 from tests.bad_files import png
 from tests.inputs import Lab
-from tests.visits import ROOT, visit
+from tests.visits import visit
 
 SORTED = [(f"{label}/{n}.png", png(10 * place + n)) for place, label in enumerate(("cat", "dog")) for n in range(3)]
 LOOSE = [(f"IMG_{n}.png", png(40 + n)) for n in range(12)]
@@ -57,18 +57,13 @@ def test_loose_pictures_are_a_question_and_no_error_and_each_lot_is_one(lab: Lab
 # Chooses a class in the box of the only question, which is refused once, and clears the box.
 _CLEAR = """
 import sys
-from streamlit.testing.v1 import AppTest
+from tests.visits import opened
 from core.pictures import album
 from core.errors import HeadstartError
 def refuse(*_):
     raise HeadstartError("disk_full")
-root, project = sys.argv[1:]
-at = AppTest.from_file(f"{root}/pages/studio.py", default_timeout=60)
-at.query_params["project"] = project
-at.run()
-at.switch_page("data.py")
-at.query_params["project"] = project
-at.run()
+(project,) = sys.argv[1:]
+at = opened(project, "data")
 relabel, album.relabel = album.relabel, refuse
 box = lambda: next(each for each in at.selectbox if each.label == "Or one of your classes")
 box().set_value("c3").run()
@@ -81,7 +76,7 @@ assert not at.exception, at.exception
 def test_a_box_of_classes_that_is_cleared_answers_nothing(lab: Lab) -> None:
     sorted_in_nine = [(f"c{n}/0.png", png(n)) for n in range(9)]
     project = lab.take([*sorted_in_nine, *LOOSE[:2]]).project_id
-    done = visits.run(_CLEAR, str(ROOT), project, home=lab.store.home)
+    done = visits.run(_CLEAR, project, home=lab.store.home)
     assert done.returncode == 0, done.stderr
     assert {row.label for row in album.classes(lab.store, project)} == {f"c{n}" for n in range(9)}
     assert [len(lot.ids) for lot in unsorted.waiting(lab.store, project)] == [2]
