@@ -75,6 +75,10 @@ class OutOfFold:
         place = {key: row for row, key in enumerate(self.scores.ids)}
         return self.scores.take(np.array([place[key] for key in ids], np.int64))
 
+    def unknown(self, ids: Iterable[str]) -> int:
+        """How many of the pictures were answered by a head that did not know their class."""
+        return len(set(ids).intersection(np.array(self.scores.ids)[~self.known].tolist()))
+
 
 def sample(parts: Sequence[Labeled], copies: int, ids: Sequence[str], together: Sequence[str]) -> Sample:
     """The pictures of some parts. The rows of each part are its pictures unaltered, then the first altered copy of
@@ -104,18 +108,22 @@ def is_small(n_rows: int, width: int, n_classes: int) -> bool:
 
 def folds(targets: Targets, together: Sequence[str] = (), seed: int = 0) -> Targets:
     """The fold of each picture, (n,): stratified, and the same for the same targets and seed. `together` (n,) names the
-    group of each picture: all pictures of a group are in the fold of its first one."""
+    group of each picture: groups are dealt whole, by the class of their first picture, so that a class with several
+    groups is in several folds."""
+    first = np.arange(len(targets))  # the first picture of each one's group
+    if together:
+        _, rows, of = np.unique(np.asarray(together), return_index=True, return_inverse=True)
+        first = rows[of]
     rng = np.random.default_rng(seed)
+    groups = np.unique(first)
     fold = np.empty(len(targets), np.int64)
     start = 0
-    for label in np.unique(targets):
-        rows = np.flatnonzero(targets == label)
-        fold[rng.permutation(rows)] = (start + np.arange(len(rows))) % FOLDS
-        start += len(rows)  # otherwise all small classes would be in the same folds
-    if together:
-        _, first, of = np.unique(np.asarray(together), return_index=True, return_inverse=True)
-        fold = fold[first[of]]
-    return fold
+    for label in np.unique(targets[groups]):
+        own = groups[targets[groups] == label]
+        fold[rng.permutation(own)] = (start + np.arange(len(own))) % FOLDS
+        start += len(own)  # otherwise all small classes would be in the same folds
+    dealt: Targets = fold[first]
+    return dealt
 
 
 def solve(known: Sample, classes: tuple[str, ...], plan: Plan, progress: Progress) -> tuple[Head, OutOfFold]:

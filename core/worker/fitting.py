@@ -99,6 +99,8 @@ def solve_head(
         note("exact_chosen", n=len(pictures), regularization=found.regularization)
     if len(parts) > 1:
         note("exact_refitted", n=len(pictures))
+    if plan.learns_from_val and (unknown := found.unknown(picture.id for picture in source.data.part("val").pictures)):
+        note("exact_unknown", n=unknown)
     return model, found
 
 

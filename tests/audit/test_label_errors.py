@@ -20,16 +20,6 @@ def alone(n: int) -> list[str]:
     return [str(row) for row in range(n)]
 
 
-def test_pictures_of_a_group_are_in_one_fold_and_the_others_where_they_were() -> None:
-    targets = np.arange(60) % 3
-    together = [f"g{min(row, 7)}" if row in (1, 20, 41) else str(row) for row in range(60)]
-    together[20] = together[41] = together[1]
-    plain, grouped = cross_validation.folds(targets), cross_validation.folds(targets, together)
-    assert len({grouped[row] for row in (1, 20, 41)}) == 1 and grouped[1] == plain[1]
-    others = [row for row in range(60) if row not in (1, 20, 41)]
-    assert np.array_equal(plain[others], grouped[others])
-
-
 def test_a_copy_with_the_same_wrong_label_does_not_vouch_for_it() -> None:
     x, targets = blobs(90)
     x[[30, 60]] = x[0]  # three copies of one picture

@@ -69,6 +69,24 @@ def test_an_answer_is_that_of_the_exact_head_of_the_other_folds() -> None:
     assert found.losses[0][1] == pytest.approx(found.scores.log_loss, rel=1e-5)
 
 
+def test_groups_are_dealt_whole_and_no_class_with_several_groups_is_in_one_fold() -> None:
+    group = np.arange(600) // 20  # 10 classes of 3 clips with 20 frames each
+    targets = group // 3
+    for seed in range(50):
+        fold = cross_validation.folds(targets, list(map(str, group)), seed)
+        assert all(len(set(fold[group == number])) == 1 for number in range(30))
+        assert all(len(set(fold[targets == label])) == 3 for label in range(10))
+        assert np.bincount(fold).tolist() == [120] * FOLDS
+
+
+def test_pictures_alone_in_their_groups_are_in_the_folds_of_pictures_without_groups() -> None:
+    targets = np.random.default_rng(0).integers(0, 7, 200)
+    together = [f"{number:x}" for number in np.random.default_rng(1).permutation(200)]
+    for seed in range(3):
+        grouped = cross_validation.folds(targets, together, seed)
+        np.testing.assert_array_equal(grouped, cross_validation.folds(targets, seed=seed))
+
+
 def test_another_label_changes_nothing_in_the_answers_of_its_own_fold_and_something_in_the_others() -> None:
     rows = pictures()
     fold = cross_validation.folds(rows.targets)
@@ -114,6 +132,7 @@ def test_a_class_that_no_other_fold_has_is_left_out_of_the_choice_and_of_the_tem
     known = sample(Labeled(rows.features, targets))
     found = answered(known, cross_validation.folds(targets))
     assert np.flatnonzero(~found.known).tolist() == [4] and found.scores.probabilities[4, 2] < 0.05
+    assert found.unknown(["3", "4"]) == 1 and found.unknown(["3"]) == 0
     calibrating = cross_validation.calibrating(found.scores, found)
     assert calibrating.n == 29 and "4" not in calibrating.ids
     assert 0.5 < calibration.temperature(calibrating) < 2

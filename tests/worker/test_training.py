@@ -8,6 +8,7 @@ import shutil
 import signal
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from PIL import Image, ImageOps
 
 from core import backbones
 from core.__main__ import main
+from core.dataset import Dataset
 from core.disk import blobs, locks
 from core.explain import novelty, picture_map
 from core.explain.predictor import Predictor
@@ -152,6 +154,20 @@ def test_a_plan_that_ends_exactly_saves_the_head_of_train_and_val_and_measures_v
         quick = refit.train(run.project_id, plan)
     np.testing.assert_allclose(quick.val.probabilities, val.probabilities, atol=1e-5)
     assert quick.val.ids == val.ids and quick.test.accuracy == result.test_accuracy
+
+
+@pytest.mark.usefixtures("in_process")
+def test_a_refitted_run_says_of_how_many_val_pictures_no_head_could_know_the_class(store: Store, shapes: Path) -> None:
+    run = prepare(store, shapes, Plan(epochs=3, refit=1))
+    data = versions.of_run(store, run.id)
+    label = data.classes[0]
+    pictures = tuple(replace(each, group="clip") if each.label == label else each for each in data.pictures)
+    blobs.write(store.root(run.id) / "dataset.json", Dataset(pictures).to_bytes())
+    wait(store, queue.start(store, run.project_id, TRAIN, OfRun(run.id)))
+    n = sum(picture.label == label for picture in data.part("val").pictures)
+    assert n and ("exact_unknown", {"n": n}) in store.run(run.id).outcome.notes
+    val = Evaluation.from_dict(json.loads((store.folder(run.id) / "evaluation-val.json").read_bytes()))
+    assert not (val.predicted[val.truth == 0] == 0).any()
 
 
 @pytest.mark.usefixtures("in_process")
