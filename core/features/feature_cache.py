@@ -171,6 +171,11 @@ class Cache:
         values, _ = _open(self._shards[-1])
         return 4 * int(math.prod(values.shape[1:]))
 
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes of one row on the disk, in the precision of the recipe; 0 for an empty cache."""
+        return self.row_bytes * np.dtype(self.recipe.precision).itemsize // 4
+
     def missing(self, views: Iterable[View]) -> list[View]:
         """The views without an undamaged row, each once."""
         wanted = list(dict.fromkeys(views))
@@ -279,7 +284,7 @@ def extract(cache: Cache, engine: Engine, pictures: blobs.Shelf, views: Sequence
                 progress.tick(len(pixels))
             cache.add(shard, np.concatenate(values))
             if not start:
-                _check_room(len(missing) * cache.row_bytes)
+                _check_room(len(missing) * cache.stored_bytes)
             if start % (_TRIM_EVERY * SHARD_ROWS) == 0:
                 trim(cache.folder.parent, LIMITS.feature_bytes)
 

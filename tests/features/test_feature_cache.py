@@ -317,6 +317,15 @@ def test_more_than_all_features_may_be_is_refused_after_the_first_shard(
     assert caught.value.code == "features_too_large" and engine.seen == 5
 
 
+def test_the_limit_of_all_features_counts_the_bytes_on_the_disk(
+    tmp_path: Path, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feature_cache, "LIMITS", replace(LIMITS, feature_bytes=100))
+    views, engine = add_pictures(shelf, range(12)), MeanColor()  # 12 rows of 3 numbers, 72 bytes
+    extract(Cache(tmp_path / "features", replace(RECIPE, precision="float16")), engine, shelf, views, Silent())
+    assert engine.seen == 12
+
+
 def test_reading_counts_as_use(tmp_path: Path) -> None:
     cache = Cache(tmp_path, RECIPE)
     cache.add([View("0" * 64)], np.ones((1, 3), np.float32))
