@@ -146,15 +146,7 @@ class Cache:
         self._shards: list[Path] = []
         self._where: dict[bytes, tuple[int, int]] = {}  # key of a view -> number of its shard, row in the shard
         self._sound: set[int] = set()  # numbers of the shards whose checksum was verified
-        for path in sorted(self.folder.glob("*.npy")):
-            try:
-                keys = _open(path)[1]
-            except FileNotFoundError:
-                continue  # another process removed it as damaged
-            except (EOFError, ValueError):
-                path.unlink(missing_ok=True)  # damaged: its rows are computed again
-                continue
-            self._list(path, keys)
+        self._list_new()
 
     def __del__(self) -> None:
         self._lease.close()
@@ -177,7 +169,8 @@ class Cache:
         return self.row_bytes * np.dtype(self.recipe.precision).itemsize // 4
 
     def missing(self, views: Iterable[View]) -> list[View]:
-        """The views without an undamaged row, each once."""
+        """The views without an undamaged row, each once. Another process may have added rows since."""
+        self._list_new()
         wanted = list(dict.fromkeys(views))
         self._drop_damaged({self._where[view.key][0] for view in wanted if view.key in self._where})
         return [view for view in wanted if view.key not in self._where]
@@ -210,6 +203,17 @@ class Cache:
         if len(views) * self.row_bytes > LIMITS.matrix_bytes:
             return Rows(self, places)
         return Rows(self, places)[:]
+
+    def _list_new(self) -> None:
+        for path in sorted(set(self.folder.glob("*.npy")).difference(self._shards)):
+            try:
+                keys = _open(path)[1]
+            except FileNotFoundError:
+                continue  # another process removed it as damaged
+            except (EOFError, ValueError):
+                path.unlink(missing_ok=True)  # damaged: its rows are computed again
+                continue
+            self._list(path, keys)
 
     def _list(self, path: Path, keys: Iterable[bytes]) -> int:
         self._shards.append(path)

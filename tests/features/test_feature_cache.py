@@ -102,6 +102,18 @@ def test_a_later_process_finds_all_rows(tmp_path: Path, shelf: Shelf) -> None:
     assert rows_of(later, views) == [list(color(i)) for i in range(7)]
 
 
+def test_rows_that_another_process_adds_while_a_cache_is_open_are_not_computed_again(
+    tmp_path: Path, shelf: Shelf
+) -> None:
+    views, engine = add_pictures(shelf, range(12)), MeanColor()
+    cache = Cache(tmp_path / "features", RECIPE)
+    extract(cache, MeanColor(), shelf, views[:3], Silent())
+    extract(Cache(tmp_path / "features", RECIPE), MeanColor(), shelf, views[:10], Silent())
+    assert cache.missing(views) == views[10:]
+    extract(cache, engine, shelf, views, Silent())
+    assert engine.seen == 2 and rows_of(cache, views) == [list(color(i)) for i in range(12)]
+
+
 def test_adding_ten_pictures_costs_ten_pictures(tmp_path: Path, shelf: Shelf) -> None:
     views, cache = add_pictures(shelf, range(6)), Cache(tmp_path / "features", RECIPE)
     extract(cache, MeanColor(), shelf, views, Silent())
