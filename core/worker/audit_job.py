@@ -263,8 +263,8 @@ def look(source: FeatureSource) -> Matrix:
     """The features (n, width) of all pictures as they are, without altered copies, in their order; extracted where they
     are missing, a part at a time, between which others come first. In float32, as those of val and test are."""
     recipe, seen = source.recipe("val"), views([picture.id for picture in source.data.pictures])
-    for end in range(_LOOKED_AT, len(seen) + _LOOKED_AT, _LOOKED_AT):
-        if source.cache(recipe).missing(seen[end - _LOOKED_AT : end]):
-            give_way(source.ticket)
-        source.extract("features", recipe, seen[:end])
+    missing = source.cache(recipe).missing(seen)
+    for start in range(0, len(missing), _LOOKED_AT):
+        give_way(source.ticket)
+        source.extract("features", recipe, missing[start : start + _LOOKED_AT])
     return source.cache(recipe).read(seen)

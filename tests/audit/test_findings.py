@@ -10,6 +10,8 @@ from PIL import Image, ImageFilter
 
 from core.audit import findings, image_statistics
 from core.audit.findings import Finding
+from core.dataset import Dataset, Picture
+from core.features.feature_cache import Cache, Recipe, View
 from core.intake import sample
 from core.jobs import queue
 from core.jobs.kinds import AUDIT, INTAKE, Delivery
@@ -213,6 +215,37 @@ def test_what_is_delivered_during_an_audit_is_looked_through_and_a_training_come
     assert {"circle/0.png", "circle/0-small.png"} <= names(store, project, near)
     # After each fold of the labels and of three shortcuts, and after the block of neighbors, in both rounds.
     assert gave_way["doubts"] >= 2 * (4 * cross_validation.FOLDS + 1) and gave_way["twins"] >= 4
+
+
+def test_a_look_asks_for_each_picture_in_one_part_and_gives_way_before_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Source:
+        """Features that are the number of their picture."""
+
+        def __init__(self, n: int) -> None:
+            self.data = Dataset(tuple(Picture(f"{i:064}", "a", 9, 9) for i in range(n)))
+            self.kept = Cache(tmp_path / "features", Recipe("0" * 64, "average", 16))
+            self.ticket, self.parts = None, list[int]()
+
+        def recipe(self, part: str) -> Recipe:
+            return self.kept.recipe
+
+        def cache(self, recipe: Recipe) -> Cache:
+            return self.kept
+
+        def extract(self, stage: str, recipe: Recipe, seen: list[View]) -> None:
+            self.parts.append(len(seen))
+            self.kept.add(seen, np.array([[int(view.picture_id)] for view in seen], np.float32))
+
+    waited: list[int] = []
+    monkeypatch.setattr(audit_job, "_LOOKED_AT", 5)
+    source: Any = Source(12)
+    monkeypatch.setattr(audit_job, "give_way", lambda _: waited.append(len(source.parts)))
+    assert audit_job.look(source)[:, 0].tolist() == list(range(12))
+    assert source.parts == [5, 5, 2] and waited == [0, 1, 2]
+    audit_job.look(source)
+    assert len(waited) == 3  # nothing is missing, so nothing waits
 
 
 def test_the_audits_of_two_projects_do_not_wait_for_each_other(store: Store) -> None:
