@@ -88,6 +88,12 @@ def test_a_training_on_cached_features_expects_no_looking_and_a_fine_tuned_one_e
     assert sum(step.seconds for step in whole) > 1.3 * sum(step.seconds for step in cached)
 
 
+def test_no_fine_tuning_is_expected_without_val_pictures(tmp_path: Path) -> None:
+    speeds, parts = Speeds(tmp_path / "speeds.json"), {"train": 850, "val": 0, "test": 150}
+    tuned, plain = (estimate_s(Plan(fine_tune_blocks=n), parts, speeds) for n in (2, 0))
+    assert tuned == plain < 0.5 * estimate_s(Plan(fine_tune_blocks=2), THOUSAND, speeds)
+
+
 def test_on_a_crowded_machine_more_time_is_expected_from_the_start() -> None:
     forecast = Forecast(PLAIN, crowd=3.0)
     assert forecast.left(0.0) == (60.0, 60.0)

@@ -189,6 +189,20 @@ def test_without_val_or_with_features_that_are_too_large_a_plan_to_refit_trains_
     assert result.temperature != 1  # the out-of-fold answers gave it
 
 
+@pytest.mark.usefixtures("in_process")
+def test_without_val_pictures_nothing_is_fine_tuned_and_the_run_says_so(store: Store, shapes: Path) -> None:
+    project = store.add_project("p").id
+    wait(store, queue.start(store, project, INTAKE, Delivery(str(shapes), "b")))
+    album.set_split(store, project, 0, 0.0, 0.2)
+    run, job = requests.train(store, project, Plan(epochs=2, fine_tune_blocks=1))
+    assert job is not None and wait(store, job).state == "succeeded"
+    stages = [event.key for event in queue.events(store, job.id) if event.kind == "stage"]
+    assert stages == ["features", "head", "save"]
+    result = store.run(run.id).outcome
+    assert [code for code, _ in result.notes] == ["tuning_needs_val", "no_val"]
+    assert result.fine_tune is None and result.before_fine_tune is None
+
+
 def spoil(path: Path, at: int = 4_000, n: int = 64) -> None:
     """Flip bits of a file where it lies, as an aging disk does."""
     data = bytearray(path.read_bytes())
