@@ -29,9 +29,10 @@ from numpy.typing import NDArray
 from core import backbones
 from core import plan as plans
 from core.__main__ import main as command
+from core.features.streamed import Standard
 from core.learning.head import Head, Labeled
 from core.neural import networks
-from core.neural.tuning import _Tuner
+from core.neural.tuning import Frozen, _Tuner
 from core.plan import Plan
 from core.progress import Silent
 
@@ -73,7 +74,9 @@ def ours(pixels: NDArray[np.uint8], targets: NDArray[np.int64]) -> tuple[Callabl
     head = Head(((np.zeros((BACKBONE.width, CLASSES), np.float32), np.zeros(CLASSES, np.float32)),))
     plan = Plan(backbone=BACKBONE.name, fine_tune_blocks=BLOCKS, fine_tune_rate=RATE, batch_size=32)
     data: Any = Labeled(features, targets)  # type: ignore[arg-type]
-    tuner = _Tuner(networks.upper(model, block), head, data, plan, Silent())
+    width = BACKBONE.width
+    frozen = Frozen(head, Standard(np.zeros(width, np.float32), np.ones(width, np.float32)))
+    tuner = _Tuner(networks.upper(model, block), frozen, plan, Silent())
     return lambda: tuner.epoch(data, 1), extraction_s
 
 

@@ -33,6 +33,15 @@ _FORWARD_BATCH = 64
 
 
 @dataclass(frozen=True)
+class Frozen:
+    """What fine-tuning begins with: the head on the features of the frozen network, and the mean and deviation of those
+    of train."""
+
+    head: Head
+    standard: Standard
+
+
+@dataclass(frozen=True)
 class Tuned:
     """Head and network weights after fine-tuning; `best_epoch` 0 means that the frozen model was better."""
 
@@ -44,14 +53,14 @@ class Tuned:
 
 def fine_tune(
     upper: keras.Model,
-    head: Head,
+    frozen: Frozen,
     data: tuple[Labeled, Labeled],
     plan: Plan,
     progress: Progress,
     keep: Checkpoints,
     class_weights: Array | None = None,
 ) -> Tuned:
-    """Train the upper part of a network (see `networks.upper`) and the head.
+    """Train the upper part of a network (see `networks.upper`) and the head of the `frozen` model.
 
     `data` is (train, val): boundary activations (see `networks.lower`) and targets. The activations need only a
     length and indexing by an array of row numbers. `class_weights` (classes,) weight the losses and the choice of
@@ -63,7 +72,7 @@ def fine_tune(
     train, val = data
     state = keep.load()
     progress.stage("fine_tune", plan.fine_tune_epochs, max(0, len(state.history) - 1) if state else 0)
-    tuner = _Tuner(upper, head, train, plan, progress)
+    tuner = _Tuner(upper, frozen, plan, progress)
     if class_weights is not None:
         tuner.class_weights = np.asarray(class_weights, np.float32)
     if state is not None and not tuner.fits(state.current):
@@ -96,10 +105,10 @@ def fine_tune(
 class _Tuner:
     """The upper network with a head on standardized features, and one optimizer for both."""
 
-    def __init__(self, upper: keras.Model, head: Head, train: Labeled, plan: Plan, progress: Progress) -> None:
+    def __init__(self, upper: keras.Model, frozen: Frozen, plan: Plan, progress: Progress) -> None:
         self.plan = plan
         self.progress = progress
-        self.class_weights = np.ones(len(head.layers[-1][1]), np.float32)
+        self.class_weights = np.ones(len(frozen.head.layers[-1][1]), np.float32)
         self.blocks = _blocks(upper, plan)
         for number, layer in enumerate(upper.layers):
             if hasattr(layer, "seed_generator"):  # dropout inside a backbone, whose seed is otherwise random
@@ -109,12 +118,12 @@ class _Tuner:
         folded = upper if plan.fine_tune_batch_norm == "adapt" else fold(upper)
         pooled = networks.joined(folded, plan)
         # The head was trained on standardized features, and its weights have a useful scale only for those.
-        self.standard = Standard.of(self._predict(pooled, train))
+        self.standard = frozen.standard
         x = keras.layers.Normalization(mean=self.standard.mean, variance=self.standard.deviation**2, name="standard")(
             pooled.output
         )
         self.dense = []
-        layers = self.standard.unfold(head.layers)
+        layers = self.standard.unfold(frozen.head.layers)
         for i, (_, bias) in enumerate(layers):
             x = keras.layers.Dropout(plan.dropout, seed=plan.seed)(x) if plan.dropout and not i else x
             self.dense.append(keras.layers.Dense(len(bias), None if i == len(layers) - 1 else "relu"))

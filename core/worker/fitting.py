@@ -17,6 +17,7 @@ from core.disk import blobs
 from core.features import converted, recomputed, runtime
 from core.features.feature_cache import Cache, Recipe, View
 from core.features.recomputed import Computed
+from core.features.streamed import Standard
 from core.jobs import queue
 from core.jobs.eta import Work
 from core.learning import cross_validation, head
@@ -110,9 +111,11 @@ def discard_head(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def fine_tune(source: FeatureSource, fitted: Fitted, folder: Path, note: Callable[..., None]) -> FineTuned:
-    """Train the top blocks that the plan names together with the head, from the checkpoint in the folder if there is
-    one."""
+def fine_tune(
+    source: FeatureSource, fitted: Fitted, frozen: Mapping[str, Cache], folder: Path, note: Callable[..., None]
+) -> FineTuned:
+    """Train the top blocks that the plan names together with the head, which was fitted on frozen features, from the
+    checkpoint in the folder if there is one."""
     source.ticket.stage("load", 0)
     from core.neural import checkpoints, networks, tuning
 
@@ -125,7 +128,8 @@ def fine_tune(source: FeatureSource, fitted: Fitted, folder: Path, note: Callabl
         network = source.network.take_keras()
         upper = networks.upper(network, _block(source), source.plan)
         weights = head.class_weights(source.targets("train"), len(source.data.classes), source.plan.balance)
-        tuned = tuning.fine_tune(upper, fitted.head, data, source.plan, source.ticket, keep, weights)
+        begun = tuning.Frozen(fitted.head, Standard.of(frozen["train"].read(source.views("train"))))
+        tuned = tuning.fine_tune(upper, begun, data, source.plan, source.ticket, keep, weights)
     return FineTuned(network, tuned.head, tuned.history, tuned.best_epoch)
 
 

@@ -76,7 +76,7 @@ def _train(ticket: Ticket, run_id: str, notes: Notes) -> None:
     tuned = None
     if plan.fine_tune_blocks:
         with times.phase("fine_tune"):
-            tuned = fitting.fine_tune(source, fitted, root, notes.say)
+            tuned = fitting.fine_tune(source, fitted, frozen, root, notes.say)
     with times.phase("evaluate"):
         final, after = Candidate(model, tflite, frozen, found), before
         if tuned is not None and tuned.best_epoch:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import keras
 import numpy as np
@@ -14,7 +15,7 @@ from core.learning import head
 from core.learning.head import Head, Labeled
 from core.neural import networks, tuning
 from core.neural.checkpoints import Checkpoints, State
-from core.neural.tuning import Tuned, fine_tune
+from core.neural.tuning import Frozen, Tuned, fine_tune
 from core.plan import Plan
 from core.progress import Cancelled, Progress, Silent
 from tests.recorder import Recorder
@@ -44,12 +45,21 @@ class Memory:
 
 @dataclass
 class Setup:
-    """The weights of Starter, pictures at its input and at the boundary, and a head that knows little."""
+    """The weights of Starter, pictures at its input and at the boundary, and a head that knows little, on frozen
+    features."""
 
     weights: list[NDArray[np.float32]]
     pixels: dict[str, NDArray[np.uint8]]
     parts: dict[str, Labeled]
-    head: Head
+    frozen: Frozen
+
+    @property
+    def head(self) -> Head:
+        return self.frozen.head
+
+    def begun(self, head: Head) -> Frozen:
+        """Another head on the same features."""
+        return replace(self.frozen, head=head)
 
     def network(self) -> keras.Model:
         network = networks.build(TINY, None)
@@ -58,7 +68,7 @@ class Setup:
 
     def tune(self, network: keras.Model, watch: Progress, memory: Memory, plan: Plan = PLAN) -> Tuned:
         data = (self.parts["train"], self.parts["val"])
-        return fine_tune(networks.upper(network, BLOCK), self.head, data, plan, watch, memory.checkpoints())
+        return fine_tune(networks.upper(network, BLOCK), self.frozen, data, plan, watch, memory.checkpoints())
 
 
 def striped(n: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -86,7 +96,7 @@ def setup() -> Setup:
         parts[part] = Labeled(np.asarray(lower(pixels[part], training=False)), targets)
         features[part] = Labeled(pooled(network, pixels[part]), targets)
     weak = head.fit(features["train"], features["val"], 3, Plan(epochs=1), Silent()).head
-    return Setup(network.get_weights(), pixels, parts, weak)
+    return Setup(network.get_weights(), pixels, parts, Frozen(weak, Standard.of(features["train"].features)))
 
 
 @pytest.fixture(scope="module")
@@ -208,7 +218,7 @@ def test_a_training_that_only_makes_val_worse_keeps_the_frozen_model(setup: Setu
     wrong = Labeled(setup.parts["train"].features, (setup.parts["train"].targets + 1) % 3)
     network, plan = setup.network(), PLAN.with_(fine_tune_epochs=9)
     data = (wrong, setup.parts["train"])
-    tuned = fine_tune(networks.upper(network, BLOCK), good, data, plan, Silent(), Memory().checkpoints())
+    tuned = fine_tune(networks.upper(network, BLOCK), setup.begun(good), data, plan, Silent(), Memory().checkpoints())
     assert tuned.best_epoch == 0
     assert len(tuned.history) == 1 + 5  # it gave up after five epochs
     assert tuned.history[-1]["val_accuracy"] < tuned.history[0]["val_accuracy"] - 0.1
@@ -223,7 +233,12 @@ def test_without_a_val_part_the_frozen_model_is_kept(setup: Setup) -> None:
     network, memory = setup.network(), Memory()
     data = (setup.parts["train"], nothing)
     tuned = fine_tune(
-        networks.upper(network, BLOCK), setup.head, data, PLAN.with_(fine_tune_epochs=1), Silent(), memory.checkpoints()
+        networks.upper(network, BLOCK),
+        setup.frozen,
+        data,
+        PLAN.with_(fine_tune_epochs=1),
+        Silent(),
+        memory.checkpoints(),
     )
     assert tuned.best_epoch == 0
     assert [set(row) for row in tuned.history] == [set(), {"loss", "accuracy"}]
@@ -232,12 +247,17 @@ def test_without_a_val_part_the_frozen_model_is_kept(setup: Setup) -> None:
     assert state is not None and tuple(state.history) == tuned.history
 
 
+def standard_of(upper: keras.Model, data: Labeled) -> Standard:
+    """The mean and deviation of the features of an upper part of a network."""
+    pooled = keras.Model(upper.input, networks.pool(upper.output, "average"))
+    return Standard.of(np.asarray(pooled(data.features, training=False)))
+
+
 def plain_epoch(upper: keras.Model, knows: Head, data: Labeled, plan: Plan) -> tuple[list[NDArray[np.float32]], float]:
     """One epoch of Keras' own fit in our order, with the head on standardized features: weights after it, and loss."""
     for layer in upper.layers:
         layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
-    pooled = keras.Model(upper.input, networks.pool(upper.output, "average"))
-    standard = Standard.of(np.asarray(pooled(data.features, training=False)))
+    pooled, standard = keras.Model(upper.input, networks.pool(upper.output, "average")), standard_of(upper, data)
     scaled = keras.layers.Normalization(mean=standard.mean, variance=standard.deviation**2)(pooled.output)
     dense = keras.layers.Dense(len(knows.layers[0][1]))
     model = keras.Model(upper.input, dense(scaled))
@@ -269,7 +289,8 @@ def test_an_epoch_is_that_of_plain_keras_in_the_same_order(setup: Setup, case: s
     memory = Memory()
     upper = networks.upper(network, block)
     before = upper.get_weights()
-    tuned = fine_tune(upper, knows, (data, data), plan, Silent(), memory.checkpoints())
+    frozen = Frozen(knows, standard_of(upper, data))
+    tuned = fine_tune(upper, frozen, (data, data), plan, Silent(), memory.checkpoints())
     state = memory.checkpoints().load()
     assert state is not None
     weights, loss = plain_epoch(networks.upper(again, block), knows, data, plan)
@@ -287,7 +308,7 @@ def test_class_weights_are_factors_of_the_losses_and_count_in_the_choice(setup: 
     for name, weights in (("none", None), ("ones", np.ones(3)), ("uneven", np.array([3.0, 0.5, 0.0]))):
         data = (setup.parts["train"], setup.parts["train"])
         upper = networks.upper(setup.network(), BLOCK)
-        tuned = fine_tune(upper, setup.head, data, plan, Silent(), Memory().checkpoints(), weights)
+        tuned = fine_tune(upper, setup.frozen, data, plan, Silent(), Memory().checkpoints(), weights)
         histories[name] = tuned.history
     assert histories["none"][1] == pytest.approx(histories["ones"][1], abs=1e-5)
     for name in ("accuracy", "val_accuracy"):
@@ -309,7 +330,7 @@ def test_the_loss_that_is_told_is_not_smoothed_and_smoothing_still_counts(setup:
     (kernel, bias), data = setup.head.layers[0], (setup.parts["train"], setup.parts["train"])
     sure = Head(((20 * kernel, 20 * bias),))  # so that it matters
     upper = networks.upper(setup.network(), BLOCK)
-    tuned = fine_tune(upper, sure, data, plan, Silent(), Memory().checkpoints())
+    tuned = fine_tune(upper, setup.begun(sure), data, plan, Silent(), Memory().checkpoints())
     logs = np.log(sure.probabilities(pooled(setup.network(), setup.pixels["train"])))
     true = logs[np.arange(96), setup.parts["train"].targets]
     assert tuned.history[1]["loss"] == pytest.approx(-true.mean(), rel=2e-2, abs=1e-3)
@@ -317,14 +338,16 @@ def test_the_loss_that_is_told_is_not_smoothed_and_smoothing_still_counts(setup:
     for smoothing in (0.0, 0.3):
         upper = networks.upper(setup.network(), BLOCK)
         faster = plan.with_(label_smoothing=smoothing, fine_tune_rate=1e-3, fine_tune_epochs=3)
-        ends[smoothing] = fine_tune(upper, sure, data, faster, Silent(), Memory().checkpoints()).history[3]["loss"]
+        ends[smoothing] = fine_tune(upper, setup.begun(sure), data, faster, Silent(), Memory().checkpoints()).history[
+            3
+        ]["loss"]
     assert ends[0.3] > ends[0.0]  # less sure of the same pictures
 
 
 def test_a_class_of_great_weight_is_recognized_more_often(setup: Setup) -> None:
     found = []
     for weights in (np.array([20.0, 1.0, 1.0]), np.array([0.05, 1.0, 1.0])):
-        tuner = tuning._Tuner(networks.upper(setup.network(), BLOCK), setup.head, setup.parts["train"], PLAN, Silent())
+        tuner = tuning._Tuner(networks.upper(setup.network(), BLOCK), setup.frozen, PLAN, Silent())
         tuner.class_weights = weights.astype(np.float32)
         tuner.epoch(setup.parts["train"], 1)
         found.append((tuner._predict(tuner.model, setup.parts["val"]).argmax(axis=1) == 0).mean())
@@ -337,12 +360,14 @@ class Shelved:
 
     rows: NDArray[np.float32]
     largest: int = 0
+    asked: int = 0
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __getitem__(self, rows: NDArray[np.int64]) -> NDArray[np.float16]:
         self.largest = max(self.largest, len(rows))
+        self.asked += len(rows)
         return self.rows[rows].astype(np.float16)
 
 
@@ -355,11 +380,19 @@ def test_activations_need_not_be_an_array_and_are_asked_for_a_batch_at_a_time(se
             for part in ("train", "val")
         )
         upper = networks.upper(setup.network(), BLOCK)
-        tuned = fine_tune(upper, setup.head, data, PLAN, Silent(), Memory().checkpoints())  # type: ignore[arg-type]
+        tuned = fine_tune(upper, setup.frozen, data, PLAN, Silent(), Memory().checkpoints())  # type: ignore[arg-type]
         weights.append(tuned.weights)
     for ours, theirs in zip(*weights, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
-    assert shelved["train"].largest == 64 and shelved["val"].largest == 60
+    assert shelved["train"].largest == 16 and shelved["val"].largest == 60
+
+
+def test_the_activations_of_train_are_read_once_an_epoch_and_never_before(setup: Setup) -> None:
+    train = Shelved(setup.parts["train"].features)
+    data: Any = (Labeled(train, setup.parts["train"].targets), setup.parts["val"])  # type: ignore[arg-type]
+    upper = networks.upper(setup.network(), BLOCK)
+    fine_tune(upper, setup.frozen, data, PLAN.with_(fine_tune_epochs=2), Silent(), Memory().checkpoints())
+    assert train.asked == 2 * 96
 
 
 def test_cancelling_takes_effect_within_a_batch(setup: Setup) -> None:
@@ -374,7 +407,7 @@ def test_cancelling_takes_effect_within_a_batch(setup: Setup) -> None:
     watch, memory = Impatient(), Memory()
     with pytest.raises(Cancelled):
         setup.tune(setup.network(), watch, memory)
-    assert watch.calls == 5 and memory.written == []  # two for the features of train, one for val, two batches
+    assert watch.calls == 5 and memory.written == []  # one for val, then batches of the first epoch
 
 
 def test_a_checkpoint_brings_back_every_number() -> None:
@@ -439,7 +472,7 @@ def test_gradual_unfreezing_leaves_lower_blocks_untouched_until_it_is_their_turn
 def test_a_block_that_joins_later_takes_steps_of_the_rate_not_larger_ones(setup: Setup) -> None:
     # Adam with a count of steps that began before its moments would begin with steps of three times the rate.
     plan = PLAN.with_(dropout=0.0, fine_tune_gradual=1, batch_size=96, fine_tune_epochs=3)
-    tuner = tuning._Tuner(networks.upper(setup.network(), BLOCK), setup.head, setup.parts["train"], plan, Silent())
+    tuner = tuning._Tuner(networks.upper(setup.network(), BLOCK), setup.frozen, plan, Silent())
     kernel = next(variable for variable in tuner.groups[1] if variable.name == "kernel")
     before = kernel.numpy()
     tuner.epoch(setup.parts["train"], 1)  # one step an epoch
@@ -451,7 +484,7 @@ def test_a_block_that_joins_later_takes_steps_of_the_rate_not_larger_ones(setup:
 def test_the_first_step_of_each_block_is_its_share_of_the_rate_at_that_moment(setup: Setup) -> None:
     # Adam's first step is the rate in the direction of the sign of the gradient.
     plan = PLAN.with_(dropout=0.0, batch_size=96, fine_tune_decay=0.25, fine_tune_warmup=4, fine_tune_epochs=8)
-    tuner = tuning._Tuner(networks.upper(setup.network(), BLOCK), setup.head, setup.parts["train"], plan, Silent())
+    tuner = tuning._Tuner(networks.upper(setup.network(), BLOCK), setup.frozen, plan, Silent())
     before = [[v.numpy() for v in group] for group in tuner.groups]
     tuner.epoch(setup.parts["train"], 1)
     largest = [
@@ -474,7 +507,7 @@ def test_batch_normalization_learns_what_its_policy_says(setup: Setup, policy: s
 @pytest.mark.parametrize(("policy", "changed"), [("scales", [True, True, False, False]), ("adapt", [True] * 4)])
 def test_scales_learn_with_or_without_statistics_that_move(setup: Setup, policy: str, changed: list[bool]) -> None:
     network, plan = setup.network(), PLAN.with_(fine_tune_batch_norm=policy)
-    tuner = tuning._Tuner(networks.upper(network, BLOCK), setup.head, setup.parts["train"], plan, Silent())
+    tuner = tuning._Tuner(networks.upper(network, BLOCK), setup.frozen, plan, Silent())
     tuner.epoch(setup.parts["train"], 1)
     for name, above, before, now in by_layer(network, setup.weights):
         if name.endswith("_bn"):
@@ -485,7 +518,7 @@ def test_scales_learn_with_or_without_statistics_that_move(setup: Setup, policy:
 def test_statistics_that_adapt_move_toward_those_of_the_batch(setup: Setup) -> None:
     network, plan = setup.network(), PLAN.with_(fine_tune_batch_norm="adapt", batch_size=96, dropout=0.0)
     upper = networks.upper(network, BLOCK)
-    tuner = tuning._Tuner(upper, setup.head, setup.parts["train"], plan, Silent())
+    tuner = tuning._Tuner(upper, setup.frozen, plan, Silent())
     kernel = upper.get_layer("block4_a_conv").kernel.numpy()
     values = np.asarray(keras.ops.conv(setup.parts["train"].features, kernel, strides=2, padding="same"))
     normalization = upper.get_layer("block4_a_bn")
@@ -527,7 +560,9 @@ def test_patience_is_that_of_the_plan(setup: Setup) -> None:
     features = Labeled(pooled(setup.network(), setup.pixels["train"]), setup.parts["train"].targets)
     good = head.fit(features, Labeled(features.features[:0], features.targets[:0]), 3, Plan(), Silent()).head
     plan, data = PLAN.with_(fine_tune_epochs=9, fine_tune_patience=2), (wrong, setup.parts["train"])
-    tuned = fine_tune(networks.upper(setup.network(), BLOCK), good, data, plan, Silent(), Memory().checkpoints())
+    tuned = fine_tune(
+        networks.upper(setup.network(), BLOCK), setup.begun(good), data, plan, Silent(), Memory().checkpoints()
+    )
     assert tuned.best_epoch == 0 and len(tuned.history) == 1 + 2
 
 
@@ -541,5 +576,6 @@ def test_dropout_inside_a_backbone_draws_the_same_for_the_same_seed() -> None:
         convolution = keras.layers.Conv2D(5, 1, kernel_initializer=keras.initializers.GlorotUniform(seed=3))
         upper = keras.Model(inputs, keras.layers.Dropout(0.5)(convolution(inputs)))
         plan = Plan(fine_tune_blocks=1, fine_tune_epochs=1, seed=seed, batch_size=32)
-        losses.append(fine_tune(upper, knows, (data, data), plan, Silent(), Memory().checkpoints()).history[1]["loss"])
+        frozen = Frozen(knows, standard_of(upper, data))
+        losses.append(fine_tune(upper, frozen, (data, data), plan, Silent(), Memory().checkpoints()).history[1]["loss"])
     assert losses[0] == losses[1] != losses[2]

@@ -15,6 +15,7 @@ from core import backbones
 from core.explain import grad_cam
 from core.explain.predictor import Predictor
 from core.features import runtime
+from core.features.streamed import Standard
 from core.learning.head import Head, Labeled
 from core.neural import conversion, model, networks, tuning
 from core.neural.checkpoints import Checkpoints
@@ -183,8 +184,8 @@ def test_fine_tuning_learns_on_the_features_that_the_model_answers_with(
     frozen = answer(networks.features(network, plan), pictures)
     head, before = head_of(frozen.shape[1]), network.get_layer("block1_a_conv").get_weights()[0]
     data = Labeled(answer(networks.lower(network, block, plan), pictures), targets)
-    keep = Checkpoints(lambda: None, lambda data: None)
-    tuned = tuning.fine_tune(networks.upper(network, block, plan), head, (data, data), plan, Silent(), keep)
+    keep, begun = Checkpoints(lambda: None, lambda data: None), tuning.Frozen(head, Standard.of(frozen))
+    tuned = tuning.fine_tune(networks.upper(network, block, plan), begun, (data, data), plan, Silent(), keep)
     after = answer(networks.features(network, plan), pictures)
     losses = [row["val_loss"] for row in tuned.history]
     for epoch, found, features in ((0, head, frozen), (tuned.best_epoch, tuned.head, after)):
