@@ -13,7 +13,7 @@ from core.explain.novelty import Distances, Known, Other
 from core.explain.predictor import Predictor
 from core.scores.thresholds import Thresholds
 from core.store.store import Store
-from tests import drawing
+from tests import cpu, drawing
 from tests.bad_files import encoded, noise
 from tests.texts import pattern
 
@@ -68,6 +68,23 @@ def test_a_cloud_that_was_not_learned_is_told_from_those_that_were() -> None:
     assert novelty.separation(known.distances(val), known.distances(strangers[3::4])) == 1.0
     # Each class is a stranger once it is left out.
     assert (known.unseen(val, which) > limit).all()
+
+
+def test_a_class_is_left_out_as_if_its_pictures_were_not_remembered() -> None:
+    points, targets = clouds(700, 5, 0, 8)
+    known, (val, which) = learned(points, targets), clouds(600, 5, 1, 8)
+    for label in range(5):
+        rest = learned(points[targets != label], targets[targets != label])
+        found = known.unseen(val, which)[which == label]
+        np.testing.assert_allclose(found, rest.distances(val[which == label]), atol=1e-6)
+
+
+def test_leaving_out_each_of_a_thousand_classes_costs_one_comparison() -> None:
+    rng = np.random.default_rng(0)
+    points, targets = rng.normal(size=(10_000, 640)).astype(np.float32), np.arange(10_000) % 1000
+    known = learned(points, targets)
+    with cpu.at_most(10):
+        assert known.unseen(points[:1000], targets[:1000]).min() > 0
 
 
 def test_how_often_one_is_farther_counts_ties_as_half() -> None:
