@@ -25,8 +25,8 @@ _LINEAR = 4  # classes of a head without hidden units; their number hardly matte
 _EXACT_S, _TRIED = 7e-4, 3  # a picture in the exact heads of all folds; so many times that where one of them is chosen
 _TUNE = 1.9  # a block's part of fine-tuning a picture, in times of computing it
 _IMPORT_S = 3.2  # TensorFlow
-_BUILD_S, _CONVERT_S, _SAVE_S = 0.005, 0.045, 0.018  # for a layer; saving includes the check
-_CONVERTS_S, _SAVES_S, _LOAD_S = 0.5, 0.3, 0.1  # whatever the network
+_BUILD_S, _CONVERT_S, _SAVE_S = 0.005, 0.01, 0.018  # for a layer; saving includes the check
+_CONVERTS_S, _SAVES_S, _LOAD_S = 0.2, 0.3, 0.1  # whatever the network
 _PARAMETERS = 1e7  # so many are converted or written in a second
 _EFFECTS = 100  # the choices of a training are measured in the time of looking at so many pictures
 # Heads stopped after 16 to 40 of 40 epochs. However near that share is, something of what is left is still expected.
