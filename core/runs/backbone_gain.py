@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from core import backbones
-from core.scores.comparison import LEVEL, mcnemar
+from core.scores.comparison import LEVEL, adjusted, mcnemar
 from core.store import event_rows
 from core.store.store import Store
 
@@ -11,8 +11,8 @@ from core.store.store import Store
 @dataclass(frozen=True)
 class BackboneGain:
     """Of `n` pictures of train and val, each judged by a head that had not learned from it, Starter has `ours` right
-    and the best other backbone (`better`, compared in `run`) `theirs`. `chance`: how often chance alone sets them apart
-    this much."""
+    and the best other backbone (`better`, compared in `run`) `theirs`. `chance`: how often chance alone sets any of the
+    backbones that were compared this far apart from Starter."""
 
     better: str
     run: str
@@ -37,6 +37,8 @@ def measured(store: Store, project_id: str) -> BackboneGain | None:
     if ours is None or not others:
         return None
     best = max(others, key=lambda run: right[run].count("1"))
-    pairs = list(zip(right[best], ours, strict=True))
-    chance = mcnemar(pairs.count(("1", "0")), pairs.count(("0", "1")))
-    return BackboneGain(names[best], best, right[best].count("1"), ours.count("1"), len(ours), chance)
+    pairs = [list(zip(right[run], ours, strict=True)) for run in others]
+    # The best was chosen among all, so the p-values of all are corrected.
+    chances = adjusted([mcnemar(pair.count(("1", "0")), pair.count(("0", "1"))) for pair in pairs])
+    theirs = right[best].count("1")
+    return BackboneGain(names[best], best, theirs, ours.count("1"), len(ours), chances[others.index(best)])

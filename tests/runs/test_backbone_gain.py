@@ -34,8 +34,9 @@ def test_the_best_other_backbone_is_set_beside_starter_on_the_same_pictures(stor
     assert backbone_gain.measured(store, project) is None
     right = {"Starter": "1100000000", "VGG16": "1111000000", "MobileNetV2": "0111111111"}
     runs = compared(store, project, right)
-    # Of 9 pictures that only one of the two has right, 8 are MobileNetV2's: p = 2 (1 + 9) / 2^9.
-    assert backbone_gain.measured(store, project) == BackboneGain("MobileNetV2", runs[2], 9, 2, 10, 20 / 512)
+    # Of 9 pictures that only one of the two has right, 8 are MobileNetV2's: p = 2 (1 + 9) / 2^9, twice that as the
+    # lower one of two.
+    assert backbone_gain.measured(store, project) == BackboneGain("MobileNetV2", runs[2], 9, 2, 10, 40 / 512)
     compared(store, project, {"Starter": "1111", "VGG16": "1110"})
     newest = backbone_gain.measured(store, project)
     assert newest is not None and (newest.better, newest.theirs, newest.ours, newest.is_clear) == ("VGG16", 3, 4, False)
@@ -47,6 +48,15 @@ def test_a_lead_is_clear_only_beyond_chance(store: Store) -> None:
         compared(store, project, {"Starter": "0" * ahead + "1" * 30, "MobileNetV2": "1" * (30 + ahead)})
         gain = backbone_gain.measured(store, project)
         assert gain is not None and gain.is_clear is clear  # p = 2 / 2^5 and 2 / 2^6
+
+
+def test_the_best_of_several_has_to_lead_by_more_than_one_alone(store: Store) -> None:
+    project = store.add_project("p").id
+    right = {"Starter": "0" * 6 + "1" * 30, "MobileNetV2": "1" * 36}
+    for others, clear in (({}, True), ({"VGG16": "0" * 6 + "1" * 30}, False)):
+        compared(store, project, right | others)
+        gain = backbone_gain.measured(store, project)
+        assert gain is not None and gain.better == "MobileNetV2" and gain.is_clear is clear  # p = 2 / 2^6, 4 / 2^6
 
 
 def test_a_comparison_without_starter_or_with_nothing_else_says_nothing_of_it(store: Store) -> None:
