@@ -27,10 +27,11 @@ class BackboneGain:
         return self.theirs > self.ours and self.chance < LEVEL
 
 
-def measured(store: Store, project_id: str) -> BackboneGain | None:
-    """The gain in the newest comparison of a project; None where it did not compare Starter with another backbone."""
+def measured(store: Store, project_id: str, now: str) -> BackboneGain | None:
+    """The gain in the newest comparison of a project; None where it did not compare Starter with another backbone, or
+    not on the present pictures, whose fingerprint is `now`."""
     told = event_rows.last(store, project_id, "folds") or {"right": {}}
-    names = {run.id: run.plan["backbone"] for run in store.runs(project_id)}
+    names = {run.id: run.plan["backbone"] for run in store.runs(project_id) if run.fingerprint == now}
     right: dict[str, str] = {run: hits for run, hits in told["right"].items() if run in names}
     ours = next((hits for run, hits in right.items() if names[run] == backbones.STARTER.name), None)
     others = [run for run in right if names[run] != backbones.STARTER.name]

@@ -56,10 +56,10 @@ def ranked(store: Store, run: Run, scores: Evaluation, n_train: dict[str, int], 
         *_features(store, run, scores, now),
         *_pictures(store, run, scores, now),
     ]
-    return (*_better(store, run, scores), *sorted(found, key=lambda remedy: -(remedy.mistakes or 0)))
+    return (*_better(store, run, scores, now), *sorted(found, key=lambda remedy: -(remedy.mistakes or 0)))
 
 
-def _better(store: Store, run: Run, scores: Evaluation) -> list[Remedy]:
+def _better(store: Store, run: Run, scores: Evaluation, now: str) -> list[Remedy]:
     """If Starter is used and accuracy is low: a backbone to use instead, as a comparison in this project measured it;
     else the newest run with another one that has a higher accuracy; else what is expected. Empty if other backbones
     were tried and are not better."""
@@ -67,7 +67,7 @@ def _better(store: Store, run: Run, scores: Evaluation) -> list[Remedy]:
     accuracy = run.outcome.test_accuracy if run.outcome.test_n else scores.accuracy
     if run.plan["backbone"] != starter or accuracy is None or accuracy >= _GOOD:
         return []
-    gain = backbone_gain.measured(store, run.project_id)
+    gain = backbone_gain.measured(store, run.project_id, now)
     if gain is not None:
         values = {"better": gain.better, "run": gain.run, "theirs": gain.theirs, "ours": gain.ours, "n": gain.n}
         return [Remedy("better", None, values)] if gain.is_clear else []

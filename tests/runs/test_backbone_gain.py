@@ -29,16 +29,20 @@ def compared(store: Store, project: str, right: dict[str, str]) -> list[str]:
     return runs
 
 
+def measured(store: Store, project: str) -> BackboneGain | None:
+    return backbone_gain.measured(store, project, store.dataset(project).fingerprint)
+
+
 def test_the_best_other_backbone_is_set_beside_starter_on_the_same_pictures(store: Store) -> None:
     project = store.add_project("p").id
-    assert backbone_gain.measured(store, project) is None
+    assert measured(store, project) is None
     right = {"Starter": "1100000000", "VGG16": "1111000000", "MobileNetV2": "0111111111"}
     runs = compared(store, project, right)
     # Of 9 pictures that only one of the two has right, 8 are MobileNetV2's: p = 2 (1 + 9) / 2^9, twice that as the
     # lower one of two.
-    assert backbone_gain.measured(store, project) == BackboneGain("MobileNetV2", runs[2], 9, 2, 10, 40 / 512)
+    assert measured(store, project) == BackboneGain("MobileNetV2", runs[2], 9, 2, 10, 40 / 512)
     compared(store, project, {"Starter": "1111", "VGG16": "1110"})
-    newest = backbone_gain.measured(store, project)
+    newest = measured(store, project)
     assert newest is not None and (newest.better, newest.theirs, newest.ours, newest.is_clear) == ("VGG16", 3, 4, False)
 
 
@@ -46,7 +50,7 @@ def test_a_lead_is_clear_only_beyond_chance(store: Store) -> None:
     project = store.add_project("p").id
     for ahead, clear in ((5, False), (6, True)):
         compared(store, project, {"Starter": "0" * ahead + "1" * 30, "MobileNetV2": "1" * (30 + ahead)})
-        gain = backbone_gain.measured(store, project)
+        gain = measured(store, project)
         assert gain is not None and gain.is_clear is clear  # p = 2 / 2^5 and 2 / 2^6
 
 
@@ -55,7 +59,7 @@ def test_the_best_of_several_has_to_lead_by_more_than_one_alone(store: Store) ->
     right = {"Starter": "0" * 6 + "1" * 30, "MobileNetV2": "1" * 36}
     for others, clear in (({}, True), ({"VGG16": "0" * 6 + "1" * 30}, False)):
         compared(store, project, right | others)
-        gain = backbone_gain.measured(store, project)
+        gain = measured(store, project)
         assert gain is not None and gain.better == "MobileNetV2" and gain.is_clear is clear  # p = 2 / 2^6, 4 / 2^6
 
 
@@ -63,4 +67,11 @@ def test_a_comparison_without_starter_or_with_nothing_else_says_nothing_of_it(st
     project = store.add_project("p").id
     for right in ({"VGG16": "1", "MobileNetV2": "0"}, {"Starter": "1"}):
         compared(store, project, right)
-        assert backbone_gain.measured(store, project) is None
+        assert measured(store, project) is None
+
+
+def test_a_comparison_on_other_pictures_than_the_present_ones_says_nothing_of_it(store: Store) -> None:
+    project = store.add_project("p").id
+    compared(store, project, {"Starter": "0" * 9, "MobileNetV2": "1" * 9})
+    assert measured(store, project) is not None
+    assert backbone_gain.measured(store, project, "another fingerprint") is None

@@ -64,7 +64,7 @@ def _facts(project: Project, entry: Backbone) -> str:
 
 def _starter(project: Project) -> str:
     """What a better backbone has brought here, or is expected to bring."""
-    gain = backbone_gain.measured(context.store(), project.id)
+    gain = backbone_gain.measured(context.store(), project.id, context.dataset(project).fingerprint)
     if gain is None:
         return say("card_starter")
     pictures = say("pictures_n", n=gain.n)
