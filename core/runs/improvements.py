@@ -61,24 +61,30 @@ def ranked(store: Store, run: Run, scores: Evaluation, n_train: dict[str, int], 
 
 def _better(store: Store, run: Run, scores: Evaluation, now: str) -> list[Remedy]:
     """If Starter is used and accuracy is low: a backbone to use instead, as a comparison in this project measured it;
-    else the newest run with another one that has a higher accuracy; else what is expected. Empty if other backbones
-    were tried and are not better."""
-    starter = backbones.STARTER.name
-    accuracy = run.outcome.test_accuracy if run.outcome.test_n else scores.accuracy
+    else the newest run on the same pictures with another one that has a higher accuracy on that `part`; else what is
+    expected. Empty if other backbones were tried on these pictures and are not better."""
+    starter, accuracy = backbones.STARTER.name, scores.accuracy
     if run.plan["backbone"] != starter or accuracy is None or accuracy >= _GOOD:
         return []
     gain = backbone_gain.measured(store, run.project_id, now)
     if gain is not None:
         values = {"better": gain.better, "run": gain.run, "theirs": gain.theirs, "ours": gain.ours, "n": gain.n}
         return [Remedy("better", None, values)] if gain.is_clear else []
-    others = [other for other in store.runs(run.project_id) if other.result and other.plan["backbone"] != starter]
-    ahead = [other for other in others if (other.outcome.test_accuracy or 0) > accuracy]
+    finished = [other for other in store.runs(run.project_id) if other.result and other.fingerprint == run.fingerprint]
+    others = [other for other in finished if other.plan["backbone"] != starter]
+    part = "test" if run.outcome.val_accuracy is None else "val"
+    # As both were measured: `scores` may follow labels that were corrected since.
+    ahead = [other for other in others if _accuracy(other, part) > _accuracy(run, part)]
     if ahead:
         newest = max(ahead, key=lambda other: other.created_at)
-        return [Remedy("better", None, {"better": newest.plan["backbone"], "run": newest.id})]
+        return [Remedy("better", None, {"better": newest.plan["backbone"], "run": newest.id, "part": part})]
     name = suggested_backbone("balanced").name
     better = backbones.MOBILENET_V2.name if name == starter else name
     return [] if others else [Remedy("better", None, {"better": better, "run": ""})]
+
+
+def _accuracy(run: Run, part: str) -> float:
+    return (run.outcome.val_accuracy if part == "val" else run.outcome.test_accuracy) or 0.0
 
 
 def _labels(store: Store, run: Run, scores: Evaluation) -> list[Remedy]:

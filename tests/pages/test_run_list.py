@@ -40,18 +40,18 @@ def home(tmp_path: Path, trained: Path) -> tuple[Store, Project, Run]:
     return store, project, store.runs(project.id)[0]
 
 
-def second(store: Store, run: Run, wrong: int, **changes: Any) -> Run:
-    """A finished run with other settings that is wrong on the first `wrong` test pictures, right on the others."""
+def second(store: Store, run: Run, wrong: int, part: str = "test", **changes: Any) -> Run:
+    """A finished run with other settings that is wrong on the first `wrong` pictures of a part, right on the others."""
     other = store.add_run(run.project_id, BASE.with_(**changes).to_dict(), store.dataset(run.project_id))
     shutil.copytree(store.root(run.id), store.root(other.id))
-    path = store.root(other.id) / store.folder(run.id).name / "evaluation-test.json"
+    path = store.root(other.id) / store.folder(run.id).name / f"evaluation-{part}.json"
     old = Evaluation.from_dict(json.loads(path.read_bytes()))
     answers = [(truth + (i < wrong)) % 3 for i, truth in enumerate(old.truth.tolist())]
     new = Evaluation(old.classes, old.ids, old.truth, np.eye(3, dtype=np.float32)[answers])
     blobs.write(path, json.dumps(new.to_dict()).encode())
     names = {path: blobs.sha256(store.root(other.id) / path) for path in store.files(run.id)}
     with store.write() as db:
-        write_result(db, other.id, replace(run.outcome, test_accuracy=new.accuracy), names)
+        write_result(db, other.id, replace(run.outcome, **{f"{part}_accuracy": new.accuracy}), names)
     return store.run(other.id)
 
 
@@ -337,14 +337,14 @@ def test_the_results_offer_a_better_backbone_first_and_lead_to_a_run_that_has_on
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "nothing"))
     monkeypatch.delenv("HEADSTART_DOWNLOADS")
     store, project, run = home
-    worse = second(store, run, 2, hidden_units=64)
+    worse = second(store, run, 2, "val", hidden_units=64)
     said = results(store, project)
     assert any(say("remedy_better") in text for text in said["markdown"])
     assert say("remedy_better_get", better="MobileNetV2", mb=9) in said["button"]
-    second(store, run, 0, backbone="MobileNetV2")
+    second(store, run, 2, backbone="MobileNetV2")  # wrong on test, which decides nothing
     store.describe_run(worse.id, "", "", True)  # comes first
     said = results(store, project)
-    told = say("remedy_better_run", better="MobileNetV2", theirs="6 of 6", ours="4 of 6")
+    told = say("remedy_better_run", better="MobileNetV2", theirs="100\u00a0%", ours="67\u00a0%", part="val")
     assert any(told in text for text in said["markdown"])
     assert say("remedy_better_show") in said["button"]
 

@@ -164,13 +164,26 @@ def test_where_backbones_were_compared_their_measurement_stands_in_place_of_what
     assert "better" not in {each.kind for each in ranked(store, made, scores, EVEN)}
 
 
-def test_a_run_with_another_backbone_is_named_only_where_it_has_more_test_pictures_right(store: Store) -> None:
+@pytest.mark.parametrize("part", ["val", "test"])
+def test_a_run_with_another_backbone_is_named_by_val_accuracy_and_by_test_only_without_val(
+    store: Store, part: str
+) -> None:
     made = run(store, backbone="Starter")
-    scores = evaluation((0, 0, 33), (0, 1, 3))
-    ours = Run(made.id, made.project_id, made.plan, "f", Result(test_n=36, test_accuracy=29 / 36), 0.0)
-    beside = store.add_run(made.project_id, Plan(backbone="MobileNetV2").to_dict(), store.dataset(made.project_id))
-    for right, better in ((34, [Remedy("better", None, {"better": "MobileNetV2", "run": beside.id})]), (29, [])):
+    scores, data = evaluation((0, 0, 33), (0, 1, 3)), store.dataset(made.project_id)
+    beside = store.add_run(made.project_id, Plan(backbone="MobileNetV2").to_dict(), data)
+    usual = {"val": {"test_n": 36, "test_accuracy": 0.5}, "test": {}}[part]
+
+    def better(theirs: float, fingerprint: str = data.fingerprint, **others: Any) -> list[Remedy]:
         with store.write() as db:
-            result = json.dumps({"test_n": 36, "test_accuracy": right / 36})
+            result = json.dumps(usual | {f"{part}_accuracy": theirs} | others)
             db.execute("UPDATE run SET result = ? WHERE id = ?", (result, beside.id))
-        assert [each for each in ranked(store, ours, scores, EVEN) if each.kind == "better"] == better
+        result = Result.from_dict(usual | {f"{part}_accuracy": 33 / 36})
+        ours = Run(made.id, made.project_id, made.plan, fingerprint, result, 0.0)
+        return [each for each in ranked(store, ours, scores, EVEN) if each.kind == "better"]
+
+    there = Remedy("better", None, {"better": "MobileNetV2", "run": beside.id, "part": part})
+    assert better(34 / 36) == [there] and better(33 / 36) == []
+    if part == "val":
+        assert better(33 / 36, test_accuracy=1.0) == []
+    (expected,) = better(34 / 36, "other pictures")
+    assert expected.values["run"] == ""

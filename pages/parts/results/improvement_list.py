@@ -83,8 +83,8 @@ def _line(project: Project, run: Run, remedy: Remedy, scores: Evaluation) -> Non
         _show_pair(remedy, scores, key)
 
 
-def _right(run: Run) -> str:
-    return say("right_of", correct=run.outcome.test_correct, n=run.outcome.test_n)
+def _right(run: Run, part: str) -> str:
+    return percent(run.outcome.val_accuracy if part == "val" else run.outcome.test_accuracy)
 
 
 def _toggle(key: str) -> None:
@@ -109,7 +109,10 @@ def _sentence(run: Run, remedy: Remedy, wrong: int) -> str:
         values["pictures"] = say("pictures_n", n=values["n"])
         key += "_compared"
     elif remedy.kind == "better" and values["run"]:
-        values |= {"ours": _right(run), "theirs": _right(context.store().run(values["run"]))}
+        values |= {
+            "ours": _right(run, values["part"]),
+            "theirs": _right(context.store().run(values["run"]), values["part"]),
+        }
         key += "_run"
     if remedy.kind == "features":
         values["right"] = percent(remedy.values["right"])
