@@ -121,8 +121,8 @@ def findings(head: History, tuned: History, watched: Watched) -> tuple[Remark, .
     statements = [gap]
     for name, history in rising:
         best = best_epoch(history)
-        # After fine-tuning the model does not come from an epoch of the head.
-        code = "rising_head_tuned" if name == "head" and tuned else f"rising_{name}"
+        # After fine-tuning, and where the exact head is saved, the model comes from no epoch of the head.
+        code = "rising_head_past" if name == "head" and (tuned or watched.plan.ends_exact) else f"rising_{name}"
         statements.append(Remark(code, {"n": len(history) - best, "best": best}))
     statements += _stops(head, tuned, watched)
     if is_large or any(history[-1]["val_loss"] > _WORTH_ADVICE * _lowest(history) for _, history in rising):

@@ -81,7 +81,12 @@ def test_a_rise_of_val_loss_is_counted_and_the_best_epoch_named() -> None:
     assert "rising_head" not in found(rows(FALLING))
     assert found(rows(FALLING), rows(RISING))["rising_fine_tune"] == {"n": 4, "best": 3}
     tuned = found(rows(RISING), rows(FALLING))  # the model is from fine-tuning, so it is not from that epoch
-    assert tuned["rising_head_tuned"] == {"n": 4, "best": 3} and "rising_head" not in tuned
+    assert tuned["rising_head_past"] == {"n": 4, "best": 3} and "rising_head" not in tuned
+
+
+def test_a_run_that_ends_with_the_exact_head_names_no_epoch_as_the_one_of_its_model() -> None:
+    told = found(rows(RISING), plan=Plan(epochs=7, choose_regularization=1))
+    assert told["rising_head_past"] == {"n": 4, "best": 3} and "rising_head" not in told
 
 
 def test_the_gap_is_that_of_the_last_epoch_of_the_last_phase() -> None:
