@@ -46,18 +46,20 @@ def choices(
     """Say what balance did to the rarest class and what a mirror would do, where it matters and is quickly found;
     answers the latter. `val` has the scores of the frozen model."""
     data, plan = source.data, source.plan
+    alike = None  # of mirrored views, whose effect is not measured otherwise
     if plan.mirrored and (pair := ablations.mirrored_pair(val)):
         note("mirrored_pair", **pair)
+        alike = {"n": val.n, "swapped": pair, "enough": True}
     n, (uneven, mirror) = len(data.part("train").pictures), _asked(source)
     if not (uneven or mirror) or n * frozen["train"].row_bytes > ablations.MOST_BYTES:
-        return None
+        return alike
     source.ticket.stage("effects", 0)
     train = Labeled(frozen["train"].read(source.views("train")[:n]), source.targets("train")[:n])
     both = ablations.TrainVal(train, source.labeled(frozen["val"], "val"), data.classes)
     if uneven and (effect := ablations.measure_balance(both, plan)):
         note("balance_effect", **effect)
     if not mirror:
-        return None
+        return alike
     seen = _mirrored(source)
     found = ablations.measure_mirror(both, source.extract("effects", source.recipe("val"), seen).read(seen), plan)
     for code, values in ablations.mirror_notes(found, data.classes):
