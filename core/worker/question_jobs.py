@@ -8,7 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from core import backbones
 from core.dataset import Picture
+from core.errors import HeadstartError
 from core.features import converted, runtime
 from core.features.feature_cache import Recipe, decode, views
 from core.jobs import queue
@@ -49,8 +51,8 @@ def more(ticket: Ticket, parameters: OfRun) -> None:
 
 def compare(ticket: Ticket, run_ids: Sequence[str]) -> None:
     """For finished runs of the same pictures, tell which of train and val a linear head on each backbone has right that
-    was fitted without them: several times as many pictures as val alone. A run whose features are not all there is left
-    out."""
+    was fitted without them: several times as many pictures as val alone. A run whose features or weights are not all
+    there is left out."""
     if _told(ticket, "folds"):
         return
     rows = {run_id: found for run_id in run_ids if (found := _learned(ticket, run_id)) is not None}
@@ -75,11 +77,14 @@ def _told(ticket: Ticket, kind: str) -> bool:
 def _learned(ticket: Ticket, run_id: str) -> tuple[Sequence[Picture], Array] | None:
     """Pictures of train and val of a finished run, those of train first, the same ones for all runs of the same
     pictures, and their features (n, width); None where some are missing, or where each has more numbers than a linear
-    head is fitted on in seconds."""
+    head is fitted on in seconds. Nothing is downloaded for that."""
     plan, data = of_run(ticket.store, run_id)
-    if plan.pooling == "flatten":
+    if plan.pooling == "flatten" or not backbones.find(plan.backbone).has_weights:
         return None
-    source = FeatureSource(ticket, plan, data)
+    try:
+        source = FeatureSource(ticket, plan, data)
+    except HeadstartError:  # they are others than those that the run was trained with
+        return None
     # They were looked at before, which costs nothing now.
     chosen = transferability.choose([picture for picture in data.pictures if picture.part != "test"], 0.0)
     parts = {part: [picture for picture in chosen if picture.part == part] for part in ("train", "val")}
