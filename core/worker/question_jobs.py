@@ -17,7 +17,6 @@ from core.jobs import queue
 from core.jobs.job_context import Ticket
 from core.jobs.kinds import OfRun
 from core.learning import cross_validation, head, learning_curve, transferability
-from core.pictures import versions
 from core.sandbox import decoding
 from core.sandbox.process import Children
 from core.worker.extraction import FeatureSource, of_run, source_of
@@ -31,8 +30,7 @@ def fit(ticket: Ticket, parameters: OfRun) -> None:
         base = source_of(ticket, parameters.run)
         learned = [picture for picture in base.data.pictures if picture.part != "test"]
         chosen = transferability.choose(learned, base.backbone.cpu_ms)
-        ids, labels = [picture.id for picture in chosen], sorted({picture.label for picture in chosen})
-        targets = head.class_indices((picture.label for picture in chosen), labels)
+        ids, targets = [picture.id for picture in chosen], _targets(chosen)
         sets = {"pretrained": _pretrained(base, ids), "random": _random(base, ids), "pixels": _pixels(ticket, ids)}
         measured = transferability.compare(sets, targets, ticket, [picture.group or picture.id for picture in chosen])
         ticket.found("fit", base.backbone.name, {"fingerprint": base.data.fingerprint, **measured.to_dict()})
@@ -61,12 +59,15 @@ def compare(ticket: Ticket, run_ids: Sequence[str]) -> None:
     ticket.stage("folds", cross_validation.FOLDS * len(rows))
     right: dict[str, str] = {}
     for run_id, (chosen, features) in rows.items():
-        classes = versions.of_run(ticket.store, run_id).classes
-        targets = head.class_indices((picture.label for picture in chosen), classes)
         groups = [picture.group or picture.id for picture in chosen]
-        hits = transferability.probe(features, targets, ticket, groups)
+        hits = transferability.probe(features, _targets(chosen), ticket, groups)
         right[run_id] = "".join(str(int(hit)) for hit in hits)
     ticket.found("folds", "", {"right": right})
+
+
+def _targets(chosen: Sequence[Picture]) -> NDArray[np.int64]:
+    """The class index of each picture among the classes that these pictures have, (n,)."""
+    return head.class_indices((picture.label for picture in chosen), sorted({picture.label for picture in chosen}))
 
 
 def _told(ticket: Ticket, kind: str) -> bool:

@@ -10,6 +10,8 @@ from core.disk import blobs
 from core.features.feature_cache import Cache, Recipe, views
 from core.jobs import queue
 from core.jobs.kinds import COMPARE, OfRuns
+from core.learning import head, transferability
+from core.learning.head import Head, Labeled
 from core.plan import Plan
 from core.store.store import Store
 from core.worker import question_jobs
@@ -50,3 +52,16 @@ def test_a_run_whose_weights_are_gone_is_left_out_and_nothing_is_downloaded(
     monkeypatch.delenv("HEADSTART_DOWNLOADS")  # a test that asked for an address would fail
     told = compared(store, [*PLANS, Plan(backbone="VGG16")])
     assert told == {"0": "1" * 80, "1": "1" * 80}
+
+
+def test_heads_are_solved_for_the_classes_of_the_sample_alone(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, solve = set[int](), head.solve
+
+    def counted(train: Labeled, n_classes: int, *rest: object, **named: object) -> Head:
+        asked.add(n_classes)
+        return solve(train, n_classes, *rest, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(head, "solve", counted)
+    monkeypatch.setattr(transferability, "CLASSES", 3)
+    told = compared(store, PLANS, n_classes=10)
+    assert asked == {3} and told == {"0": "1" * 24, "1": "1" * 24}
