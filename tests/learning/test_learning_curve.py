@@ -101,6 +101,12 @@ def test_few_val_pictures_make_a_guess_and_too_few_of_any_an_error() -> None:
         learning_curve.measure(drawn(1, 5, 40, 0.7), train, 5, PLAN, Silent())
 
 
+def test_wide_features_are_sampled_so_that_they_fit_into_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(learning_curve, "MOST_BYTES", 4 * 40 * 100)  # 100 rows of 40 numbers
+    found = learning_curve.measure(drawn(1, 400, 40, 0.7), drawn(2, 100, 40, 0.7), 5, PLAN, Silent())
+    assert [point.n for point in found.points] == [10, 20, 40, 70, 100] and found.n_train == 400
+
+
 def test_each_share_has_pictures_of_every_class() -> None:
     targets = np.repeat([0, 1, 2], [100, 20, 3])
     rows = learning_curve._draw(targets, 0.1, 0)
