@@ -16,7 +16,7 @@ from core.learning import ablations
 from core.pictures import album, counts
 from core.pictures.counts import Counts
 from core.plan import Plan
-from core.runs import requests
+from core.runs import finished_runs, requests
 from core.store.store import Project
 from pages.parts.data import class_rows
 from pages.parts.frame import context, job_panel, job_queue
@@ -95,7 +95,7 @@ def _draw(form: Form, fetching: bool, blocked: bool) -> Plan | None:
     """Draw the form; returns the chosen plan, or None if it is not valid. `fetching`: weights are being downloaded;
     `blocked`: no training can start."""
     project, dial, learned = form.project, form.dial, form.pictures.learned
-    mirror = augmentation_panel.mirror(project, list(learned))
+    mirror = finished_runs.mirror(context.finished(project), list(learned))
     suggested = plan.suggest(dial, learned, ablations.may_flip(mirror))
     backbone = st.session_state.get(form.key("backbone"), suggested.backbone)
     backbone_picker.draw(BackboneChoice(project, backbone, fetching, lambda name: form.use({"backbone": name})))

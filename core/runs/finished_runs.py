@@ -1,11 +1,13 @@
-"""Promotes finished runs, or deletes them with everything that only they needed.
+"""Promotes finished runs, or deletes them with everything that only they needed; and what was measured by them.
 
 The demo and the export begin with the promoted run, whatever is trained later. Deleting a run keeps the pictures, the
 labels and the lock of the test part, because other runs and later ones depend on them.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from core.errors import HeadstartError
 from core.features import feature_cache
@@ -41,6 +43,13 @@ def promote(store: Store, run: Run) -> None:
     if [each.run_id for each in promotions(store, run.project_id)[:1]] == [run.id]:
         return
     store.promote(run)
+
+
+def mirror(runs: Iterable[Run], classes: Sequence[str]) -> dict[str, Any] | None:
+    """What the newest of these runs that measured it found of mirrored pictures of these classes (`Result.mirror`);
+    None where none did."""
+    measured = [run for run in runs if run.outcome.mirror and list(run.outcome.classes) == list(classes)]
+    return max(measured, key=lambda run: run.created_at).outcome.mirror if measured else None
 
 
 def delete(store: Store, run: Run) -> None:

@@ -21,10 +21,11 @@ from core.features.streamed import Matrix
 from core.jobs import queue
 from core.jobs.job_context import Ticket
 from core.jobs.kinds import INTAKE, OfProject
-from core.learning import cross_validation, head
-from core.pictures import album
-from core.plan import best_here, suggest
+from core.learning import ablations, cross_validation, head
+from core.pictures import album, counts
+from core.plan import Plan, best_here, suggest
 from core.progress import Progress
+from core.runs import finished_runs
 from core.sandbox import decoding
 from core.sandbox.process import Children
 from core.store import finding_rows
@@ -208,10 +209,17 @@ def _doubts(ticket: Ticket, pictures: Sequence[Picture], facts: Mapping[str, dic
         together = [groups.get(picture.id, picture.id) for picture in data.pictures]
         # The features that a training is told to use, but nothing is downloaded for a look that nobody asked for.
         backbone = best_here()
-        features = look(FeatureSource(ticket, suggest("balanced", data.counts).on(backbone), data))
+        features = look(FeatureSource(ticket, _suggested(ticket).on(backbone), data))
         rows = doubtful(data, features, together, Polite(ticket), backbone.width)
         rows["shortcut"] = shortcuts(data, facts, together, Polite(ticket))
     findings.write(store, project, ("wrong", "stranger", "shortcut"), rows)
+
+
+def _suggested(ticket: Ticket) -> Plan:
+    """What the page suggests for a training of the project."""
+    store, project = ticket.store, ticket.job.project_id
+    learned = counts.of(store, project).learned
+    return suggest("balanced", learned, ablations.may_flip(finished_runs.mirror(store.runs(project), list(learned))))
 
 
 def doubtful(

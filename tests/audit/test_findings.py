@@ -1,5 +1,6 @@
 """Planted faults are found by the job, told by `audit.findings` and taken back by its remedies."""
 
+import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from core.intake import sample
 from core.jobs import queue
 from core.jobs.kinds import AUDIT, INTAKE, Delivery
 from core.learning import cross_validation
-from core.pictures import album
+from core.pictures import album, counts
+from core.plan import Plan, suggest
 from core.store.store import Store
 from core.worker import audit_job
 from tests.audit.test_near_duplicates import cropped, other
@@ -175,6 +177,23 @@ def test_another_threshold_recomputes_nothing(store: Store, planted: Path) -> No
     # No job but the one, and nothing that it had measured was touched.
     assert len(store.read("SELECT id FROM job WHERE kind = 'audit'")) == 1
     assert [tuple(row) for row in store.read("SELECT * FROM measure ORDER BY picture_id, kind")] == known
+
+
+def test_an_audit_looks_at_the_features_that_a_training_is_told_to_use(store: Store, shapes: Path) -> None:
+    project = taken_in(store, shapes)
+    data = album.divide(store, project)
+    run = store.add_run(project, Plan().to_dict(), data)
+    mirror = {"swapped": {"label": "circle", "other": "square", "n": 4, "of": 6}, "enough": True}
+    with store.write() as db:
+        result = json.dumps({"classes": data.classes, "mirror": mirror})
+        db.execute("UPDATE run SET result = ? WHERE id = ?", (result, run.id))
+    with store.write() as db:  # test pictures decide no settings
+        db.execute("UPDATE dataset SET part = 'test' WHERE label = 'circle' AND part <> 'train'")
+    learned = counts.of(store, project).learned
+    assert learned != data.counts
+    job = findings.start(store, project)
+    with queue.claim(store, job.id) as ticket:
+        assert audit_job._suggested(ticket) == suggest("balanced", learned, False) != suggest("balanced", data.counts)
 
 
 def test_an_intake_that_asks_for_it_is_followed_by_an_audit(store: Store, shapes: Path) -> None:

@@ -9,6 +9,7 @@ from core.jobs import queue
 from core.jobs.kinds import TRAIN, OfRun
 from core.pictures import album
 from core.plan import Plan
+from core.result import Result
 from core.runs import finished_runs, requests
 from core.store.store import Run, Store
 
@@ -111,3 +112,14 @@ def test_a_run_without_a_model_is_not_promoted(home: Store) -> None:
     with pytest.raises(HeadstartError) as refused:
         finished_runs.promote(home, waiting)
     assert refused.value.code == "run_unfinished" and finished_runs.promotions(home, run.project_id) == []
+
+
+def test_of_what_was_measured_of_mirrored_pictures_the_newest_about_the_same_classes_counts() -> None:
+    def made(at: float, swapped: bool | None, *classes: str) -> Run:
+        mirror = None if swapped is None else {"swapped": {"n": 3} if swapped else None, "enough": True}
+        return Run(str(at), "p", {}, "f", Result(classes=classes, mirror=mirror), at)
+
+    runs = [made(2.0, False, "a", "b"), made(3.0, None, "a", "b"), made(1.0, True, "a", "b"), made(4.0, True, "a", "c")]
+    found = finished_runs.mirror(runs, ["a", "b"])
+    assert found is not None and found["swapped"] is None
+    assert finished_runs.mirror(runs, ["a", "d"]) is None

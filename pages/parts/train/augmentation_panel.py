@@ -29,16 +29,10 @@ def _strips(ids: tuple[str, ...], size: int, copies: int, kinds: tuple[str, ...]
     return _preview().strips(ids, size, copies, kinds)
 
 
-def mirror(project: Project, classes: list[str]) -> dict[str, Any] | None:
-    """The effect of mirroring that an earlier training of these classes measured, or None."""
-    results = (run.outcome for run in context.finished(project))
-    return next((each.mirror for each in results if each.mirror and list(each.classes) == classes), None)
-
-
 def panel(
     project: Project, classes: list[str], backbone: str, measured: dict[str, Any] | None, values: Mapping[str, Any]
 ) -> None:
-    """Some pictures with their altered copies for these settings (`values`); `measured` is the result of `mirror`."""
+    """Some pictures with their altered copies for these settings (`values`); `measured`: by `finished_runs.mirror`."""
     copies, kinds = values["augment"], tuple(values["augment_kinds"].split())
     if values["mirrored"] or ("flip" in kinds and copies):
         _warn(classes, measured)
