@@ -1,7 +1,7 @@
 """Builds the Keras networks of the catalogue: pixels of 0..255 in, the last feature map out.
 
 The scaling that a network was trained with is its first layer, so nobody can forget it. This module imports TensorFlow;
-only the worker imports this module.
+only worker processes import it, and the sandbox child that checks a file of weights.
 """
 
 import math

@@ -45,7 +45,8 @@ def of_run(store: Store, run_id: str) -> tuple[Plan, Dataset]:
 
 class TimeRecord:
     """The seconds that each phase of the work on a run took, and how many pictures were `extracted` in how many of
-    them: added up in the folder of the run, if there is one, so that work before an interruption counts."""
+    them: added up in the folder of the run, if there is one, so that phases that ended before an interruption count;
+    one that was interrupted adds nothing."""
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder

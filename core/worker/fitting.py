@@ -1,8 +1,9 @@
 """The two phases in which a run learns: a head on the features of the frozen backbone, then, if the plan says so, the
 top blocks of the network together with the head.
 
-Each leaves what it learned in the folder of the run, so that a training that was cut off goes on from there. Part of
-the worker: `core.neural` is opened here, inside functions, when fine-tuning begins.
+The trained head and each epoch of fine-tuning are kept in the folder of the run, so that a training that was cut off
+goes on from there; an exact head is solved anew. Part of the worker: `core.neural` is opened here, inside functions,
+when fine-tuning begins.
 """
 
 import json

@@ -1,7 +1,7 @@
 """One training from labeled pictures to a checked model, phase by phase.
 
-Each step answers what the next ones need. Those that take long leave their result in the folder of the run before the
-next begins, so a training that was cut off goes on at the phase it was in.
+Each step answers what the next ones need. Features, the trained head and each epoch of fine-tuning are kept as soon as
+they are there, so a training that was cut off goes on after the last of them.
 """
 
 from collections.abc import Mapping, Sequence
