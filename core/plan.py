@@ -225,12 +225,12 @@ _BALANCE = 1.0
 _SLOWEST_MS = (20.0, 60.0)
 
 
-def suggest(dial: str, counts: Mapping[str, int], mirrored: bool | None = None) -> Plan:
+def suggest(dial: str, counts: Mapping[str, int], flips_safe: bool | None = None) -> Plan:
     """A whole plan from one dial: `fast` is Starter with a linear head, `balanced` has a better backbone that is fast
     too, `best` may be slower and is also fine-tuned. Weights that are not on this machine may have to be downloaded
     (`suggested_backbone`).
 
-    `counts`: pictures of each class in train and val. `mirrored`: whether mirrored pictures keep their class, as
+    `counts`: pictures of each class in train and val. `flips_safe`: whether mirrored pictures keep their class, as
     measured; None: not measured, so the names of the classes decide.
 
     A hidden layer is never suggested: it gained nothing with 1,400 pictures and cost 3 to 15 points with 5 a class.
@@ -240,7 +240,7 @@ def suggest(dial: str, counts: Mapping[str, int], mirrored: bool | None = None) 
     copies = 0 if dial == "fast" else _copies(n, n_classes)
     views = max(1, n * (1 + copies))
     batch = 2 ** round(math.log2(min(max(views / 64, _BATCHES[0]), _BATCHES[1])))
-    kinds = [kind for kind in ("crop", "flip", "light") if kind != "flip" or may_flip(counts, mirrored)]
+    kinds = [kind for kind in ("crop", "flip", "light") if kind != "flip" or may_flip(counts, flips_safe)]
     backbone = suggested_backbone(dial)
     return Plan(
         backbone=backbone.name,
@@ -299,9 +299,9 @@ def rarest(counts: Mapping[str, int]) -> tuple[str, float] | None:
     return (label, times) if times > _UNEVEN else None
 
 
-def may_flip(classes: Iterable[str], mirrored: bool | None = None) -> bool:
+def may_flip(classes: Iterable[str], flips_safe: bool | None = None) -> bool:
     """Whether mirrored pictures keep their class: as measured, or else as the names of the classes suggest."""
-    return not mirror_risks(classes) if mirrored is None else mirrored
+    return not mirror_risks(classes) if flips_safe is None else flips_safe
 
 
 def mirror_risks(classes: Iterable[str]) -> tuple[str, ...]:

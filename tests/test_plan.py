@@ -207,7 +207,7 @@ def test_views_are_mirrored_by_balanced_alone_for_few_pictures_whose_class_a_mir
     assert [suggest(dial, few).mirrored for dial in ("fast", "balanced", "best")] == [0, 1, 0]
     assert suggest("balanced", many).mirrored == 0
     assert suggest("balanced", {"left": 9, "right": 9}).mirrored == 0
-    assert suggest("balanced", few, mirrored=False).mirrored == 0
+    assert suggest("balanced", few, flips_safe=False).mirrored == 0
     assert {suggest(dial, few).pooling for dial in ("fast", "balanced", "best")} == {"depths"}
 
 
@@ -245,8 +245,8 @@ def test_other_names_are_no_reason_against_flips(label: str) -> None:
 
 
 def test_what_was_measured_counts_more_than_names() -> None:
-    assert suggest("balanced", {"left": 9, "right": 9}, mirrored=True).kinds == ("crop", "flip", "light")
-    assert suggest("balanced", {"cat": 9, "dog": 9}, mirrored=False).kinds == ("crop", "light")
+    assert suggest("balanced", {"left": 9, "right": 9}, flips_safe=True).kinds == ("crop", "flip", "light")
+    assert suggest("balanced", {"cat": 9, "dog": 9}, flips_safe=False).kinds == ("crop", "light")
 
 
 def test_the_best_dial_fine_tunes_more_blocks_of_many_pictures_than_of_few(monkeypatch: Any, tmp_path: Any) -> None:

@@ -20,7 +20,7 @@ from core.scores.evaluation import Evaluation
 # Largest features for which the ablations run: a linear head on them is solved in seconds.
 MOST_BYTES = 128 << 20
 # Val pictures that are mirrored and predicted: takes a few seconds.
-MIRRORED = 300
+MOST_MIRRORED = 300
 # Share of a class that must turn into one other class before a mirror is said to swap them. Hand signs, whose class a
 # mirror keeps, lose up to 12 % to another class; arrows lose all.
 _SWAPPED_SHARE = 0.3

@@ -40,7 +40,7 @@ def scores(source: FeatureSource, model: Head, features: Cache, part: str) -> Ev
     return Evaluation(classes, ids, source.targets(part)[: len(ids)], model.probabilities(features.read(seen)))
 
 
-def choices(
+def measure_effects(
     source: FeatureSource, frozen: Mapping[str, Cache], val: Evaluation, note: Callable[..., None]
 ) -> dict[str, Any] | None:
     """Say what balance did to the rarest class and what a mirror would do, where it matters and is quickly found;
@@ -68,7 +68,7 @@ def choices(
 
 
 def unseen(source: FeatureSource) -> int | None:
-    """How many pictures have to be looked at for `choices`; None where nothing is measured."""
+    """How many pictures have to be looked at for `measure_effects`; None where nothing is measured."""
     data, asked = source.data, _asked(source)
     if not data.part("train").pictures or not data.part("val").pictures or not any(asked):
         return None
@@ -110,4 +110,4 @@ def _asked(source: FeatureSource) -> tuple[bool, bool]:
 
 
 def _mirrored(source: FeatureSource) -> list[View]:
-    return [View(view.picture_id, 1, ("flip",)) for view in source.views("val")[: ablations.MIRRORED]]
+    return [View(view.picture_id, 1, ("flip",)) for view in source.views("val")[: ablations.MOST_MIRRORED]]

@@ -72,7 +72,7 @@ def _train(ticket: Ticket, run_id: str, notes: Notes) -> None:
         if plan.fine_tune_blocks:  # else it is the score itself
             notes.say("frozen_score", correct=before["val"].correct, n=before["val"].n)
         with times.phase("evaluate"):
-            mirror = measuring.choices(source, frozen, before["val"], notes.say)
+            mirror = measuring.measure_effects(source, frozen, before["val"], notes.say)
     tuned = None
     if plan.fine_tune_blocks:
         with times.phase("fine_tune"):

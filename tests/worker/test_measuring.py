@@ -18,7 +18,7 @@ def test_classes_that_came_out_alike_in_mirrored_views_keep_flips_and_views_off_
 
     def measured(answers: np.ndarray) -> dict[str, Any] | None:
         val = Evaluation(data.classes, tuple(map(str, range(20))), truth, np.eye(2, dtype=np.float32)[answers])
-        return measuring.choices(source, {}, val, lambda code, **_: notes.append(code))
+        return measuring.measure_effects(source, {}, val, lambda code, **_: notes.append(code))
 
     assert measured(truth) is None and notes == []
     found = measured(np.where(np.arange(20) < 10, 1 - truth, truth))
