@@ -82,8 +82,14 @@ def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory, shapes: Path) -> Path:
-    """A home in which Starter was trained on `shapes` once by the command line. Read only: copy it to change it."""
-    return home_once(tmp_path_factory, "trained", lambda home: _train_once(shapes, home))
+    """A home in which Starter was trained on `shapes` once by the command line, and is converted for the features
+    that the dial suggests. Read only: copy it to change it."""
+
+    def build(home: Path) -> None:
+        _train_once(shapes, home)
+        _convert_defaults(home)
+
+    return home_once(tmp_path_factory, "trained", build)
 
 
 @pytest.fixture(scope="session")
@@ -122,6 +128,25 @@ def _train_once(data: Path, home: Path) -> None:
     from core.__main__ import main
 
     assert main(["run", str(data), "--home", str(home), *TRAINED, "--json"]) == 0
+
+
+def _convert_defaults(home: Path) -> None:
+    """Convert Starter for what training and audit ask of it by default: else each new process would import TensorFlow
+    to do so."""
+    from core import backbones
+    from core.features import converted
+    from core.features.feature_cache import Recipe
+    from core.neural import conversion, networks
+    from core.plan import Plan
+
+    starter, store = backbones.STARTER, Store(home)
+    made = store.runs(store.projects()[0].id)[0].outcome.made
+    assert made is not None
+    network = networks.build(starter, backbones.weights_path(starter))
+    for plan in (Plan(pooling="depths"), Plan(pooling="depths", mirrored=1)):
+        features = networks.features(network, plan)
+        path = home / "networks" / f"{Recipe(made.weights, plan.output, starter.size).network}.tflite"
+        converted.keep(path, conversion.to_tflite(features.input, features.output))
 
 
 @pytest.fixture

@@ -208,6 +208,7 @@ def test_comparing_backbones_ends_in_a_leaderboard_and_a_search_in_a_run(
         with browser.server(home, browser.free_port(), keras_home) as app, browser.tab(chromium, app.url) as page:
             project = browser.try_sample(page, app.url)
             browser.step(page, "Train")
+            browser.choose_fast(page)
             button(page, say("compare")).click()
             expect(page.get_by_text(re.compile(r"\(1 of 2\)"))).to_be_visible()
             expect(page.get_by_text(say("leaderboard"))).to_be_visible(timeout=browser.TRAIN_S * 1000)
