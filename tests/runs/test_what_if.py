@@ -130,6 +130,17 @@ def test_a_head_that_learns_from_val_answers_for_it_out_of_fold_and_never_asks_t
     assert alone.ids == found["val"].ids and (alone.probabilities != found["val"].probabilities).all()
 
 
+def test_without_val_pictures_it_finds_the_head_of_a_training_that_fine_tunes_nothing(
+    store: Store, project: str
+) -> None:
+    album.set_split(store, project, 0, 0.0, 0.15)
+    album.divide(store, project)
+    plan = Plan(choose_regularization=1)
+    data = what_if._newest(store, project, plan, PARTS)
+    tuned, plain = (data.train(plan.with_(fine_tune_blocks=n))["test"] for n in (1, 0))
+    assert plain.n and tuned.to_dict() == plain.to_dict()
+
+
 @pytest.mark.skipif(not runtime.has_bfloat16(), reason="this machine does not compute in bfloat16")
 @pytest.mark.usefixtures("in_process")
 def test_after_a_training_in_bfloat16_it_answers_on_float32_val_features(
