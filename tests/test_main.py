@@ -103,7 +103,7 @@ def test_an_uploaded_layout_is_kept_and_val_serves_as_test(
             folder.mkdir(parents=True)
             for i in range(n):
                 drawing.draw(label, i + 100 * (part == "val")).save(folder / f"{i}.png")
-    status, answer = run(capsys, "run", str(tmp_path / "set"), "--home", str(store.home), "--epochs", "5")
+    status, answer = run(capsys, "run", str(tmp_path / "set"), "--home", str(store.home), *TRAINED)
     assert status == 0 and answer["split"] == {"train": 16, "val": 4, "test": 8}
 
 
@@ -114,11 +114,11 @@ def test_files_that_cannot_be_used_are_counted_and_named(
     (root / "circle" / "broken.jpg").write_bytes(b"")
     (root / "readme.txt").write_text("hello")
     Image.open(root / "square" / "000.png").save(root / "square" / "again.bmp")
-    assert main(["run", str(root), "--home", str(store.home), "--epochs", "2"]) == 0
+    assert main(["run", str(root), "--home", str(store.home), *TRAINED]) == 0
     text = capsys.readouterr().out
     assert "Not used: circle/broken.jpg. The file has no bytes." in text
     assert "Not used: square/again.bmp. The same picture as square/000.png." in text or "square/000.png. The" in text
-    status, answer = run(capsys, "run", str(root), "--home", str(store.home), "--epochs", "2")
+    status, answer = run(capsys, "run", str(root), "--home", str(store.home), *TRAINED)
     assert status == 0 and answer["excluded"] == {"file_empty": 1, "file_not_picture": 1, "duplicate": 1}
     assert answer["pictures"] + sum(answer["excluded"].values()) == 15
 
@@ -156,9 +156,7 @@ def test_missing_weights_without_a_network_say_what_to_fetch_and_where(
 
 
 @pytest.mark.slow
-def test_the_sample_trains_in_under_a_minute_and_its_unreadable_file_is_named(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_sample_trains_and_its_unreadable_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from core.intake.sample import PLANTED
 
     main(["sample", str(tmp_path / "signs.zip")])

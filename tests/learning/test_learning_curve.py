@@ -1,6 +1,7 @@
 """The learning curve: on features whose curve is known, and in real worker processes."""
 
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -167,8 +168,9 @@ def test_a_job_measures_the_curve_and_never_sees_a_test_picture(store: Store, pr
 @pytest.mark.usefixtures("forked")
 def test_a_job_can_be_cancelled_and_go_on(store: Store, project: str) -> None:
     job = questions.ask_more(store, project, Plan())
-    while queue.get(store, job.id).stage != "features":
-        assert queue.get(store, job.id).active
+    while (job := queue.get(store, job.id)).stage != "features":
+        assert job.active
+        time.sleep(0.02)
     queue.cancel(store, job.id)
     assert wait(store, job, 20).state == "cancelled"
     assert wait(store, queue.resume(store, job.id)).state == "succeeded"

@@ -69,8 +69,7 @@ def test_a_training_publishes_a_model_whose_probabilities_are_the_measured_ones(
 
 @pytest.mark.usefixtures("in_process")
 def test_changing_labels_or_settings_extracts_nothing_again(store: Store, shapes: Path) -> None:
-    run = prepare(store, shapes, Plan(epochs=3))
-    wait(store, queue.start(store, run.project_id, TRAIN, OfRun(run.id)))
+    _, run = trained_on(store, shapes, Plan(epochs=3))
     _, job = requests.train(store, run.project_id, Plan(epochs=4))
     assert job is not None
     job = wait(store, job)
@@ -220,15 +219,17 @@ def trained_on(store: Store, data: Path, plan: Plan) -> tuple[queue.Job, Run]:
 def test_a_damaged_network_is_converted_again_and_the_score_is_the_right_one(
     store: Store, trained: Path, shapes: Path
 ) -> None:
-    (network,) = (store.home / "networks").glob("*.tflite")
+    usual = Store(trained)
+    expected = usual.runs(usual.projects()[0].id)[0].outcome
+    assert expected.made is not None
+    recipe = Recipe(expected.made.weights, "average", backbones.STARTER.size)
+    network = store.home / "networks" / f"{recipe.network}.tflite"
     sound = network.read_bytes()
     spoil(network, len(sound) // 2)
     job, run = trained_on(store, shapes, PRESETS["linear"].with_(epochs=20))
     stages = [event.key for event in queue.events(store, job.id) if event.kind == "stage"]
     assert (job.state, stages) == ("succeeded", ["convert", "features", "head", "save"])
-    usual = Store(trained)
-    expected = usual.runs(usual.projects()[0].id)[0].result
-    assert run.result.test_accuracy == expected.test_accuracy and run.result.head == expected.head
+    assert run.outcome.test_accuracy == expected.test_accuracy and run.outcome.head == expected.head
     assert blobs.sha256(network) == network.with_suffix(".sha256").read_text() and network.read_bytes() == sound
 
 
@@ -380,8 +381,9 @@ def test_without_room_for_the_boundary_fine_tuning_says_so_and_gives_the_same_re
 def test_cancelling_keeps_what_is_finished_and_publishes_nothing(store: Store, shapes: Path) -> None:
     run = prepare(store, shapes, Plan(epochs=500, hidden_units=4096))
     job = queue.start(store, run.project_id, TRAIN, OfRun(run.id))
-    while queue.get(store, job.id).stage != "head":
-        assert queue.get(store, job.id).active
+    while (job := queue.get(store, job.id)).stage != "head":
+        assert job.active
+        time.sleep(0.02)
     queue.cancel(store, job.id)
     assert wait(store, job, 20).state == "cancelled"
     assert store.run(run.id).result is None and store.artifacts(run.id) == {}
@@ -390,7 +392,7 @@ def test_cancelling_keeps_what_is_finished_and_publishes_nothing(store: Store, s
 
 @pytest.mark.slow
 @pytest.mark.data
-@pytest.mark.parametrize(("name", "least"), [("hymenoptera", 0.75), ("sign-language-digits", 0.88)])
+@pytest.mark.parametrize(("name", "least"), [("hymenoptera", 0.83), ("sign-language-digits", 0.94)])
 @pytest.mark.usefixtures("at_once")
 def test_starter_learns_real_pictures(
     name: str, least: float, real_data: Path, store: Store, capsys: pytest.CaptureFixture[str]
@@ -411,7 +413,7 @@ def test_mobilenet_with_imagenet_weights_learns_ants_and_bees(
     assert main(command) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["backbone"] == "MobileNetV2" and answer["test_n"] == 153
-    assert answer["test_accuracy"] >= 0.915
+    assert answer["test_accuracy"] >= 0.96
 
 
 def test_the_room_for_activations_is_the_limit_or_the_disk_without_its_last_gigabyte(
