@@ -69,12 +69,14 @@ class Remark:
 
 @dataclass(frozen=True)
 class Watched:
-    """A training besides its curves: its plan, its number of train and val pictures, and whether it has ended."""
+    """A training besides its curves: its plan, its number of train and val pictures, and whether it has ended; `exact`
+    are the shares of train and of val pictures that are right with its exact head, as far as they are known."""
 
     plan: Plan
     n_train: int
     n_val: int
     ended: bool
+    exact: tuple[float, float] | None = None
 
 
 def kept_row(result: Result) -> int | None:
@@ -86,10 +88,11 @@ def kept_row(result: Result) -> int | None:
     return (len(head) + tuned.best_epoch if tuned and tuned.best_epoch else result.head.best_epoch) - 1
 
 
-def best_so_far(head: History, tuned: History) -> int | None:
-    """The row of the best epoch while a training runs. None without a val part, and when fine-tuning ranks its epochs
-    by weighted accuracy: the weighted accuracy of the frozen model is not known before the end."""
-    if not head or "val_loss" not in head[0]:
+def best_so_far(plan: Plan, head: History, tuned: History) -> int | None:
+    """The row of the best epoch while a training runs. None without a val part, where the exact head will be kept, and
+    when fine-tuning ranks its epochs by weighted accuracy: the weighted accuracy of the frozen model is not known
+    before the end."""
+    if not head or "val_loss" not in head[0] or plan.ends_exact:
         return None
     if any(not math.isclose(row.get("val_balanced", row["val_accuracy"]), row["val_accuracy"]) for row in tuned):
         return None
@@ -105,27 +108,33 @@ def _rank(row: Mapping[str, float]) -> tuple[float, float]:
 
 def of_result(plan: Plan, result: Result) -> tuple[Remark, ...]:
     """The findings on a finished run, from its result."""
-    watched = Watched(plan, result.split.train, result.split.val, ended=True)
+    if result.exact is None:  # also where the features were too large for the exact head
+        plan = plan.with_(refit=0, choose_regularization=0)
+    known = result.learned is not None and result.val_accuracy is not None
+    exact = (result.learned or 0.0, result.val_accuracy or 0.0) if plan.ends_exact and known else None
+    watched = Watched(plan, result.split.train, result.split.val, ended=True, exact=exact)
     return findings(result.head.history, result.tuned_epochs, watched)
 
 
 def findings(head: History, tuned: History, watched: Watched) -> tuple[Remark, ...]:
-    """Statements about the curves of head and fine-tuning, then what to try next if the model overfits.
+    """Statements about the curves of head and fine-tuning, then what to try next if the model overfits. Of a training
+    that ends with the exact head, the epochs are not those of the model: the gap is that of the exact head.
 
     Empty without a val part or before the first epoch.
     """
     if not head or "val_loss" not in head[0]:
         return ()
-    gap, is_large = _gap((tuned or head)[-1], watched.n_val)
+    gaps, is_large = _gaps((tuned or head)[-1], watched)
     rising = [(name, history) for name, history in (("head", head), ("fine_tune", tuned)) if overfit_since(history)]
-    statements = [gap]
+    statements = list(gaps)
     for name, history in rising:
         best = best_epoch(history)
         # After fine-tuning, and where the exact head is saved, the model comes from no epoch of the head.
         code = "rising_head_past" if name == "head" and (tuned or watched.plan.ends_exact) else f"rising_{name}"
         statements.append(Remark(code, {"n": len(history) - best, "best": best}))
     statements += _stops(head, tuned, watched)
-    if is_large or any(history[-1]["val_loss"] > _WORTH_ADVICE * _lowest(history) for _, history in rising):
+    rises = any(history[-1]["val_loss"] > _WORTH_ADVICE * _lowest(history) for _, history in rising)
+    if is_large or (rises and not watched.plan.ends_exact):
         statements += [*_tuning_advice(watched.plan, dict(rising)), *_head_advice(watched.plan)][:_TRIES]
         statements.append(Remark("try_pictures", {"n": watched.n_train}, advice=True))
     return tuple(statements)
@@ -135,11 +144,17 @@ def _lowest(history: History) -> float:
     return min(row["val_loss"] for row in history)
 
 
-def _gap(row: Mapping[str, float], n_val: int) -> tuple[Remark, bool]:
-    train, val = row["accuracy"], row["val_accuracy"]
+def _gaps(row: Mapping[str, float], watched: Watched) -> tuple[tuple[Remark, ...], bool]:
+    """What there is to say of train against val accuracy, and whether they are far apart."""
+    train, val, start = row["accuracy"], row["val_accuracy"], "gap"
+    if watched.plan.ends_exact:
+        if watched.exact is None:  # not yet
+            return (), False
+        (train, val), start = watched.exact, "exact_gap"
     values = {"train": train, "val": val, "n": round(100 * train) - round(100 * val)}
+    n_val = watched.n_val
     is_large = bool(n_val) and train - wilson(round(val * n_val), n_val)[1] >= _GAP
-    return Remark("gap_large" if is_large else "gap" if values["n"] > 0 else "gap_none", values), is_large
+    return (Remark(f"{start}_large" if is_large else start if values["n"] > 0 else f"{start}_none", values),), is_large
 
 
 def _stops(head: History, tuned: History, watched: Watched) -> Iterator[Remark]:

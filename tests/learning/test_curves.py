@@ -9,7 +9,7 @@ import pytest
 from core.learning import curves
 from core.learning.curves import Watched
 from core.plan import PRESETS, Plan
-from core.result import ExactHead, Phase, Result
+from core.result import ExactHead, PartSizes, Phase, Result
 
 
 def history(val: list[float], train: list[float] | None = None) -> list[dict[str, float]]:
@@ -89,6 +89,25 @@ def test_a_run_that_ends_with_the_exact_head_names_no_epoch_as_the_one_of_its_mo
     assert told["rising_head_past"] == {"n": 4, "best": 3} and "rising_head" not in told
 
 
+def test_the_gap_of_a_run_that_ends_with_the_exact_head_is_that_of_this_head_and_not_of_an_epoch() -> None:
+    plan = Plan(epochs=7, refit=1, choose_regularization=1)
+    head = rows(RISING, 1.0, 0.5)
+    kept = replace(result(head, 3), split=PartSizes(200, 50, 50), val_accuracy=0.9, learned=0.93)
+    of_exact = replace(kept, exact=ExactHead(250, 10.0))
+
+    def said(of: Result) -> dict:
+        return {finding.code: dict(finding.values) for finding in curves.of_result(plan, of)}
+
+    told = said(of_exact)
+    assert told == {"exact_gap": {"train": 0.93, "val": 0.9, "n": 3}, "rising_head_past": {"n": 4, "best": 3}}
+    assert said(replace(of_exact, learned=1.0, val_accuracy=0.7)).keys() == {
+        "exact_gap_large", "rising_head_past", "try_augment", "try_pictures",
+    }  # fmt: skip
+    assert "gap_large" in said(kept)  # whose features were too large for the exact head
+    assert said(replace(of_exact, learned=None)).keys() == {"rising_head_past"}
+    assert found(head, plan=plan, ended=False).keys() == {"rising_head_past"}  # the head at work will not be the model
+
+
 def test_the_gap_is_that_of_the_last_epoch_of_the_last_phase() -> None:
     assert found(rows(FALLING, 0.93, 0.9)) == {"gap": {"train": 0.93, "val": 0.9, "n": 3}}
     assert found(rows(FALLING, 0.8, 0.9)) == {"gap_none": {"train": 0.8, "val": 0.9, "n": -10}}
@@ -164,8 +183,9 @@ def test_the_kept_epoch_of_a_finished_run_is_the_one_that_its_training_chose() -
 
 def test_while_a_training_runs_the_best_epoch_is_known_where_all_pictures_count_the_same() -> None:
     head = [epoch(0.7, 0.7, 0.9), epoch(0.8, 0.8, 0.4), epoch(0.8, 0.8, 0.5)]
-    assert curves.best_so_far(head, []) == 1 and curves.best_so_far([], []) is None
-    assert curves.best_so_far(head, [epoch(0.8, 0.8, 0.6), epoch(0.9, 0.9, 0.5)]) == 4
+    assert curves.best_so_far(Plan(), head, []) == 1 and curves.best_so_far(Plan(), [], []) is None
+    assert curves.best_so_far(Plan(), head, [epoch(0.8, 0.8, 0.6), epoch(0.9, 0.9, 0.5)]) == 4
     same = float(np.float32(0.8))  # the accuracy of the frozen model again, as Keras computes it
-    assert curves.best_so_far(head, [epoch(same, same, 0.6)]) == 1
-    assert curves.best_so_far(head, [epoch(0.9, 0.6)]) is None
+    assert curves.best_so_far(Plan(), head, [epoch(same, same, 0.6)]) == 1
+    assert curves.best_so_far(Plan(), head, [epoch(0.9, 0.6)]) is None
+    assert curves.best_so_far(Plan(refit=1), head, []) is None  # the exact head is of no epoch

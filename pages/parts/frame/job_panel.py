@@ -133,11 +133,15 @@ def _epochs(job: Job, rows: Sequence[Mapping[str, Any]]) -> None:
     """The curves of a training so far, and findings about them."""
     head, tuned = ([row for row in rows if row["stage"] == stage] for stage in ("head", "fine_tune"))
     run = context.store().run(job.runs[0]) if job.runs else None
-    ended = job.state == "succeeded"
-    result = run.result if run is not None and ended else None
-    curves((head, tuned), kept_row(result) if result else best_so_far(head, tuned))
-    if run is not None:
-        overfitting.live(run, head, tuned, ended)
+    if run is None:
+        curves((head, tuned), None)
+        return
+    if job.state == "succeeded" and run.result is not None:
+        curves((head, tuned), kept_row(run.result))
+        overfitting.finished(run)
+        return
+    curves((head, tuned), best_so_far(Plan.from_dict(run.plan), head, tuned))
+    overfitting.live(run, head, tuned)
 
 
 def _stopped(job: Job) -> None:

@@ -13,10 +13,10 @@ from pages.parts.frame import context
 from pages.parts.frame.words import plain, say
 
 
-def live(run: Run, head: History, tuned: History, ended: bool) -> None:
-    """Draw the findings in the epochs so far; `ended`: no further epochs follow."""
+def live(run: Run, head: History, tuned: History) -> None:
+    """Draw the findings in the epochs so far."""
     n_train, n_val = _parts(run.id)
-    _show(curves.findings(head, tuned, Watched(Plan.from_dict(run.plan), n_train, n_val, ended)))
+    _show(curves.findings(head, tuned, Watched(Plan.from_dict(run.plan), n_train, n_val, ended=False)))
 
 
 def finished(run: Run) -> None:
