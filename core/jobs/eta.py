@@ -194,7 +194,7 @@ def estimate_s(plan: Plan, n: Mapping[str, int], speeds: Speeds, looked_at: int 
     """About how many seconds a training takes that knows what its steps cost here, with `n` pictures in each part. As
     many of all as were `looked_at` are taken to have their features, and the network to be converted then; nothing else
     is done. A training that stops early takes less."""
-    n_pictures, copies = sum(n.values()), n["train"] * plan.augment
+    n_pictures, copies = sum(n.values()), plan.augment * (n["train"] + n["val"] * plan.learns_from_val)
     missing = round((n_pictures + copies) * max(0, n_pictures - looked_at) / max(1, n_pictures))
     work = Work(n["train"], n["val"] + n["test"], missing, looked_at > 0, boundary=n["train"] + copies + n["val"])
     plan = plan if n["val"] else plan.with_(fine_tune_blocks=0)  # as the training does

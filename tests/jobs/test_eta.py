@@ -94,6 +94,14 @@ def test_no_fine_tuning_is_expected_without_val_pictures(tmp_path: Path) -> None
     assert tuned == plain < 0.5 * estimate_s(Plan(fine_tune_blocks=2), THOUSAND, speeds)
 
 
+def test_copies_of_val_are_looked_at_too_where_the_head_learns_from_val_in_the_end(tmp_path: Path) -> None:
+    speeds, parts = Speeds(tmp_path / "speeds.json"), {"train": 700, "val": 150, "test": 150}
+    plan = Plan(backbone="ResNet50", augment=3, choose_regularization=1)
+    train_alone, both = (estimate_s(plan.with_(refit=refit), parts, speeds) for refit in (0, 1))
+    looking = next(s for s in steps(plan, Work(700, 300, 3 * 150, True), speeds) if s.stage == "features")
+    assert both - train_alone == pytest.approx(looking.seconds)
+
+
 def test_on_a_crowded_machine_more_time_is_expected_from_the_start() -> None:
     forecast = Forecast(PLAIN, crowd=3.0)
     assert forecast.left(0.0) == (60.0, 60.0)

@@ -189,6 +189,20 @@ def test_a_comparison_says_how_far_each_is_behind_and_what_looking_at_the_projec
         assert automatic_search._extraction(replace(run, result=replace(run.outcome, extracted=facts))) == said
 
 
+def test_the_cost_of_looking_counts_the_copies_of_all_pictures_that_the_head_learns_from(
+    idle: tuple[Store, Project],
+) -> None:
+    store, project = idle
+    (run,) = [run for run in store.runs(project.id) if run.result is not None]
+    split = run.outcome.split
+    for refit, n in ((0, run.outcome.pictures + 3 * split.train), (1, 4 * (split.train + split.val) + split.test)):
+        plan = BASE.with_(augment=3, refit=refit).to_dict()
+        cached, now = Extracted(0, 0.0, 2000.0), Extracted(n, 3.2, 4.0)
+        for facts, said in ((cached, say("extracted", time=duration(2 * n))), (now, duration(3))):
+            changed = replace(run, plan=plan, result=replace(run.outcome, extracted=facts))
+            assert automatic_search._extraction(changed) == said
+
+
 def test_nothing_is_ever_called_equally_good() -> None:
     assert not [key for key, forms in catalog.current().texts.items() if "equally good" in " ".join(forms).lower()]
 

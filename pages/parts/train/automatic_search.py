@@ -267,7 +267,8 @@ def _facts(run: Run) -> Extracted:
 
 def _extraction(run: Run) -> str:
     """What looking at all pictures of the project costs on this machine, whether it was to be paid now or before."""
-    facts, n = _facts(run), run.outcome.pictures + run.plan["augment"] * run.outcome.split.train
+    facts, split, plan = _facts(run), run.outcome.split, Plan.from_dict(run.plan)
+    n = run.outcome.pictures + plan.augment * (split.train + split.val * plan.learns_from_val)
     if facts.n == n:
         return duration(facts.seconds)
     if facts.ms is None:
