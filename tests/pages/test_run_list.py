@@ -404,6 +404,14 @@ def test_a_run_that_was_deleted_in_another_tab_is_named_where_the_demo_goes_on_w
     ]
 
 
+def test_a_switch_in_which_two_runs_differ_is_said_to_be_on_or_off() -> None:
+    plans = [BASE.with_(mirrored=on).to_dict() for on in (0, 1)]
+    runs = [Run(str(n), "", plan, "", created_at=n, result=Result()) for n, plan in enumerate(plans)]
+    mirrored = say("setting.mirrored")
+    off, on = names(runs).values()
+    assert off.endswith(f"({mirrored} {say('no')})") and on.endswith(f"({mirrored} {say('yes')})")
+
+
 def test_two_runs_of_one_name_and_one_that_is_called_like_the_second_are_told_apart() -> None:
     runs = [Run(str(i), "p", {}, "f", Result(), float(i), name) for i, name in enumerate(["x", "x", "x (2)", "y"])]
     assert list(names(runs).values()) == ["x", "x (2)", "x (2) (2)", "y"]

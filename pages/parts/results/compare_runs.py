@@ -90,7 +90,8 @@ def _table(chosen: Sequence[Run], labels: dict[str, str]) -> pd.DataFrame:
     }
     names = comparison.differences([run.plan for run in chosen])
     rows |= {
-        settings_form.title(name): [plain(settings_form.value(run.plan.get(name))) for run in chosen] for name in names
+        settings_form.title(name): [plain(settings_form.value(name, run.plan.get(name))) for run in chosen]
+        for name in names
     }
     if len({run.fingerprint for run in chosen}) > 1:
         pictures = [say("pictures_of", **asdict(run.outcome.split)) for run in chosen]

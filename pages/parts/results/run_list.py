@@ -64,7 +64,7 @@ def _difference(run: Run, alike: Sequence[Run]) -> str:
         return ""
     differ = [each for each in comparison.differences([other.plan for other in alike]) if each in run.plan]
     said = ", ".join(
-        f"{settings_form.title(each)} {settings_form.value(run.plan[each])}" for each in differ[:_DIFFERENCES]
+        f"{settings_form.title(each)} {settings_form.value(each, run.plan[each])}" for each in differ[:_DIFFERENCES]
     )
     return f" ({said})" if said else ""
 

@@ -66,11 +66,11 @@ def title(name: str) -> str:
     return _TITLES.get(name, name.replace("_", " ").capitalize()).removesuffix(" :material/bolt:")
 
 
-def value(chosen: Any) -> str:
+def value(name: str, chosen: Any) -> str:
     """The value of a setting as text."""
     if chosen is None:
         return "-"
-    if isinstance(chosen, bool):
+    if name in _SWITCHES:
         return say("yes" if chosen else "no")
     return f"{chosen:g}" if isinstance(chosen, float) else str(chosen)
 
