@@ -4,7 +4,7 @@ import pytest
 from core.explain.predictor import Explanation
 from core.language.catalog import say
 from pages.parts.demo import try_model
-from pages.parts.frame.words import certainty, isolated, plain
+from pages.parts.frame.words import certainty, isolated, pace, plain
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,13 @@ def test_no_model_is_said_to_be_quite_sure(share: float, said: str) -> None:
 @pytest.mark.parametrize("name", ["כלב", "قطة", "cat كلب"])
 def test_a_name_from_right_to_left_does_not_turn_around_what_follows_it(name: str) -> None:
     assert plain(name) == isolated(name) == f"\u2068{name}\u2069"
+
+
+def test_a_network_that_is_slower_than_a_picture_a_second_is_not_said_to_do_none() -> None:
+    assert [pace(rate) for rate in (104.6, 1.2, 0.4, 0.005)] == [
+        say("per_second", n=105), say("per_second", n=1), say("per_picture", time=say("time_s", n=2)),
+        say("per_picture", time=say("time_min", n=3)),
+    ]  # fmt: skip
 
 
 def test_other_names_are_left_as_they_are() -> None:

@@ -23,7 +23,7 @@ from core.result import History
 from core.runs import requests
 from core.store.store import Project
 from pages.parts.frame import charts, context, job_queue, notifications
-from pages.parts.frame.words import about, duration, left, plain, say
+from pages.parts.frame.words import about, duration, left, pace, plain, say
 from pages.parts.train import automatic_search, overfitting
 
 _TICK_S = 1.0
@@ -217,7 +217,7 @@ def _step_text(job: Job) -> str:
     if job.done and job.total and seconds > 1:
         rate = job.done / seconds
         if job.stage in ("intake", "features", "boundary"):
-            parts.append(say("per_second", n=round(rate)))
+            parts.append(pace(rate))
         if job.done < job.total and job.forecast is None:
             parts.append(say("step_left", time=left((job.total - job.done) / rate)))
     seconds_left = job.left_s(time.time())

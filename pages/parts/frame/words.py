@@ -86,6 +86,11 @@ def duration(seconds: float) -> str:
     return say("time_min", n=round(seconds / 60))
 
 
+def pace(rate: float) -> str:
+    """How many pictures a second are done, or where that is less than one, how long each takes."""
+    return say("per_second", n=round(rate)) if rate >= 1 else say("per_picture", time=duration(1 / rate))
+
+
 def left(seconds: float) -> str:
     """A remaining time, rounded so that it does not change every second."""
     if seconds < 8:
