@@ -54,15 +54,20 @@ def train_page(store: Store, project: Project, red: bool = False) -> dict[str, A
     return said
 
 
-def search_says(store: Store, project: Project, mine: int, best: int) -> list[str]:
+def search_page(store: Store, project: Project, mine: int, best: int, own: Plan = BASE) -> dict[str, Any]:
     """The page after a search in which the own settings were right on `mine` and others on `best` of 100."""
-    job = requests.search(store, project.id, BASE)
+    job = requests.search(store, project.id, own)
     other = Trial(BASE.with_(hidden_units=64, dropout=0.3), best, 100, 0.3, 20)
-    tries = sorted([Trial(BASE, mine, 100, 0.4, 20), other], key=lambda found: -found.correct)
+    tries = sorted([Trial(own, mine, 100, 0.4, 20), other], key=lambda found: -found.correct)
     with worker(store, job) as ticket:
         ticket.found("search", "", {"run": job.runs[0], "tries": [found.to_dict() for found in tries]})
         ticket.succeed()
-    said = train_page(store, project)
+    return train_page(store, project)
+
+
+def search_says(store: Store, project: Project, mine: int, best: int) -> list[str]:
+    """What that page says of the best settings."""
+    said = search_page(store, project, mine, best)
     assert say("use_settings") in said["button"]
     assert any("*Results*" in text for text in said["caption"])
     return [text for text in said["markdown"] if text.startswith("On Starter, ")]
@@ -214,6 +219,16 @@ def test_a_search_says_whether_its_best_is_better_than_chance(idle: tuple[Store,
     assert pattern("search_clear").search(clear.replace("**", ""))
     (same,) = search_says(*idle, mine=93, best=90)
     assert pattern("search_same", backbone="Starter", tries=2).search(same.replace("**", ""))
+
+
+def test_a_search_from_settings_that_end_with_the_exact_head_says_that_it_measured_another(
+    idle: tuple[Store, Project],
+) -> None:
+    own = BASE.with_(refit=1, choose_regularization=1)
+    both = f"{say('search_by_epochs')} {say('search_choose_off')}"
+    assert both in search_page(*idle, mine=90, best=93, own=own)["caption"]
+    assert say("search_by_epochs") in search_page(*idle, mine=93, best=90, own=own)["caption"]  # they stay on
+    assert not any(say("search_by_epochs") in text for text in search_page(*idle, mine=90, best=93)["caption"])
 
 
 def test_while_it_learns_the_page_says_since_when_val_loss_rises_and_what_to_try(idle: tuple[Store, Project]) -> None:

@@ -221,6 +221,9 @@ def _tries(job: Job) -> list[Plan]:
     else:
         key = "search_clear" if head_search.is_clear(best, mine) else "search_close"
     st.markdown(say(key, **words))
+    if asked.ends_exact:
+        taken = asked.choose_regularization and not best.plan.choose_regularization
+        st.caption(f"{say('search_by_epochs')} {say('search_choose_off') if taken else ''}".strip())
     shown = ranked[:_SHOWN]
     table = {
         say("val_right"): [_right(found) for found in shown],
