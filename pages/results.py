@@ -78,7 +78,7 @@ def _runs(project: Project, all_runs: list[Run], current: Run) -> None:
         }
         for run in all_runs
     ]
-    columns = {say(name): names.percent_column() for name in ("test_score", "val_score")}
+    columns = {say("test_score"): names.percent_column(), say("val_score"): names.percent_column(say("val_score_help"))}
     columns[say("of_pictures")] = st.column_config.NumberColumn(help=say("of_pictures_help"))
     columns[say("run_left_out")] = st.column_config.NumberColumn(help=say("run_left_out_help"))
     if not any(row[say("run_left_out")] for row in rows):

@@ -17,12 +17,14 @@ from core.language import messages
 from core.language.catalog import say
 from core.pictures import album
 from core.plan import Plan
-from core.result import Phase, Result
+from core.result import ExactHead, PartSizes, Phase, Result
 from core.runs import finished_runs as core_runs
 from core.runs import requests, run_file
-from core.scores.evaluation import Evaluation
+from core.scores.evaluation import Evaluation, wilson
 from core.scores.thresholds import Thresholds
 from core.store.store import Project, Run, Store
+from pages.parts.frame.words import between
+from pages.parts.results import compare_runs
 from pages.parts.results.run_list import names
 from tests import visits
 from tests.conftest import left_out_of_test
@@ -402,6 +404,16 @@ def test_a_run_that_was_deleted_in_another_tab_is_named_where_the_demo_goes_on_w
     assert [text.replace("\u00a0", " ") for text in after] == [
         say("run_gone", name=f"Starter, {say('head_hidden', n=64)}, 67 %", now="Starter, linear head, 100 %")
     ]
+
+
+def test_a_cross_validated_val_score_is_marked_beside_others() -> None:
+    split = PartSizes(80, 20, 20)
+    found = Result(split=split, val_accuracy=0.9, test_accuracy=0.9, test_n=20)
+    crossed = replace(found, exact=ExactHead(100, 10.0))
+    runs = [Run(str(n), "", BASE.to_dict(), "", created_at=n, result=each) for n, each in enumerate((found, crossed))]
+    score = between(0.9, *wilson(18, 20))
+    assert [compare_runs._interval(run, "val") for run in runs] == [score, say("crossed", score=score)]
+    assert [compare_runs._interval(run, "test") for run in runs] == [score, score]
 
 
 def test_a_switch_in_which_two_runs_differ_is_said_to_be_on_or_off() -> None:

@@ -141,7 +141,8 @@ def _chosen(run: Run, place: DeltaGenerator) -> _Shown | None:
         file = upload.file_uploader(say("demo_upload"), decoding.ENDINGS, key=f"try-{turn}", on_change=_put_camera_away)
         is_on = camera.toggle(say("demo_camera"), key=f"camera-{turn}-{shots}")
         if examples := _examples(run):
-            st.caption(say("demo_examples"))
+            unseen = run.outcome.test_n or not run.outcome.learned_from_val
+            st.caption(say("demo_examples" if unseen else "demo_examples_learned"))
         current = st.session_state.get("example")
         clicked = gallery.pick([Tile(key, label) for key, label in examples], "examples", 84, current)
     if clicked:
@@ -159,7 +160,8 @@ def _chosen(run: Run, place: DeltaGenerator) -> _Shown | None:
     if example is None:
         return None
     label = known[example]
-    return _Shown(context.store().pictures.read(example), say("demo_test_picture", label=label), label)
+    name = say("demo_test_picture" if run.outcome.test_n else "demo_val_picture", label=label)
+    return _Shown(context.store().pictures.read(example), name, label)
 
 
 def _put_camera_away() -> None:

@@ -104,7 +104,8 @@ def _interval(run: Run, part: str) -> str:
     n, share = (found.split.val, found.val_accuracy) if part == "val" else (found.test_n, found.test_accuracy)
     if not n or share is None:
         return plain("-")
-    return between(share, *wilson(round(share * n), n))
+    score = between(share, *wilson(round(share * n), n))
+    return say("crossed", score=score) if part == "val" and found.learned_from_val else score
 
 
 def _verdicts(first: Run, others: Sequence[Run], scores: dict[str, Evaluation], labels: dict[str, str]) -> None:

@@ -101,9 +101,9 @@ def whole_percent(share: float | None) -> int | None:
     return None if share is None else round(share * 100)
 
 
-def percent_column() -> Any:
+def percent_column(help: str | None = None) -> Any:
     """A column of such numbers."""
-    return st.column_config.NumberColumn(format="%d\u00a0%%")
+    return st.column_config.NumberColumn(format="%d\u00a0%%", help=help)
 
 
 def when(run: Run) -> str:
