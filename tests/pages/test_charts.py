@@ -34,6 +34,12 @@ def test_the_names_of_many_classes_have_room_at_the_matrix(n: int, across: int, 
     assert height / down > layout.yaxis.tickfont.size
 
 
+def test_of_many_classes_the_cells_with_pictures_can_be_clicked() -> None:
+    cells = charts.confusion(scored(100), charts.LIGHT, {"actual": "Shows", "predicted": "Says"}).data[1]
+    assert [tuple(cell) for cell in cells.customdata] == [(i, 99 - i) for i in range(100)]
+    assert (cells.x[3], cells.y[3]) == (96, 3) and cells.text[3] == "class 3 \u2192 class 96: 1 (100%)"
+
+
 def row(loss: float, accuracy: float) -> dict[str, float]:
     return {"loss": loss, "accuracy": accuracy, "val_loss": loss, "val_accuracy": accuracy}
 

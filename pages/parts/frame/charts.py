@@ -57,7 +57,8 @@ def confusion(
     show: str = "count",
     order: Sequence[int] | None = None,
 ) -> go.Figure:
-    """The confusion matrix; each cell can be clicked (its customdata: row and column among the classes).
+    """The confusion matrix. Each cell can be clicked, of many classes each with pictures (its customdata: row and column
+    among the classes).
 
     Numbers and colors are shares of a row, or of a column where `show` is "column"; with "count" the numbers are
     counts. `order`: class indices to show, in this order; None shows all. `words` gives the axis titles (actual,
@@ -72,9 +73,10 @@ def confusion(
     k = len(labels)
     gap = 1 if k > _CROWDED else 2
     numbers = counts if show == "count" else [[f"{share:.0%}" if share else "" for share in row] for row in shares]
-    # Plotly heat maps report no clicks (https://github.com/streamlit/streamlit/issues/8760): points over them do.
+    # Plotly heat maps report no clicks (https://github.com/streamlit/streamlit/issues/8760): points over them do. Of
+    # many classes only where pictures are: the browser draws each point, and Plotly copies each value.
+    rows, columns = np.nonzero(counts if k > _CROWDED else np.ones_like(counts))
     # As arrays, and of objects where they come back as JSON: Plotly looks at each value of a list.
-    rows, columns = np.divmod(np.arange(k * k), k)
     places = np.array(chosen)[np.stack([rows, columns], axis=1)].astype(object)
     names = [_text(evaluation.classes[i]) for i in chosen]
     hover = [
