@@ -28,7 +28,7 @@ def _sample() -> None:
         queue.start(context.store(), project.id, INTAKE, Delivery(sample=0, audit=True))
 
 
-@st.dialog(say("new_project"))
+@context.dialog(say("new_project"))
 def _ask_name() -> None:
     with st.form("new-project", border=False):
         name = st.text_input(say("project_name"), placeholder=say("project_name_hint"), max_chars=80, key="new-name")
@@ -37,7 +37,7 @@ def _ask_name() -> None:
             st.rerun()
 
 
-@st.dialog(say("delete_title"))
+@context.dialog(say("delete_title"))
 def _ask_delete(project: Project) -> None:
     store, n = context.store(), len(context.finished(project))
     name = plain(project.name)

@@ -144,6 +144,11 @@ def test_every_table_that_can_be_downloaded_is_made_where_formulas_are_disarmed(
     assert names(users) == ["pages/parts/frame/context.py"]
 
 
+def test_every_part_that_is_drawn_alone_and_every_dialog_is_made_where_their_errors_are_shown() -> None:
+    users = [path for path in SOURCES if re.search(r"\bst\.(fragment|dialog)\b", path.read_text())]
+    assert names(users) == ["pages/parts/frame/context.py"]
+
+
 def test_no_file_names_a_machine_or_a_folder_of_its_making() -> None:
     for path in [*SOURCES, ROOT / "README.md", ROOT / "CHANGELOG.md"]:
         assert not re.search(r"/work/|\.\./shared|/root/|/tmp/", path.read_text()), path

@@ -145,7 +145,7 @@ def _rename(project: Project, row: ClassRow) -> None:
         if pressed:
             _do(project, row, name, _PLACE)
 
-    st.dialog(say("class_rename_title", label=plain(brief(row.label))))(ask)()
+    context.dialog(say("class_rename_title", label=plain(brief(row.label))))(ask)()
 
 
 def _merge(project: Project, rows: Sequence[ClassRow], row: ClassRow, place: str) -> None:
@@ -158,7 +158,7 @@ def _merge(project: Project, rows: Sequence[ClassRow], row: ClassRow, place: str
         if st.button(say("class_merge_yes"), type="primary", key="merge-yes", disabled=chosen is None):
             _do(project, row, str(chosen), place)
 
-    st.dialog(say("class_merge_title", label=plain(brief(row.label))))(ask)()
+    context.dialog(say("class_merge_title", label=plain(brief(row.label))))(ask)()
 
 
 def _do(project: Project, row: ClassRow, name: str, place: str) -> None:

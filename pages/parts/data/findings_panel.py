@@ -38,12 +38,12 @@ def panel(project: Project) -> None:
     """The audit of a project: its progress, or its findings and whether they are up to date."""
     job = queue.current(context.store(), project.id, AUDIT)
     if job is not None and job.active:
-        st.fragment(_running, run_every=_TICK_S)(job.id)
+        context.fragment(_running, run_every=_TICK_S)(job.id)
     elif job is not None and job.state == "failed":
         _failed(project, job)
     state = findings.state(context.store(), project.id)
     if state != "current" and (job is None or job.state in ("succeeded", "cancelled")):
-        st.fragment(_stale, run_every=_TICK_S if state == "changed" else None)(project, state)
+        context.fragment(_stale, run_every=_TICK_S if state == "changed" else None)(project, state)
     told = _findings(project.id, context.store().revision(project.id))
     # The undo line of a finding outside of the expander: also after the finding is gone, or is inside the expander.
     shown = {_place(finding.kind) for finding in told[:_SHOWN]}

@@ -50,7 +50,7 @@ def _discarded(project: Project) -> None:
             st.button(say("ask_again"), key="ask-again", type="tertiary", on_click=again)
 
 
-@st.fragment
+@context.fragment
 def _question(project: Project, key: str, question: Lot | Dispute, names: Sequence[str]) -> None:
     """One question; selecting pictures redraws only this question, an answer the whole page."""
     if st.session_state.pop(f"{key}-answered", False):

@@ -3,6 +3,7 @@
 All state is in the store; the session only has an id or two. A page calls `project()` before it draws anything.
 """
 
+import functools
 import gc
 import json
 import logging
@@ -10,7 +11,7 @@ import re
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec
 
 import pandas as pd
 import streamlit as st
@@ -41,6 +42,7 @@ _FEATURE_SETTINGS = ("backbone", "pooling", "mirrored", "precision", "augment", 
 # Text that a spreadsheet may take for a formula; not a sign alone, nor a sign before a number.
 _FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20](?![\d.,]*$)")
 _INERT = "\u2060"  # word joiner: without width
+_P = ParamSpec("_P")
 PAGES: dict[str, "st.Page"] = {}  # filled by studio.py on every run
 
 
@@ -222,6 +224,30 @@ def attempt(action: Callable[[], object]) -> Callable[[], None]:
         except HeadstartError as error:
             st.session_state["error"] = error
         except Exception as error:  # noqa: BLE001 - callbacks run outside of the page's own last stop
+            fault(error)
+
+    return guarded
+
+
+def fragment(draw: Callable[_P, None], run_every: float | None = None) -> Callable[_P, None]:
+    """A part of the page that can be redrawn alone, also every so many seconds. Its errors are shown in its place."""
+    return st.fragment(_guarded(draw), run_every=run_every)
+
+
+def dialog(title: str, **options: Any) -> Callable[[Callable[_P, None]], Callable[_P, None]]:
+    """A decorator for the content of a dialog, in which its errors are shown."""
+    return lambda draw: st.dialog(title, **options)(_guarded(draw))
+
+
+def _guarded(draw: Callable[_P, None]) -> Callable[_P, None]:
+    # Streamlit itself handles what a fragment or dialog raises, so it would never reach the page's own last stop.
+    @functools.wraps(draw)
+    def guarded(*args: _P.args, **kwargs: _P.kwargs) -> None:
+        try:
+            draw(*args, **kwargs)
+        except HeadstartError as error:
+            show(error)
+        except Exception as error:  # noqa: BLE001 - as the last stop of the page
             fault(error)
 
     return guarded

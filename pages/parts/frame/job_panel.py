@@ -37,7 +37,7 @@ _PERMANENT = (
 
 def chip(project: Project, job: Job) -> None:
     """A thin bar with the step of a running job, and a link to its panel."""
-    st.fragment(_chip, run_every=_TICK_S)(project, job.id)
+    context.fragment(_chip, run_every=_TICK_S)(project, job.id)
 
 
 def _chip(project: Project, job_id: str) -> None:
@@ -49,9 +49,9 @@ def _chip(project: Project, job_id: str) -> None:
 def panel(project: Project, job: Job) -> None:
     """Everything about a job. While the job runs the panel refreshes itself; at its end it refreshes the page."""
     if job.active:
-        st.fragment(_running, run_every=_TICK_S)(job.id)
+        context.fragment(_running, run_every=_TICK_S)(job.id)
     elif job.state in queue.RESUMABLE:
-        st.fragment(_waiting, run_every=_LOOK_S)(job.id, job.state)
+        context.fragment(_waiting, run_every=_LOOK_S)(job.id, job.state)
     else:
         _draw(job)
 

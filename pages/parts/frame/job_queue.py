@@ -44,7 +44,7 @@ def panel(shown: Job | None) -> None:
     """List the running, waiting and paused jobs other than `shown`; nothing if there are none."""
     others = [job for job in [*queue.computing(context.store()), *queue.paused(context.store())] if not _is(job, shown)]
     if others:
-        st.fragment(_list, run_every=_TICK_S)(shown, [job.id for job in others])
+        context.fragment(_list, run_every=_TICK_S)(shown, [job.id for job in others])
 
 
 def _list(shown: Job | None, drawn: list[str]) -> None:

@@ -5,8 +5,6 @@ The frame of every page draws `watch`, so it does not matter which page is open;
 
 import time
 
-import streamlit as st
-
 from core.jobs import queue
 from core.jobs.queue import Job
 from pages.parts.frame import context, job_queue
@@ -27,7 +25,7 @@ def switch() -> None:
 def watch() -> None:
     """Draw the component that announces; it refreshes itself while jobs run or wait."""
     busy = any(job.active for job in queue.recent(context.store(), time.time()))
-    st.fragment(_watch, run_every=_TICK_S if busy else None)()
+    context.fragment(_watch, run_every=_TICK_S if busy else None)()
 
 
 def _watch() -> None:

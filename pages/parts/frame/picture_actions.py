@@ -27,7 +27,7 @@ _WORDS = {
 }  # fmt: skip
 
 
-@st.fragment
+@context.fragment
 def gallery(project: Project, names: list[str]) -> None:
     """The pictures of a project under a filter, to select and change; `names` are its classes.
 

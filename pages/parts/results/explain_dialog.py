@@ -33,7 +33,7 @@ def panel(project: Project, run: Run) -> None:
         _dialog(project, run, pictures[0])
 
 
-@st.dialog(say("why_title"), width="large")
+@context.dialog(say("why_title"), width="large")
 def _dialog(project: Project, run: Run, picture: Picture) -> None:
     try:
         explained = _explain(run, picture)

@@ -176,7 +176,7 @@ def _asked(project: Project) -> Job | None:
 
 def _watch(job: Job) -> None:
     """The progress of the measurement; when it has ended, its answer replaces it."""
-    st.fragment(_measuring, run_every=_TICK_S)(job.id)
+    context.fragment(_measuring, run_every=_TICK_S)(job.id)
 
 
 def _measuring(job_id: str) -> None:

@@ -33,7 +33,7 @@ _WORDS = (
 )  # fmt: skip
 
 
-@st.fragment
+@context.fragment
 def panel(project: Project, run: Run) -> None:
     """Draw the map and the pictures chosen on it, or the progress of the job that makes it."""
     if st.session_state.pop("map-acted", False):
@@ -57,7 +57,7 @@ def panel(project: Project, run: Run) -> None:
 def _making(run: Run, job: Job, some: bool) -> None:
     """Draw the progress of the maps, or why there are none."""
     if job.active:
-        st.fragment(_running, run_every=_TICK_S if some else _SOON_S)(run, job.id, some)
+        context.fragment(_running, run_every=_TICK_S if some else _SOON_S)(run, job.id, some)
         return
     if job.failure is not None:
         st.warning(f"{plain(job.failure.message)} {plain(job.failure.hint)}", icon=":material/error:")

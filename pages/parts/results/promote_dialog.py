@@ -55,7 +55,7 @@ def _promoted(project: Project, all_runs: Sequence[Run]) -> Run | None:
     return next((run for run in all_runs if run.id in newest), None)
 
 
-@st.dialog(say("promote_title"))
+@context.dialog(say("promote_title"))
 def _ask(run: Run, promoted: Run, shown: dict[str, str]) -> None:
     """Say whether this run is better than the promoted one by more than chance; the user decides."""
     ours, theirs = context.evaluation(run), context.evaluation(promoted)

@@ -193,7 +193,7 @@ def _saving(project: Project, new: Run, saved: bool) -> None:
         return
     job = _job(new)
     if job is not None and job.active:
-        st.fragment(_wait, run_every=1.0)(job.id)
+        context.fragment(_wait, run_every=1.0)(job.id)
     elif job is not None and job.failure is not None:
         st.warning(f"{plain(job.failure.message)} {plain(job.failure.hint)}", icon=":material/error:")
     else:

@@ -196,7 +196,7 @@ def _form(run: Run) -> None:
         widget(label, getattr(run, what), **options)
 
 
-@st.dialog(say("delete_run_title"))
+@context.dialog(say("delete_run_title"))
 def _ask_delete(run: Run) -> None:
     st.markdown(say("delete_run_text", name=plain(name(run))))
     first, *others = context.finished(context.store().project(run.project_id))

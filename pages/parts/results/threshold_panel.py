@@ -17,7 +17,7 @@ from pages.parts.frame.words import between, percent, plain, say
 from pages.parts.results import novelty_panel
 
 
-@st.fragment
+@context.fragment
 def panel(run: Run) -> None:
     """Draw the threshold of all classes, those of single classes, and their effect."""
     limits = Thresholds.read(context.store().folder(run.id))

@@ -1,0 +1,78 @@
+"""What a user reads where a part of a page fails that is redrawn alone, or whose button does not work."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from core.language.catalog import say
+from core.store.store import Store
+from tests import visits
+from tests.visits import visit
+
+# A page with a part of its own: what it draws and what its button does, with argv[1] and argv[2] as the errors.
+_PART = '''
+import json, sys
+from streamlit.runtime.scriptrunner_utils.script_requests import RerunData
+from streamlit.testing.v1 import AppTest, local_script_runner
+
+page = """
+import sys
+import streamlit as st
+from core.errors import HeadstartError
+from pages.parts.frame import context
+
+def fail(how):
+    if how:
+        raise HeadstartError(how) if how == "disk_full" else ValueError(how)
+
+def part():
+    st.button("press", key="press", on_click=context.attempt(lambda: fail(sys.argv[2])))
+    fail(sys.argv[1])
+
+context.show_pending_error()
+context.fragment(part)()
+st.caption("after")
+"""
+
+def told():
+    return {kind: [e.value for e in at.get(kind)] for kind in ("error", "exception", "caption")}
+
+at = AppTest.from_string(page, default_timeout=30).run()
+first = told()
+(part,) = at._fragment_storage._fragments
+at.button(key="press").click()
+whole = local_script_runner.RerunData
+local_script_runner.RerunData = lambda **values: whole(**values, fragment_id_queue=[part])  # as the browser asks
+at.run()
+print(json.dumps([first, told()]))
+'''
+
+
+def part(tmp_path: Path, drawing: str = "", pressing: str = "") -> list[dict[str, Any]]:
+    """What a page says at first, and after a press of the button in its part."""
+    done = visits.run(_PART, drawing, pressing, home=tmp_path / "home")
+    assert done.returncode == 0, done.stderr
+    answers: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
+    return answers
+
+
+def test_a_part_of_a_page_that_fails_says_so_in_our_words_and_the_rest_is_drawn(tmp_path: Path) -> None:
+    for code, words in (("disk_full", say("error.disk_full")), ("unforeseen", say("fault_title"))):
+        first, alone = part(tmp_path, drawing=code)
+        assert first["caption"] == ["after"] and not alone["caption"]  # what is drawn again is the part alone
+        for said in (first, alone):
+            (error,) = said["error"]
+            assert words in error.replace("\\", "") and not said["exception"]
+
+
+def test_a_file_of_distances_that_is_damaged_takes_nothing_from_the_results_but_its_own_panel(
+    tmp_path: Path, trained: Path
+) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(trained, home)
+    store = Store(home)
+    (project,) = store.projects()
+    (store.folder(store.runs(project.id)[0].id) / "known.npz").write_bytes(b"damaged")
+    said = visit(home, project.id, "results:Threshold", red=True)["said"]["results:Threshold"]
+    assert say("fault_title") in said["error"][0] and said["header"][0].startswith("Right on ")
