@@ -66,6 +66,14 @@ def test_a_part_of_a_page_that_fails_says_so_in_our_words_and_the_rest_is_drawn(
             assert words in error.replace("\\", "") and not said["exception"]
 
 
+def test_an_error_of_a_button_in_a_part_of_a_page_is_shown_at_once_on_the_whole_page(tmp_path: Path) -> None:
+    for code, words in (("disk_full", say("error.disk_full")), ("unforeseen", say("fault_title"))):
+        first, pressed = part(tmp_path, pressing=code)
+        assert not first["error"]
+        (error,) = pressed["error"]
+        assert words in error.replace("\\", "") and pressed["caption"] == ["after"] and not pressed["exception"]
+
+
 def test_a_file_of_distances_that_is_damaged_takes_nothing_from_the_results_but_its_own_panel(
     tmp_path: Path, trained: Path
 ) -> None:

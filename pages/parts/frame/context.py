@@ -216,15 +216,14 @@ def quiet(error: HeadstartError) -> None:
 
 
 def attempt(action: Callable[[], object]) -> Callable[[], None]:
-    """A callback whose HeadstartError is shown at the top of the page on the next run."""
+    """A callback whose error is shown at the top of the page, which is redrawn even if the widget is in a fragment."""
 
     def guarded() -> None:
         try:
             action()
-        except HeadstartError as error:
-            st.session_state["error"] = error
         except Exception as error:  # noqa: BLE001 - callbacks run outside of the page's own last stop
-            fault(error)
+            st.session_state["error"] = error
+            st.rerun()
 
     return guarded
 
@@ -256,9 +255,11 @@ def _guarded(draw: Callable[_P, None]) -> Callable[_P, None]:
 def show_pending_error() -> None:
     """Show the error of the last action, once."""
     error = st.session_state.pop("error", None)
-    if error is not None:
+    if isinstance(error, HeadstartError):
         show(error)
         st.toast(plain(error.message), icon=":material/error:")  # the top of the page may be out of view
+    elif error is not None:
+        fault(error)
 
 
 def empty(title: str, more: str, step: str | None = None, project: Project | None = None, label: str = "") -> None:
