@@ -60,6 +60,18 @@ def test_runs_are_named_starred_compared_and_deleted(chromium: Browser, trained:
         assert not store.folder(new.id).exists() and store.folder(old.id).is_dir()
 
 
+def test_the_only_run_can_be_deleted(chromium: Browser, trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained, tmp_path / "home")
+    store = Store(tmp_path / "home")
+    project = store.projects()[0]
+    with browser.server(store.home, browser.free_port()) as app, browser.tab(chromium, app.url) as page:
+        page.goto(f"{app.url}/results?project={project.id}")
+        button(page, "Delete").click()
+        button(page, say("delete_run_yes")).click()
+        expect(page.get_by_text(say("results_empty"))).to_be_visible()
+        assert not store.runs(project.id)
+
+
 def test_under_another_filter_of_as_many_mistakes_other_pictures_are_shown_and_chosen(
     chromium: Browser, trained: Path, tmp_path: Path
 ) -> None:

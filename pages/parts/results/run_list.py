@@ -199,12 +199,12 @@ def _form(run: Run) -> None:
 @context.dialog(say("delete_run_title"))
 def _ask_delete(run: Run) -> None:
     st.markdown(say("delete_run_text", name=plain(name(run))))
-    first, *others = context.finished(context.store().project(run.project_id))
+    runs = context.finished(context.store().project(run.project_id))  # none, once the only one was deleted here
+    others = [each for each in runs if each.id != run.id]
     promoted = core_runs.promotions(context.store(), run.project_id)
-    if others and promoted and promoted[0].run_id == first.id == run.id:
+    if others and promoted and promoted[0].run_id == run.id:
         earlier = next((each.run_id for each in promoted[1:] if each.run_id != run.id), others[0].id)
-        shown = names([first, *others])
-        st.warning(say("delete_run_promoted", next=plain(shown[earlier])), icon=":material/verified:")
+        st.warning(say("delete_run_promoted", next=plain(names(runs)[earlier])), icon=":material/verified:")
     with st.container(horizontal=True):
         store = context.store()
         remove = context.attempt(lambda: space.deleting(store.home, lambda: core_runs.delete(store, run)))
