@@ -445,6 +445,34 @@ def test_a_run_stands_beside_the_one_that_the_same_plan_made_of_other_labels_unt
     )
 
 
+def test_a_run_whose_scores_are_damaged_takes_nothing_from_the_results_of_the_one_that_followed_it(
+    home: tuple[Store, Project, Run],
+) -> None:
+    store, project, run = home
+    picture = store.dataset(project.id).part("train").pictures[0]
+    album.relabel(store, project.id, [picture.id], next(x for x in run.outcome.classes if x != picture.label))
+    second(store, run, 2)
+    (store.folder(run.id) / "evaluation-val.json").write_bytes(b"damaged")
+    said = results(store, project)  # with no error
+    assert said["header"][0].startswith("Right on 4 of 6")
+    assert not any(pattern("retrained_test").search(text.replace("**", "")) for text in said["markdown"])
+
+
+def test_a_comparison_one_of_whose_runs_is_damaged_is_ranked_by_the_scores_that_the_runs_told(
+    home: tuple[Store, Project, Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "PROCESS", [])
+    store, project, run = home
+    second(store, run, 0, seed=5)
+    job = requests.compare(store, project.id, [BASE, BASE.with_(seed=5)])
+    with queue.claim(store, job.id) as held:
+        held.succeed()
+    (store.folder(run.id) / "evaluation-val.json").write_bytes(b"damaged")
+    said = visit(store.home, project.id, "train")["said"]["train"]  # with no error
+    assert "**Backbones compared**" in said["markdown"]
+    assert any(pattern("compare_unknown").search(text) for text in said["markdown"])
+
+
 def test_a_retraining_that_is_at_work_since_an_earlier_visit_is_shown_and_not_offered_again(
     home: tuple[Store, Project, Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:

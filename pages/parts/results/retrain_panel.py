@@ -18,6 +18,7 @@ from core.scores.evaluation import Evaluation
 from core.scores.rescoring import Rescored
 from core.scores.thresholds import Thresholds
 from core.store.store import Project, Run
+from pages.parts.demo import damaged_files
 from pages.parts.frame import context, gallery, job_panel
 from pages.parts.frame.words import percent, plain, say
 from pages.parts.results import run_list
@@ -64,9 +65,13 @@ def _key(project: Project) -> str:
 
 
 def _is_about(project: Project, kept: Retrained, run: Run) -> bool:
-    """Whether a retraining is about this run, and both of its runs still exist."""
+    """Whether a retraining is about this run, and the scores of both of its runs can still be read."""
     both = {kept.before, kept.run_id}
-    return run.id in both and both <= {each.id for each in context.store().runs(project.id)}
+    return run.id in both and both <= {each.id for each in context.store().runs(project.id) if _is_readable(each)}
+
+
+def _is_readable(run: Run) -> bool:
+    return run.result is None or damaged_files.of_scores(run) is None
 
 
 def _repeated(project: Project, run: Run) -> Retrained | None:
@@ -76,10 +81,9 @@ def _repeated(project: Project, run: Run) -> Retrained | None:
         for each in context.finished(project)
         if each.plan == run.plan and each.fingerprint != run.fingerprint and each.created_at < run.created_at
     ]
-    if not earlier:
-        return None
-    before = max(earlier, key=lambda each: each.created_at)
-    return Retrained(before.id, run.id, run.fingerprint, None)
+    newest = sorted(earlier, key=lambda each: each.created_at, reverse=True)
+    before = next((each for each in newest if _is_readable(each)), None)
+    return Retrained(before.id, run.id, run.fingerprint, None) if before else None
 
 
 def _running(project: Project, run: Run, now: Dataset) -> Retrained | None:

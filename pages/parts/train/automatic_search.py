@@ -142,7 +142,10 @@ def _hits(job: Job, runs: Sequence[Run]) -> tuple[dict[str, list[bool]], str]:
     told = [event.facts["right"] for event in queue.events(context.store(), job.id) if event.kind == "folds"]
     if told and all(run.id in told[0] for run in runs):
         return {run.id: [hit == "1" for hit in told[0][run.id]] for run in runs}, "folds_right"
-    first, *rest = (context.evaluation(run, "val") for run in runs)
+    try:
+        first, *rest = (context.evaluation(run, "val") for run in runs)
+    except HeadstartError:  # damaged: the results of that run say so
+        return {}, "val_right"
     if not first.n or not all(comparison.is_fair(first, other) for other in rest):
         return {}, "val_right"
     found = {}
