@@ -291,6 +291,30 @@ def test_a_run_that_is_scored_after_test_pictures_were_left_out_is_marked_wherev
     assert say("test_left_out", n=1) in said["warning"]
 
 
+# Opens the results of the project in argv, and counts the files of scores that are read when they are drawn again.
+_AGAIN = """
+import sys
+from core.disk import blobs
+from tests.visits import opened
+at = opened(sys.argv[1], "results")
+is_sound, read = blobs.is_sound, []
+blobs.is_sound = lambda path, sha256: read.append(path) or is_sound(path, sha256)
+at.run()
+assert not at.exception and not at.error, (at.exception, at.error)
+print(len(read))
+"""
+
+
+def test_the_results_of_one_of_many_runs_are_drawn_again_without_reading_the_scores_of_all(
+    home: tuple[Store, Project, Run],
+) -> None:
+    store, project, run = home
+    for seed in range(1, 10):
+        second(store, run, 0, seed=seed)
+    done = visits.run(_AGAIN, project.id, home=store.home)
+    assert done.stdout.split()[-1:] == ["0"], (done.stdout, done.stderr)
+
+
 def evaluation(store: Store, run: Run) -> dict[str, Any]:
     values: dict[str, Any] = json.loads((store.folder(run.id) / "evaluation-test.json").read_bytes())
     return values

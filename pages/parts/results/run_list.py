@@ -72,7 +72,13 @@ def _difference(run: Run, alike: Sequence[Run]) -> str:
 def too_good(run: Run) -> int:
     """How many test pictures were left out when this run was measured: they may be mistakes of another model, and
     taking them back does not change the score. Pictures of a class that was left out as a whole do not count."""
+    return _too_good(run.id, context.store().revision(run.project_id))
+
+
+@st.cache_data(show_spinner=False, max_entries=1024)  # of all runs, which every page with their list asks for
+def _too_good(run_id: str, revision: int) -> int:
     try:
+        run = context.store().run(run_id)
         missing = context.store().locked_in_test(run.project_id, run.created_at) - set(context.evaluation(run).ids)
     except HeadstartError:  # damaged: the results page says so
         return 0
