@@ -15,6 +15,7 @@ from core.pictures import album
 from core.plan import Plan
 from core.runs import questions
 from core.store.store import Project, Store
+from tests import visits
 from tests.pages.test_choosing import idle, train_page, worker
 from tests.texts import pattern
 
@@ -111,6 +112,29 @@ def test_an_answer_about_other_pictures_is_shown_as_such_and_can_be_measured_aga
     said = train_page(store, project)
     assert say("answer_stale") in said["info"]
     assert say("answer_again") in said["button"] and any("clearly helps" in text for text in said["success"])
+
+
+# Opens the training page of the project in argv with a tab of its questions, and tells whether What if was asked.
+_OPEN = """
+import sys
+from core.runs.what_if import Refit
+from tests.visits import begin, turn
+project, tab = sys.argv[1:]
+asked, fit = [], Refit.fit
+Refit.fit = lambda *told: asked.append(told) or fit(*told)
+at = turn(begin(project), project, "train")
+at.session_state[f"questions-{project}"] = tab
+at.run()
+assert not at.exception and not at.error, (at.exception, at.error)
+print(bool(asked))
+"""
+
+
+@pytest.mark.parametrize(("tab", "asked"), [("refit", True), ("fit", False), ("more", False)])
+def test_what_if_is_computed_only_where_it_is_seen(idle: tuple[Store, Project], tab: str, asked: bool) -> None:
+    store, project = idle
+    done = visits.run(_OPEN, project.id, say(tab), home=store.home)
+    assert done.stdout.split()[-1:] == [str(asked)], (done.stdout, done.stderr)
 
 
 @pytest.mark.usefixtures("in_process")

@@ -39,11 +39,13 @@ def tabs(project: Project, chosen: Plan, pictures: Counts, busy: bool) -> None:
     """Draw all three for the chosen settings; `busy`: a job of the project runs or waits."""
     trained = bool(context.finished(project))
     names = [say("refit"), say("fit"), say("more")]
-    if_, fit, more = st.tabs(names, default=names[0 if trained else 1], key=f"questions-{project.id}")
+    if_, fit, more = st.tabs(
+        names, default=names[0 if trained else 1], key=f"questions-{project.id}", on_change="rerun"
+    )
     with if_:
         if not trained or busy:
             st.caption(say("refit_waits" if trained else "refit_untrained"))
-        else:
+        elif if_.open:  # else it would compute where nobody looks
             what_if_panel.panel(project, chosen, sum(pictures.by_part.values()))
     with fit:
         panel(project, FIT, chosen, pictures)
