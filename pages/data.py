@@ -50,18 +50,22 @@ def _findings(project: Project, rows: list[ClassRow]) -> None:
         st.caption(f":material/check: {say('all_used', n=total)}{more}")
         return
     reasons = [f"{messages.reason(reason)} {n}" for (outcome, reason), n in outcomes.items() if outcome == "excluded"]
-    with st.expander(
-        f"{say('not_used', n=unused, files=say('files_n', n=total))}: {', '.join(reasons)}", icon=":material/rule:"
-    ):
-        sentences = [
-            (file.name, *messages.error(file.reason, file.values)) for file in context.store().unused(project.id)
-        ]
-        table = dict(zip((say("file"), say("reason"), say("todo")), zip(*sentences, strict=True), strict=True))
-        widths = {say("file"): 190, say("reason"): 330, say("todo"): 300}
-        columns = {name: st.column_config.TextColumn(width=px) for name, px in widths.items()}
-        tall = _LINES if any(len(text) > _LINE for _, *texts in sentences for text in texts) else None
-        high = "content" if len(sentences) < (4 if tall else 9) else 330
-        context.table(table, height=high, row_height=tall, column_config=columns)
+    label = f"{say('not_used', n=unused, files=say('files_n', n=total))}: {', '.join(reasons)}"
+    box = st.expander(label, icon=":material/rule:", key=f"unused-{project.id}", on_change="rerun")
+    if box.open:  # there may be many thousands
+        with box:
+            _unused(project)
+
+
+def _unused(project: Project) -> None:
+    """Draw the files that are not used, each with the reason and what to do."""
+    sentences = [(file.name, *messages.error(file.reason, file.values)) for file in context.store().unused(project.id)]
+    table = dict(zip((say("file"), say("reason"), say("todo")), zip(*sentences, strict=True), strict=True))
+    widths = {say("file"): 190, say("reason"): 330, say("todo"): 300}
+    columns = {name: st.column_config.TextColumn(width=px) for name, px in widths.items()}
+    tall = _LINES if any(len(text) > _LINE for _, *texts in sentences for text in texts) else None
+    high = "content" if len(sentences) < (4 if tall else 9) else 330
+    context.table(table, height=high, row_height=tall, column_config=columns)
 
 
 project = context.project()

@@ -15,6 +15,8 @@ from core.pictures import album
 from core.store import recovery
 from core.store.store import Store
 from tests import drawing, visits
+from tests.bad_files import png
+from tests.inputs import Lab
 from tests.texts import pattern
 from tests.visits import PAGES, visit
 from tests.workers import wait
@@ -116,6 +118,33 @@ def test_a_finished_run_is_shown_by_every_page(finished: dict[str, Any]) -> None
         assert any(text.startswith("Answered in ") for text in said[name]["caption"]), name
         assert said[name]["header"][-1] in ("circle", "square", "triangle")
     assert any("model.keras" in text for text in said["export"]["markdown"])
+
+
+# Opens the data page of the project in argv with its list of unused files closed and open, and counts what it reads.
+_UNUSED = """
+import json, sys
+from core.store.store import Store
+from tests.visits import opened
+project, read = sys.argv[1], []
+unused = Store.unused
+Store.unused = lambda *told: read.append(told) or unused(*told)
+at = opened(project, "data")
+closed = len(read)
+at.session_state[f"unused-{project}"] = True
+at.run()
+assert not at.exception and not at.error, (at.exception, at.error)
+print(json.dumps([closed, len(read), [table.value.to_csv() for table in at.dataframe]]))
+"""
+
+
+def test_files_that_are_not_used_are_read_once_their_list_is_open(tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    files = [(f"{label}/{n}.png", png(9 * place + n)) for place, label in enumerate(("cat", "dog")) for n in range(2)]
+    project = lab.take([*files, ("cat/broken.png", b"broken")]).project_id
+    done = visits.run(_UNUSED, project, home=lab.store.home)
+    assert done.returncode == 0, done.stderr
+    closed, both, (table,) = json.loads(done.stdout.splitlines()[-1])
+    assert (closed, both) == (0, 1) and "cat/broken.png" in table
 
 
 def test_a_project_that_is_gone_is_named_and_leads_back(tmp_path: Path) -> None:
