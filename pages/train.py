@@ -1,9 +1,6 @@
 """Choose how to train, start, and watch."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import streamlit as st
 
@@ -14,10 +11,8 @@ from core.jobs.kinds import DOWNLOAD, TRAIN, WEIGHTS, OfWeights
 from core.jobs.queue import Job
 from core.learning import ablations
 from core.pictures import album, counts
-from core.pictures.counts import Counts
 from core.plan import Plan
 from core.runs import finished_runs, requests
-from core.store.store import Project
 from pages.parts.data import class_rows
 from pages.parts.frame import context, job_panel, job_queue
 from pages.parts.frame.words import duration, percent, plain, say
@@ -31,30 +26,7 @@ from pages.parts.train import (
     settings_form,
 )
 from pages.parts.train.backbone_picker import BackboneChoice
-
-
-@dataclass(frozen=True)
-class Form:
-    """The settings form of a project (with these pictures) at one position of the dial, which has its own values."""
-
-    project: Project
-    dial: str
-    pictures: Counts
-
-    def key(self, name: str) -> str:
-        """The key of the widget of a setting."""
-        return f"plan-{self.project.id}-{self.dial}-{name}"
-
-    @property
-    def is_suggested(self) -> bool:
-        """Whether nobody has chosen another backbone than the dial, which then chooses again where it must."""
-        return self.key("backbone") not in st.session_state
-
-    def use(self, values: Mapping[str, Any]) -> None:
-        """Put values of settings into the form."""
-        if values["backbone"] != st.session_state.get(self.key("backbone")):
-            st.session_state.pop(self.key("fine_tune_blocks"), None)  # the number of blocks is that of one backbone
-        st.session_state.update({self.key(name): value for name, value in values.items()})
+from pages.parts.train.settings_form import Form
 
 
 def _dial() -> str:

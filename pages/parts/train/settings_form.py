@@ -1,15 +1,17 @@
 """Every setting of a training as a widget that shows its default, in groups, in an expander."""
 
-from collections.abc import Callable
-from dataclasses import fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from typing import Any
 
 import streamlit as st
 
 from core import backbones, plan
 from core.features import runtime
+from core.pictures.counts import Counts
 from core.plan import AUGMENTATIONS, Plan
 from core.runs.what_if import SETTINGS
+from core.store.store import Project
 from pages.parts.frame.words import say
 
 _GROUPS = {
@@ -59,6 +61,30 @@ _OPTIONS: dict[str, list[Any]] = {
 _SWITCHES = ("mirrored", "choose_regularization", "refit")
 _TITLES = {setting.name: say(f"setting.{setting.name}") for setting in fields(Plan)}
 _TITLES |= {name: f"{_TITLES[name]} :material/bolt:" for name in SETTINGS}
+
+
+@dataclass(frozen=True)
+class Form:
+    """The settings form of a project (with these pictures) at one position of the dial, which has its own values."""
+
+    project: Project
+    dial: str
+    pictures: Counts
+
+    def key(self, name: str) -> str:
+        """The key of the widget of a setting."""
+        return f"plan-{self.project.id}-{self.dial}-{name}"
+
+    @property
+    def is_suggested(self) -> bool:
+        """Whether nobody has chosen another backbone than the dial, which then chooses again where it must."""
+        return self.key("backbone") not in st.session_state
+
+    def use(self, values: Mapping[str, Any]) -> None:
+        """Put values of settings into the form."""
+        if values["backbone"] != st.session_state.get(self.key("backbone")):
+            st.session_state.pop(self.key("fine_tune_blocks"), None)  # the number of blocks is that of one backbone
+        st.session_state.update({self.key(name): value for name, value in values.items()})
 
 
 def title(name: str) -> str:
