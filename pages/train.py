@@ -69,9 +69,8 @@ def _draw(form: Form, fetching: bool, blocked: bool) -> Plan | None:
     project, dial, learned = form.project, form.dial, form.pictures.learned
     mirror = finished_runs.mirror(context.finished(project), list(learned))
     suggested = plan.suggest(dial, learned, ablations.may_flip(mirror))
-    backbone = st.session_state.get(form.key("backbone"), suggested.backbone)
-    backbone_picker.draw(BackboneChoice(project, backbone, fetching, lambda name: form.use({"backbone": name})))
-    base = repeat_run.base(project, dial, backbone) or suggested.on(backbones.find(backbone))
+    backbone_picker.draw(BackboneChoice(project, form.backbone, fetching, lambda name: form.use({"backbone": name})))
+    base = repeat_run.base(project, dial, form.backbone) or suggested.on(backbones.find(form.backbone))
     summary, offers = st.container(), st.container()  # above the settings, beside what they start
     try:
         show = partial(augmentation_panel.panel, project, list(learned), base.backbone, mirror)

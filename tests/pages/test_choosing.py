@@ -355,6 +355,30 @@ def test_only_a_backbone_that_nobody_chose_may_be_replaced(
     assert (store.run(job.runs[0]).plan["backbone"], job.is_suggested) == (backbone, suggested)
 
 
+# Moves the blocks to fine-tune on the training page of the project in argv, uses the best settings of a search, and
+# tells blocks and neurons.
+_USE = """
+import json, sys
+from tests.visits import opened
+project = sys.argv[1]
+at = opened(project, "train")
+blocks, neurons = (f"plan-{project}-balanced-{name}" for name in ("fine_tune_blocks", "hidden_units"))
+at.select_slider(key=blocks).set_value(2).run()
+at.button(key="use-best").click().run()
+assert not at.exception and not at.error, (at.exception, at.error)
+print(json.dumps([at.select_slider(key=key).value for key in (blocks, neurons)]))
+"""
+
+
+def test_settings_for_the_backbone_that_the_dial_has_leave_the_blocks_to_fine_tune_alone(
+    idle: tuple[Store, Project],
+) -> None:
+    store, project = idle
+    search_page(store, project, 60, 80)
+    done = visits.run(_USE, project.id, home=store.home)
+    assert done.stdout.split("\n")[-2:] == ["[2, 64]", ""], (done.stdout, done.stderr)
+
+
 def test_a_training_that_went_on_with_another_backbone_says_so(idle: tuple[Store, Project]) -> None:
     store, project = idle
     (done,) = store.runs(project.id)

@@ -80,9 +80,14 @@ class Form:
         """Whether nobody has chosen another backbone than the dial, which then chooses again where it must."""
         return self.key("backbone") not in st.session_state
 
+    @property
+    def backbone(self) -> str:
+        """The backbone that was chosen, else that of the dial."""
+        return str(st.session_state.get(self.key("backbone"), plan.suggested_backbone(self.dial).name))
+
     def use(self, values: Mapping[str, Any]) -> None:
         """Put values of settings into the form."""
-        if values["backbone"] != st.session_state.get(self.key("backbone")):
+        if values["backbone"] != self.backbone:
             st.session_state.pop(self.key("fine_tune_blocks"), None)  # the number of blocks is that of one backbone
         st.session_state.update({self.key(name): value for name, value in values.items()})
 
