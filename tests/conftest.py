@@ -1,6 +1,7 @@
 """Fixtures of all tests: drawn pictures, and homes in which Starter is converted already."""
 
 import fcntl
+import gc
 import io
 import math
 import os
@@ -257,6 +258,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("fast")
         cost[item.path] += tiers.cost(item)
     items.sort(key=lambda item: -cost[item.path])
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests stay in memory to the end: garbage is not looked for among them."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)

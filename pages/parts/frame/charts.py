@@ -57,8 +57,8 @@ def confusion(
     show: str = "count",
     order: Sequence[int] | None = None,
 ) -> go.Figure:
-    """The confusion matrix. Each cell can be clicked, of many classes each with pictures (its customdata: row and column
-    among the classes).
+    """The confusion matrix. Each cell can be clicked, of many classes each with pictures: its customdata are row and
+    column among the classes.
 
     Numbers and colors are shares of a row, or of a column where `show` is "column"; with "count" the numbers are
     counts. `order`: class indices to show, in this order; None shows all. `words` gives the axis titles (actual,
