@@ -45,7 +45,8 @@ def _ask_nobody_else(event: str, arguments: tuple[Any, ...]) -> None:
 
 sys.addaudithook(_ask_nobody_else)
 
-WATCH = pytest.StashKey[tiers.Watch]()
+# Once: an audit hook stays to the end of the process.
+WATCH = tiers.Watch()
 # The settings of `trained`.
 TRAINED = ("--preset", "linear", "--epochs", "20")
 
@@ -269,13 +270,12 @@ def pytest_collection_finish() -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """A test that `-m fast` runs fails where it starts a process."""
-    watch = item.config.stash.setdefault(WATCH, tiers.Watch())
-    watch.is_on, watch.started = item.config.option.markexpr == "fast", []
+    WATCH.is_on, WATCH.started = item.config.option.markexpr == "fast", []
     try:
         answer = yield
     finally:
-        watch.is_on = False
-    assert not watch.started, f"it starts a process, so it is not fast: add its name to tests/tiers.py {watch.started}"
+        WATCH.is_on = False
+    assert not WATCH.started, f"it starts a process, so it is not fast: add its name to tests/tiers.py {WATCH.started}"
     return answer
 
 
