@@ -84,3 +84,38 @@ def test_a_file_of_distances_that_is_damaged_takes_nothing_from_the_results_but_
     (store.folder(store.runs(project.id)[0].id) / "known.npz").write_bytes(b"damaged")
     said = visit(home, project.id, "results:Threshold", red=True)["said"]["results:Threshold"]
     assert say("fault_title") in said["error"][0] and said["header"][0].startswith("Right on ")
+
+
+# A page with the field for folders of the server, where the disk is full.
+_FOLDER = '''
+import json, os, sys
+from streamlit.testing.v1 import AppTest
+
+page = """
+import streamlit as st
+from core.errors import HeadstartError
+from core.intake import deliveries
+from core.store.store import Project
+from pages.parts.data import add_pictures
+
+def fail(*told):
+    raise HeadstartError("disk_full")
+
+deliveries.take_folder = fail
+add_pictures._folder(Project("p", "P", 0.0, 0, 0.1, 0.1), "")
+st.caption("after")
+"""
+
+os.environ["HEADSTART_FOLDERS"] = sys.argv[1]
+at = AppTest.from_string(page, default_timeout=30).run()
+at.button[0].click().run()
+print(json.dumps({kind: [e.value for e in at.get(kind)] for kind in ("error", "exception", "caption")}))
+'''
+
+
+def test_a_folder_that_cannot_be_taken_says_so_beside_its_field(tmp_path: Path) -> None:
+    done = visits.run(_FOLDER, str(tmp_path), home=tmp_path / "home")
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout.splitlines()[-1])
+    assert say("error.disk_full") in said["error"][0].replace("\\", "")
+    assert said["caption"] == ["after"] and not said["exception"]

@@ -67,9 +67,8 @@ def _folder(project: Project, label: str) -> None:
     name = st.text_input(say("folder_name", root=root.name), key=f"folder-{project.id}")
     if st.button(say("folder_go")):
         try:
-            path = server_folders.inside(root, name)
+            deliveries.take_folder(context.store(), project.id, server_folders.inside(root, name), label)
         except HeadstartError as error:
             context.show(error)
         else:
-            deliveries.take_folder(context.store(), project.id, path, label)
             st.rerun()
