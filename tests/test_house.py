@@ -149,6 +149,13 @@ def test_every_part_that_is_drawn_alone_and_every_dialog_is_made_where_their_err
     assert names(users) == ["pages/parts/frame/context.py"]
 
 
+def test_no_page_copies_a_whole_dataset_at_each_redraw() -> None:
+    for path in ROOT.glob("pages/**/*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef) and node.returns and ast.unparse(node.returns) == "Dataset":
+                assert not any("cache_data" in ast.unparse(each) for each in node.decorator_list), path
+
+
 def test_no_file_names_a_machine_or_a_folder_of_its_making() -> None:
     for path in [*SOURCES, ROOT / "README.md", ROOT / "CHANGELOG.md"]:
         assert not re.search(r"/work/|\.\./shared|/root/|/tmp/", path.read_text()), path

@@ -84,6 +84,6 @@ def _title(version: Version, names: dict[str, str]) -> str:
     return f"{version.when} \u00b7 {some[0] if some else version.fingerprint[:8]}{more}"
 
 
-@st.cache_data(show_spinner=False, max_entries=4)
+@st.cache_resource(show_spinner=False, max_entries=4)  # the value itself, which nothing changes
 def _load(project_id: str, version: Version) -> Dataset:
     return versions.load(context.store(), version)

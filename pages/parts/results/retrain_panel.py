@@ -101,7 +101,7 @@ def _changes(run: Run, now: Dataset) -> str:
     return say("mended", what=what)
 
 
-@st.cache_data(show_spinner=False, max_entries=4)
+@st.cache_resource(show_spinner=False, max_entries=4)  # the value itself, which nothing changes
 def _trained_on(run_id: str) -> Dataset:
     """The dataset that a run was trained on."""
     return versions.of_run(context.store(), run_id)
