@@ -5,7 +5,6 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageCms
@@ -53,16 +52,20 @@ def test_the_exported_script_answers_like_the_demo_with_nothing_of_headstart_aro
     assert done.stdout.splitlines() == expected
 
 
-@pytest.mark.parametrize("pooling", ["average", "flatten"])
-def test_the_exported_script_refuses_what_the_demo_refuses(pooling: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "plan",
+    [Plan(), Plan(pooling="flatten"), Plan(pooling="depths", mirrored=1)],
+    ids=["average", "flatten", "depths, mirrored"],
+)
+def test_the_exported_script_refuses_what_the_demo_refuses(plan: Plan, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     network = networks.build(replace(backbones.STARTER, size=64), backbones.weights_path(backbones.STARTER))
     pixels = rng.integers(0, 256, (24, 64, 64, 3), np.uint8)
     pixels[:12] //= 4
-    features = keras.Model(network.input, networks.pool(network.output, pooling)).predict(pixels, verbose=0)
+    features = networks.features(network, plan).predict(pixels, verbose=0)
     assembled = model.assemble(network, Head(((rng.normal(size=(features.shape[1], 2)).astype(np.float32),
-                                               np.zeros(2, np.float32)),)), Plan(pooling=pooling))  # fmt: skip
-    seen = novelty.directions(features[:12], backbones.STARTER.width)
+                                               np.zeros(2, np.float32)),)), plan)  # fmt: skip
+    seen = novelty.directions(features[:12], plan.channels)
     known = Known(tuple(map(str, range(12))), seen, np.zeros(12, np.int64))
     (tmp_path / "known.npz").write_bytes(novelty.to_bytes(known, {}))
     distances = known.distances(features)
