@@ -57,7 +57,7 @@ def test_every_try_is_one_tick_and_the_own_settings_always_get_the_full_training
     plans = head_search.candidates(PLAN)
     ranked = head_search.search(TRAIN, VAL, 3, plans, seen)
     (stage, total), *others = seen.stages
-    assert (stage, others, seen.ticks["search"]) == ("search", [], seen.ticks["search"])
+    assert (stage, others, seen.ticks.keys()) == ("search", [], {"search"})
     assert head_search.TRIES + 4 <= seen.ticks["search"] <= total == head_search.TRIES + 5
     mine = head_search.own(ranked, PLAN)
     assert mine is not None and mine.epochs == PLAN.epochs and len(ranked) == head_search.TRIES
