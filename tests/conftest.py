@@ -109,6 +109,26 @@ def received(tmp_path_factory: pytest.TempPathFactory, trained: Path, shapes: Pa
 
 
 @pytest.fixture(scope="session")
+def suggested(tmp_path_factory: pytest.TempPathFactory, received: Path) -> Path:
+    """A home in which Starter was trained on `shapes` once, as the dial suggests. Read only: copy it to change it."""
+    from core import backbones
+    from core.pictures import counts
+    from core.plan import suggest
+    from core.runs import requests
+
+    def build(home: Path) -> None:
+        shutil.copytree(received, home)
+        store = Store(home)
+        (project,) = store.projects()
+        plan = suggest("balanced", counts.of(store, project.id).learned).on(backbones.STARTER)
+        with workers.no_processes():
+            _, job = requests.train(store, project.id, plan)
+            assert job is not None and wait(store, job).state == "succeeded"
+
+    return home_once(tmp_path_factory, "suggested", build)
+
+
+@pytest.fixture(scope="session")
 def named(tmp_path_factory: pytest.TempPathFactory, trained: Path) -> Path:
     """A home in which Starter was trained once on four pictures of each class of `names.WORST`. Read only."""
     from tests import names

@@ -233,6 +233,51 @@ def test_the_results_say_what_would_help_with_the_mistakes_each_cause_stands_beh
     assert say("remedy_show") in said["button"]
 
 
+# Opens the curves of the project in argv, and tells the marked epoch and what is said.
+_CURVES = """
+import json, sys
+from pages.parts.frame import charts
+from tests.visits import opened
+training, kept = charts.training, []
+charts.training = lambda phases, row, *told: kept.append(row) or training(phases, row, *told)
+at = opened(sys.argv[1], "results", sys.argv[2])
+assert not at.exception and not at.error, (at.exception, at.error)
+print(json.dumps([kept, [e.value for kind in ("markdown", "caption") for e in at.get(kind)]]))
+"""
+
+
+@pytest.mark.parametrize("is_exact", [True, False])
+def test_a_run_as_the_dial_suggests_counts_answers_out_of_fold_and_names_no_epoch_as_the_one_of_its_model(
+    tmp_path: Path, suggested: Path, is_exact: bool
+) -> None:
+    shutil.copytree(suggested, tmp_path / "home")
+    store = Store(tmp_path / "home")
+    (project,) = store.projects()
+    (run,) = store.runs(project.id)
+    plan = Plan.from_dict(run.plan)
+    assert plan.learns_from_val and plan.mirrored and plan.depths and plan.augment and run.outcome.learned_from_val
+    if not is_exact:  # as a run of the same numbers whose head was kept at its best epoch
+        plan = plan.with_(refit=0, choose_regularization=0)
+    rising = [row | {"val_loss": 1.0 + i / 9} for i, row in enumerate(run.outcome.head.history)]
+    head = replace(run.outcome.head, history=rising, best_epoch=1)
+    changed = replace(run.outcome, head=head) if is_exact else replace(run.outcome, head=head, exact=None)
+    path = store.folder(run.id) / "evaluation-val.json"
+    old = Evaluation.from_dict(json.loads(path.read_bytes()))
+    worse = Evaluation(old.classes, old.ids, old.truth, np.eye(3, dtype=np.float32)[(old.truth + 1) % 3])
+    blobs.write(path, json.dumps(worse.to_dict()).encode())
+    with store.write() as db:
+        db.execute("UPDATE run SET plan = ?, result = ?", (json.dumps(plan.to_dict()), json.dumps(changed.to_dict())))
+        name = f"{path.parent.name}/{path.name}"
+        db.execute("UPDATE artifact SET sha256 = ? WHERE name = ?", (blobs.sha256(path), name))
+    counted = say("remedies_val_crossed" if is_exact else "remedies_val", n=worse.n, wrong=worse.n)
+    done = visits.run(_CURVES, project.id, say("curves"), home=store.home)
+    assert done.returncode == 0, done.stderr
+    kept, said = json.loads(done.stdout.splitlines()[-1])
+    assert f"**{say('remedies')}** {counted}" in said
+    assert set(kept) == {None if is_exact else 0}
+    assert any(pattern("note.rising_head").search(text.replace("**", "")) for text in said) is not is_exact
+
+
 def test_results_show_every_score_with_its_interval_and_what_the_temperature_did(
     home: tuple[Store, Project, Run],
 ) -> None:

@@ -33,7 +33,7 @@ print(json.dumps(answers))
 '''
 
 
-# As the dial suggests for few pictures, with blocks to fine-tune; every setting differs from its default.
+# As the dial suggests for few pictures, with blocks to fine-tune: all that a preset turns off is on.
 BASE = Plan(
     pooling="depths", mirrored=1, balance=1.0, refit=1, choose_regularization=1, augment=1, fine_tune_blocks=2,
 )  # fmt: skip
