@@ -43,8 +43,9 @@ def test_the_sample_leads_from_the_first_look_to_a_checked_model(page: Page, app
     page.reload()
     expect(button(page, "Cancel")).to_be_visible()
     browser.await_results(page)
-    plan = app.store.runs(key)[0].plan
-    assert (plan["fine_tune_blocks"], plan["fine_tune_epochs"]) == (1, 3)
+    run = app.store.runs(key)[0]
+    assert (run.plan["fine_tune_blocks"], run.plan["fine_tune_epochs"]) == (1, 3)
+    assert run.outcome.test_accuracy > 0.85
 
     _see_a_cell(page)
     step(page, "Demo")
