@@ -6,14 +6,17 @@ import psutil
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from core import backbones
 from core.jobs import queue
-from core.jobs.kinds import DOWNLOAD, INTAKE, SEARCH, TRAIN, Delivery, OfWeights
+from core.jobs.kinds import COMPARE, DOWNLOAD, INTAKE, SEARCH, TRAIN, Delivery, OfWeights
 from core.plan import Plan
 from core.runs import requests
+from core.scores import comparison
 from core.store.store import Project, Store
 from pages.parts.frame.words import say
 from tests import browser, drawing, workers
 from tests.browser import Server, button
+from tests.texts import shown
 from tests.workers import wait
 
 pytestmark = pytest.mark.browser
@@ -212,9 +215,19 @@ def test_comparing_backbones_ends_in_a_leaderboard_and_a_search_in_a_run(
             button(page, say("compare")).click()
             expect(page.get_by_text(re.compile(r"\(1 of 2\)"))).to_be_visible()
             expect(page.get_by_text(say("leaderboard"))).to_be_visible(timeout=browser.TRAIN_S * 1000)
-            expect(page.get_by_text(re.compile("by more than chance|no difference can be shown"))).to_be_visible()
-            names = {run.outcome.backbone for run in app.store.runs(project)}
-            assert names == {"Starter", "MobileNetV2"}
+            names = {run.id: run.outcome.backbone for run in app.store.runs(project)}
+            assert sorted(names.values()) == ["MobileNetV2", "Starter"]
+            job = queue.latest(app.store, project, COMPARE)
+            assert job is not None
+            (folds,) = [event.facts["right"] for event in queue.events(app.store, job.id) if event.kind == "folds"]
+            hits = {key: [hit == "1" for hit in folds[key]] for key in names}
+            order, best = comparison.ranked(hits, {key: backbones.find(name).transfer for key, name in names.items()})
+            if len(best) == 1:
+                verdict = shown("compare_clear", best=names[order[0]], second=names[order[1]])
+            else:
+                listed = names[best[0]] + say("and_last", name=names[best[1]])
+                verdict = shown("compare_close", n=len(hits[order[0]]), names=listed)
+            expect(page.get_by_text(verdict)).to_be_visible()
             button(page, say("search")).click()
             expect(page.get_by_role("status").get_by_text(say("stage.search"))).to_be_visible(timeout=60_000)
             expect(page.get_by_text(say("tries"))).to_be_visible(timeout=browser.TRAIN_S * 1000)
