@@ -401,7 +401,7 @@ def test_imagenet_accuracy_stands_under_its_name_and_starter_has_what_to_expect_
     (card,) = [text for text in said["caption"] if text.endswith(say("card_top1", top1=71))]
     assert card.startswith(say("backbone.MobileNetV2"))
     assert any(text.endswith(say("card_starter")) for text in said["caption"])
-    assert "no score on your classes" in say("top1_help")
+    assert "says little about your classes" in say("top1_help")
     said = folds_say(*idle, wrong=(36, 7))
     words = {"ours": 172, "pictures": "208 pictures", "better": "MobileNetV2", "theirs": 201}
     assert any(text.endswith(say("card_starter_measured", **words)) for text in said["caption"])
