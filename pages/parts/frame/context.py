@@ -42,6 +42,8 @@ _FEATURE_SETTINGS = ("backbone", "pooling", "mirrored", "precision", "augment", 
 # Text that a spreadsheet may take for a formula; not a sign alone, nor a sign before a number.
 _FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20](?![\d.,]*$)")
 _INERT = "\u2060"  # word joiner: without width
+# The buttons of a component have no words before its script has come: until then nobody meets them.
+_NAMELESS = "button:empty:not([aria-label]) { visibility: hidden }\n"
 _P = ParamSpec("_P")
 PAGES: dict[str, "st.Page"] = {}  # filled by studio.py on every run
 
@@ -61,7 +63,7 @@ def component(name: str) -> Any:
     """
     html, css = ((FRONT / f"{name}.{kind}").read_text() for kind in ("html", "css"))
     js = f"const script = await import(`${{location.origin}}/scripts/{name}.js`)\nexport default script.default"
-    return st.components.v2.component(name, html=html, css=css, js=js)
+    return st.components.v2.component(name, html=html, css=_NAMELESS + css, js=js)
 
 
 def dark() -> bool:
