@@ -42,8 +42,8 @@ _FEATURE_SETTINGS = ("backbone", "pooling", "mirrored", "precision", "augment", 
 # Text that a spreadsheet may take for a formula; not a sign alone, nor a sign before a number.
 _FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20](?![\d.,]*$)")
 _INERT = "\u2060"  # word joiner: without width
-# The buttons of a component have no words before its script has come: until then nobody meets them.
-_NAMELESS = "button:empty:not([aria-label]) { visibility: hidden }\n"
+# What one can press in a component has no words before its script has come: until then nobody meets it.
+_NAMELESS = ":is(button:empty, select):not([aria-label]), label:has(span:empty) { visibility: hidden }\n"
 _P = ParamSpec("_P")
 PAGES: dict[str, "st.Page"] = {}  # filled by studio.py on every run
 
