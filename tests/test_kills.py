@@ -79,9 +79,11 @@ class Killer:
         self.children |= {*workers, *decoders}
         rested = time.monotonic() - self._decoder_at > DECODER_REST_S
         found = {"server": [psutil.Process(self.server.pid)], "worker": workers, "decoder": decoders if rested else []}
+        if time.monotonic() > self.ends:  # those that have died may live now, else a slow job would never end
+            found = {kind: alive for kind, alive in found.items() if not self.kills[kind]}
         # The rarest first, and one that never died at once: decoders live for a second or two.
-        kind = min((kind for kind in found if found[kind]), key=lambda kind: self.kills[kind])
-        if self.is_over or (time.monotonic() < self._next and self.kills[kind]):
+        kind = min((kind for kind in found if found[kind]), key=lambda kind: self.kills[kind], default=None)
+        if kind is None or (time.monotonic() < self._next and self.kills[kind]):
             return
         with contextlib.suppress(psutil.NoSuchProcess):
             self.rng.choice(found[kind]).kill()
@@ -97,7 +99,7 @@ class Killer:
         """See to it that a job succeeds, whatever dies on the way."""
         assert job is not None
         end = time.monotonic() + SECONDS + 240
-        while (job := queue.get(store, job.id)).state != "succeeded":
+        while (job := queue.tend(store, job.id)).state != "succeeded":  # as a page does that is open
             assert time.monotonic() < end, queue.log_path(store, job.id).read_text()
             if job.state == "failed":
                 assert job.error is not None and job.error["code"] == "worker_died", job.error
