@@ -135,6 +135,11 @@ class Plan:
         """Whether the head that is saved learns from the val pictures too."""
         return self.ends_exact and bool(self.refit)
 
+    def with_val(self, n_val: int) -> "Plan":
+        """The plan as it is followed with so many val pictures: without any, nothing is fine-tuned, because the frozen
+        model is only given up for one that is better on val."""
+        return self if n_val else self.with_(fine_tune_blocks=0)
+
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 

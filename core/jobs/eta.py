@@ -197,8 +197,7 @@ def estimate_s(plan: Plan, n: Mapping[str, int], speeds: Speeds, looked_at: int 
     n_pictures, copies = sum(n.values()), plan.augment * (n["train"] + n["val"] * plan.learns_from_val)
     missing = round((n_pictures + copies) * max(0, n_pictures - looked_at) / max(1, n_pictures))
     work = Work(n["train"], n["val"] + n["test"], missing, looked_at > 0, boundary=n["train"] + copies + n["val"])
-    plan = plan if n["val"] else plan.with_(fine_tune_blocks=0)  # as the training does
-    return sum(step.seconds for step in steps(plan, work, speeds))
+    return sum(step.seconds for step in steps(plan.with_val(n["val"]), work, speeds))
 
 
 def crowd() -> float:

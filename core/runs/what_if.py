@@ -109,7 +109,7 @@ class _Data:
 
     def train(self, plan: Plan) -> dict[str, Evaluation]:
         """The evaluations on val and test of the head as a training by this plan would find it."""
-        plan = plan if self.ids["val"] else plan.with_(fine_tune_blocks=0)  # as the training does
+        plan = plan.with_val(len(self.ids["val"]))
         learned = {"train": self.parts["train"]} | ({"val": self.val_learned} if plan.learns_from_val else {})
         learned = {part: rows for part, rows in learned.items() if self.ids[part]}
         n_rows, width = sum(len(rows.targets) for rows in learned.values()), self.parts["train"].features.shape[1]

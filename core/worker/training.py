@@ -51,10 +51,10 @@ def train(ticket: Ticket, run_id: str, said: Sequence[Note] = ()) -> None:
 
 def _train(ticket: Ticket, run_id: str, notes: Notes) -> None:
     store, root = ticket.store, ticket.store.root(run_id)
-    plan, data = of_run(store, run_id)
-    if plan.fine_tune_blocks and not data.part("val").pictures:
-        notes.say("tuning_needs_val")  # the frozen model is only given up for one that is better on val
-        plan = plan.with_(fine_tune_blocks=0)
+    asked, data = of_run(store, run_id)
+    plan = asked.with_val(len(data.part("val").pictures))
+    if plan != asked:
+        notes.say("tuning_needs_val")
     times = TimeRecord(root)
     with times.phase("features"):
         source = FeatureSource(ticket, plan, data, times)
