@@ -38,19 +38,24 @@ def gallery(project: Project, names: list[str]) -> None:
     st.header(say("pictures"), anchor=False)
     which = _filter(project, names)
     n = album.count(context.store(), project.id, which)
-    pages = max(1, -(-n // PAGE))
-    listing = f"{project.id}-{hash(which)}"
-    current = st.pagination(pages, key=f"page-{listing}") if pages > 1 else 1
-    first = (min(current, pages) - 1) * PAGE
+    listing, first = paginate(f"{project.id}-{hash(which)}", n)
     shown = album.page(context.store(), project.id, which, first, PAGE)
     choice = PictureChoice(
-        f"{listing} {current}",
+        listing,
         n,
         lambda: album.ids(context.store(), project.id, which),
         which.excluded,
         "gallery-acted",
     )
     sorter(project, [_item(p) for p in shown], names, choice, f"gallery-{project.id}")
+
+
+def paginate(listing: str, n: int) -> tuple[str, int]:
+    """Draw the pagination of a listing of n pictures, if it has several pages. Returns a text that identifies the open
+    page, and the number of its first picture."""
+    pages = max(1, -(-n // PAGE))
+    current = st.pagination(pages, key=f"page-{listing}") if pages > 1 else 1
+    return f"{listing} {current}", (min(current, pages) - 1) * PAGE
 
 
 @dataclass(frozen=True)

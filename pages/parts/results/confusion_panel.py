@@ -151,15 +151,12 @@ def _mistakes(scores: Evaluation, chosen: Chosen) -> list[int]:
 
 
 def _sorter(project: Project, scores: Evaluation, positions: list[int], names: list[str], key: str) -> None:
-    pages = max(1, -(-len(positions) // picture_actions.PAGE))
-    listing = f"{key} {hash(tuple(positions))}"
-    current = st.pagination(pages, key=f"page-{listing}") if pages > 1 else 1
-    first = (min(current, pages) - 1) * picture_actions.PAGE
+    listing, first = picture_actions.paginate(f"{key} {hash(tuple(positions))}", len(positions))
     place = {scores.ids[i]: i for i in positions[first : first + picture_actions.PAGE]}
     pictures = album.pictures(context.store(), project.id, list(place))
     items = [_item(picture, scores, place[picture.id]) for picture in pictures]
     choice = picture_actions.PictureChoice(
-        f"{listing} {current}", len(positions), lambda: [scores.ids[i] for i in positions], asked=explain_dialog.ASKED
+        listing, len(positions), lambda: [scores.ids[i] for i in positions], asked=explain_dialog.ASKED
     )
     picture_actions.sorter(project, items, names, choice, f"sorter-{key}")
 

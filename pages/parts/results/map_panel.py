@@ -156,16 +156,13 @@ def _pictures(project: Project, run: Run, points: Points) -> None:
     st.markdown(say("map_chosen", n=len(chosen)) if chosen else f"**{say('map_hint')}**")
     if not chosen:
         st.caption(say("map_how"))
-    pages = max(1, -(-len(chosen) // picture_actions.PAGE))
-    listing = f"map {run.id} {hash(tuple(chosen))}"
-    current = st.pagination(pages, key=f"page-{listing}") if pages > 1 else 1
-    first = (min(current, pages) - 1) * picture_actions.PAGE
+    listing, first = picture_actions.paginate(f"map {run.id} {hash(tuple(chosen))}", len(chosen))
     place = {points.ids[i]: i for i in chosen[first : first + picture_actions.PAGE]}
     pictures = album.pictures(context.store(), project.id, list(place))
     items = [_item(picture, points, place[picture.id]) for picture in pictures]
     names = [row.label for row in album.classes(context.store(), project.id)]
     choice = picture_actions.PictureChoice(
-        f"{listing} {current}",
+        listing,
         len(chosen),
         lambda: [points.ids[i] for i in chosen],
         noted="map-acted",
