@@ -2,7 +2,6 @@
 
 import streamlit as st
 
-from core.errors import HeadstartError
 from core.jobs import queue
 from pages.parts.frame import banners, context, navigation, notifications, style
 from pages.parts.frame.words import say
@@ -31,7 +30,5 @@ try:
     else:
         navigation.title(current)
     page.run()
-except HeadstartError as error:
-    context.show(error)
-except Exception as error:  # noqa: BLE001 - the last stop: an error id for the user, the traceback for the log
-    context.fault(error)
+except Exception as error:  # noqa: BLE001 - the last stop
+    context.report(error)

@@ -114,8 +114,8 @@ from streamlit.testing.v1 import AppTest
 page = '''
 import errno
 from pages.parts.frame import context
-context.fault(OSError(errno.ENOSPC, "No space left on device"))
-context.fault(OSError(errno.ENOENT, "No such file or directory"))
+context.report(OSError(errno.ENOSPC, "No space left on device"))
+context.report(OSError(errno.ENOENT, "No such file or directory"))
 '''
 for each in AppTest.from_string(page, default_timeout=60).run().error:
     print(each.value)

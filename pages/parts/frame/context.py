@@ -42,7 +42,7 @@ _FEATURE_SETTINGS = ("backbone", "pooling", "mirrored", "precision", "augment", 
 # Text that a spreadsheet may take for a formula; not a sign alone, nor a sign before a number.
 _FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20](?![\d.,]*$)")
 _INERT = "\u2060"  # word joiner: without width
-# What one can press in a component has no words before its script has come: until then nobody meets it.
+# The buttons and menus of a component get their names from its script: they are hidden until it has run.
 _NAMELESS = ":is(button:empty, select):not([aria-label]), label:has(span:empty) { visibility: hidden }\n"
 _P = ParamSpec("_P")
 PAGES: dict[str, "st.Page"] = {}  # filled by studio.py on every run
@@ -246,10 +246,8 @@ def _guarded(draw: Callable[_P, None]) -> Callable[_P, None]:
     def guarded(*args: _P.args, **kwargs: _P.kwargs) -> None:
         try:
             draw(*args, **kwargs)
-        except HeadstartError as error:
-            show(error)
         except Exception as error:  # noqa: BLE001 - as the last stop of the page
-            fault(error)
+            report(error)
 
     return guarded
 
@@ -257,11 +255,10 @@ def _guarded(draw: Callable[_P, None]) -> Callable[_P, None]:
 def show_pending_error() -> None:
     """Show the error of the last action, once."""
     error = st.session_state.pop("error", None)
+    if error is not None:
+        report(error)
     if isinstance(error, HeadstartError):
-        show(error)
         st.toast(plain(error.message), icon=":material/error:")  # the top of the page may be out of view
-    elif error is not None:
-        fault(error)
 
 
 def empty(title: str, more: str, step: str | None = None, project: Project | None = None, label: str = "") -> None:
@@ -280,8 +277,12 @@ def headline(text: str) -> None:
         st.header(text, anchor=False)
 
 
-def fault(error: Exception) -> None:
-    """An unexpected error: show the user an id, and log the traceback. A full disk gets its own message."""
+def report(error: Exception) -> None:
+    """Show an error: the sentences of a HeadstartError or of a full disk; of any other an id, with the traceback in the
+    log."""
+    if isinstance(error, HeadstartError):
+        show(error)
+        return
     key = uuid.uuid4().hex[:8]
     logging.getLogger("headstart").exception("error %s", key, exc_info=error)
     if space.is_full(error):
