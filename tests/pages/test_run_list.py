@@ -88,15 +88,8 @@ def test_two_runs_are_compared_in_words_and_by_pictures(home: tuple[Store, Proje
 def test_runs_of_other_test_pictures_are_said_not_to_compare(home: tuple[Store, Project, Run]) -> None:
     store, project, run = home
     other = second(store, run, 2, seed=3)
-    path = store.folder(other.id) / "evaluation-test.json"
-    scores = Evaluation.from_dict(json.loads(path.read_bytes()))
-    fewer = Evaluation(scores.classes, scores.ids[1:], scores.truth[1:], scores.probabilities[1:])
-    blobs.write(path, json.dumps(fewer.to_dict()).encode())
-    with store.write() as db:
-        db.execute(
-            "UPDATE artifact SET sha256 = ? WHERE run_id = ? AND name = ?",
-            (blobs.sha256(path), other.id, f"{path.parent.name}/{path.name}"),
-        )
+    scores = evaluation(store, other)
+    put_evaluation(store, other, Evaluation(scores.classes, scores.ids[1:], scores.truth[1:], scores.probabilities[1:]))
     said = results(store, project, "results:Runs")
     assert any("were tested on different pictures" in text for text in said["info"])
     assert not any("test pictures, " in text for text in said["markdown"])
@@ -215,16 +208,11 @@ def test_the_results_say_what_would_help_with_the_mistakes_each_cause_stands_beh
     home: tuple[Store, Project, Run],
 ) -> None:
     store, project, run = home
-    path = store.folder(run.id) / "evaluation-val.json"
-    old = Evaluation.from_dict(json.loads(path.read_bytes()))
+    old = evaluation(store, run, "val")
     answers = [{0: 1, 1: 0}.get(truth, 2) for truth in old.truth.tolist()]
     new = Evaluation(old.classes, old.ids, old.truth, np.eye(3, dtype=np.float32)[answers])
     n = len(new.mistakes)
-    blobs.write(path, json.dumps(new.to_dict()).encode())
-    with store.write() as db:
-        db.execute(
-            "UPDATE artifact SET sha256 = ? WHERE name = ?", (blobs.sha256(path), f"{path.parent.name}/{path.name}")
-        )
+    put_evaluation(store, run, new, "val")
     said = results(store, project)
     assert f"**{say('remedies')}** {say('remedies_val', n=new.n, wrong=n)}" in said["markdown"]
     first, second, _ = old.classes
@@ -261,14 +249,11 @@ def test_a_run_as_the_dial_suggests_counts_answers_out_of_fold_and_names_no_epoc
     rising = [row | {"val_loss": 1.0 + i / 9} for i, row in enumerate(run.outcome.head.history)]
     head = replace(run.outcome.head, history=rising, best_epoch=1)
     changed = replace(run.outcome, head=head) if is_exact else replace(run.outcome, head=head, exact=None)
-    path = store.folder(run.id) / "evaluation-val.json"
-    old = Evaluation.from_dict(json.loads(path.read_bytes()))
+    old = evaluation(store, run, "val")
     worse = Evaluation(old.classes, old.ids, old.truth, np.eye(3, dtype=np.float32)[(old.truth + 1) % 3])
-    blobs.write(path, json.dumps(worse.to_dict()).encode())
+    put_evaluation(store, run, worse, "val")
     with store.write() as db:
         db.execute("UPDATE run SET plan = ?, result = ?", (json.dumps(plan.to_dict()), json.dumps(changed.to_dict())))
-        name = f"{path.parent.name}/{path.name}"
-        db.execute("UPDATE artifact SET sha256 = ? WHERE name = ?", (blobs.sha256(path), name))
     counted = say("remedies_val_crossed" if is_exact else "remedies_val", n=worse.n, wrong=worse.n)
     done = visits.run(_CURVES, project.id, say("curves"), home=store.home)
     assert done.returncode == 0, done.stderr
@@ -308,7 +293,7 @@ def test_the_first_page_shows_the_promoted_or_else_the_newest_score_and_never_on
     assert said_of_cards(store) == [say("card_score", score="50 %", n=6)]  # not the best one, 100 %
     core_runs.promote(store, store.run(best.id))
     assert said_of_cards(store) == [say("card_score", score="100 %", n=6)]
-    album.exclude(store, project.id, [Evaluation.from_dict(evaluation(store, newest)).ids[0]])
+    album.exclude(store, project.id, [evaluation(store, newest).ids[0]])
     flattered = measured_on_the_rest(store, newest)
     core_runs.promote(store, flattered)
     assert said_of_cards(store) == [say("card_score", score="50 %", n=6)]
@@ -322,7 +307,7 @@ def test_a_run_that_is_scored_after_test_pictures_were_left_out_is_marked_wherev
 ) -> None:
     monkeypatch.setattr(queue, "PROCESS", [])
     store, project, run = home
-    album.exclude(store, project.id, [Evaluation.from_dict(evaluation(store, run)).ids[0]])
+    album.exclude(store, project.id, [evaluation(store, run).ids[0]])
     flattered = measured_on_the_rest(store, run)
     job = queue.start(store, project.id, TRAIN, OfRun(flattered.id))
     with queue.claim(store, job.id) as held:
@@ -331,7 +316,7 @@ def test_a_run_that_is_scored_after_test_pictures_were_left_out_is_marked_wherev
     for name in ("results:Runs", "train"):
         assert say("test_left_out", n=1) in said[name]["warning"], name
     assert any("(score too good)" in text for text in said["results:Runs"]["options"])
-    album.exclude(store, project.id, [Evaluation.from_dict(evaluation(store, run)).ids[0]], excluded=False)
+    album.exclude(store, project.id, [evaluation(store, run).ids[0]], excluded=False)
     said = visit(store.home, project.id, "results:Runs")["said"]["results:Runs"]  # which the score was not measured on
     assert say("test_left_out", n=1) in said["warning"]
 
@@ -360,25 +345,30 @@ def test_the_results_of_one_of_many_runs_are_drawn_again_without_reading_the_sco
     assert done.stdout.split()[-1:] == ["0"], (done.stdout, done.stderr)
 
 
-def evaluation(store: Store, run: Run) -> dict[str, Any]:
-    values: dict[str, Any] = json.loads((store.folder(run.id) / "evaluation-test.json").read_bytes())
-    return values
+def evaluation(store: Store, run: Run, part: str = "test") -> Evaluation:
+    return Evaluation.from_dict(json.loads((store.folder(run.id) / f"evaluation-{part}.json").read_bytes()))
+
+
+def put_evaluation(store: Store, run: Run, scores: Evaluation, part: str = "test") -> None:
+    """Write other scores of a run, which are taken for those that it was published with."""
+    path = store.folder(run.id) / f"evaluation-{part}.json"
+    blobs.write(path, json.dumps(scores.to_dict()).encode())
+    with store.write() as db:
+        db.execute(
+            "UPDATE artifact SET sha256 = ? WHERE run_id = ? AND name = ?",
+            (blobs.sha256(path), run.id, f"{path.parent.name}/{path.name}"),
+        )
 
 
 def measured_on_the_rest(store: Store, run: Run) -> Run:
     """A run like this one on the pictures as they are now, which is right on all test pictures that are left."""
     other = second(store, run, 0, seed=9)
-    old = Evaluation.from_dict(evaluation(store, other))
+    old = evaluation(store, other)
     left = [i for i, key in enumerate(old.ids) if key not in left_out_of_test(store, run.project_id)]
-    path = store.folder(other.id) / "evaluation-test.json"
-    blobs.write(path, json.dumps(old.take(np.array(left)).to_dict()).encode())
+    put_evaluation(store, other, old.take(np.array(left)))
     with store.write() as db:
         result = json.dumps(replace(other.outcome, test_accuracy=1.0, test_n=len(left)).to_dict())
         db.execute("UPDATE run SET result = ? WHERE id = ?", (result, other.id))
-        db.execute(
-            "UPDATE artifact SET sha256 = ? WHERE run_id = ? AND name = ?",
-            (blobs.sha256(path), other.id, f"{path.parent.name}/{path.name}"),
-        )
     return store.run(other.id)
 
 
@@ -424,15 +414,11 @@ def test_a_temperature_that_makes_it_worse_on_few_pictures_is_said_to_mean_nothi
     home: tuple[Store, Project, Run],
 ) -> None:
     store, project, run = home
-    path = store.folder(run.id) / "evaluation-test.json"
-    old = Evaluation.from_dict(evaluation(store, run))
+    old = evaluation(store, run)
     answers = [(truth + (i < 3)) % 3 for i, truth in enumerate(old.truth.tolist())]
     sure = np.full((3, 3), 0.025, np.float32) + np.eye(3, dtype=np.float32) * 0.925
-    blobs.write(path, json.dumps(Evaluation(old.classes, old.ids, old.truth, sure[answers]).to_dict()).encode())
+    put_evaluation(store, run, Evaluation(old.classes, old.ids, old.truth, sure[answers]))
     with store.write() as db:
-        db.execute(
-            "UPDATE artifact SET sha256 = ? WHERE name = ?", (blobs.sha256(path), f"{path.parent.name}/{path.name}")
-        )
         result = json.dumps(replace(run.outcome, temperature=0.5).to_dict())
         db.execute("UPDATE run SET result = ? WHERE id = ?", (result, run.id))
     said = visit(store.home, project.id, "results:Confidence")["said"]["results:Confidence"]["markdown"]
@@ -561,14 +547,9 @@ def test_without_test_pictures_the_results_speak_of_val_and_the_demo_shows_its_p
     home: tuple[Store, Project, Run],
 ) -> None:
     store, project, run = home
-    path = store.folder(run.id) / "evaluation-test.json"
-    old = Evaluation.from_dict(json.loads(path.read_bytes()))
-    blobs.write(path, json.dumps(old.take(np.empty(0, np.int64)).to_dict()).encode())
+    put_evaluation(store, run, evaluation(store, run).take(np.empty(0, np.int64)))
     result = replace(run.outcome, test_n=0, test_accuracy=None).to_dict()
     with store.write() as db:
-        db.execute(
-            "UPDATE artifact SET sha256 = ? WHERE name = ?", (blobs.sha256(path), f"{path.parent.name}/{path.name}")
-        )
         db.execute("UPDATE run SET result = ? WHERE id = ?", (json.dumps(result), run.id))
     said = visit(store.home, project.id, "results", "demo")["said"]
     assert say("headline_none") in said["results"]["header"]
