@@ -17,8 +17,6 @@ from core.learning.head import Head, Labeled
 from core.plan import Plan, mirror_risks
 from core.scores.evaluation import Evaluation
 
-# Largest features for which the ablations run: a linear head on them is solved in seconds.
-MOST_BYTES = 128 << 20
 # Val pictures that are mirrored and predicted: takes a few seconds.
 MOST_MIRRORED = 300
 # Share of a class that must turn into one other class before a mirror is said to swap them. Hand signs, whose class a

@@ -31,9 +31,8 @@ GRID = (3_000.0, 1_000.0, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0)
 # Tolerance of the heads of the folds: their probabilities are within 1e-3 of the exact ones. With 1e-5 weak
 # regularizations were stopped early, which made them look better than they are.
 _TOLERANCE = 1e-6
-# Largest features that are cross-validated, and the largest product of rows, width and classes: two minutes on 2 cores
-# (2,000 pictures, 1,280 channels and 10 classes take five seconds of processor time, 2,048 channels ten).
-MOST_BYTES = 128 << 20
+# Largest product of rows, width and classes that is cross-validated: two minutes on 2 cores (2,000 pictures, 1,280
+# channels and 10 classes take five seconds of processor time, 2,048 channels ten).
 _MOST_PRODUCTS = 1_000_000_000
 
 
@@ -103,7 +102,7 @@ def calibrating(val: Evaluation, found: OutOfFold | None) -> Evaluation:
 
 def is_small(n_rows: int, width: int, n_classes: int) -> bool:
     """Whether so many rows of features can be cross-validated within memory and two minutes."""
-    return 4 * n_rows * width <= MOST_BYTES and n_rows * width * n_classes <= _MOST_PRODUCTS
+    return 4 * n_rows * width <= head.MOST_BYTES and n_rows * width * n_classes <= _MOST_PRODUCTS
 
 
 def folds(targets: Targets, together: Sequence[str] = (), seed: int = 0) -> Targets:

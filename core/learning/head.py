@@ -33,6 +33,9 @@ _EPSILON = 1e-7
 # for each other when the machine does anything else.
 _CORES = cores()
 _POOL = ThreadPoolExecutor(_CORES)
+# Largest features, in float32, on which exact heads are solved beside a training or to answer a question: each takes
+# seconds, and four times as much memory.
+MOST_BYTES = 128 << 20
 # Up to this many weights, threads cost more than they gain.
 _SMALL = 100_000
 # Memory while training: weights, two moments of Adam, two work arrays, best weights. Saving and checking takes less.

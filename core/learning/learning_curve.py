@@ -21,10 +21,9 @@ from core.scores.evaluation import wilson
 
 # Shares of the training pictures, and the number of draws of each: small draws differ more from each other.
 SHARES: Mapping[float, int] = {0.1: 8, 0.2: 6, 0.4: 4, 0.7: 3, 1.0: 1}
-# Most training pictures that are measured, and most bytes of their features, four times of which it takes to solve a
-# head. A larger set is sampled; the extrapolation still starts at its full size.
+# Most training pictures that are measured, as far as `head.MOST_BYTES` allows. A larger set is sampled; the
+# extrapolation still starts at its full size.
 MOST = 20_000
-MOST_BYTES = 128 << 20
 # A power law with an offset has three parameters.
 _LEAST_POINTS = 3
 # Candidate exponents. Those of deep networks lie between 0.07 and 0.35 (Hestness et al., 2017, arXiv 1712.00409),
@@ -91,7 +90,7 @@ def measure(train: Labeled, val: Labeled, n_classes: int, plan: Plan, progress: 
     if not len(val.targets):
         raise HeadstartError("no_val_part")
     n = len(train.targets)
-    most = min(n, MOST, MOST_BYTES // (4 * train.features.shape[1]))
+    most = min(n, MOST, head.MOST_BYTES // (4 * train.features.shape[1]))
     draws = [(share * most / n, repeats) for share, repeats in SHARES.items()]
     rows = [[_draw(train.targets, share, number) for number in range(repeats)] for share, repeats in draws]
     rows = [drawn for i, drawn in enumerate(rows) if not i or len(drawn[0]) > len(rows[i - 1][0])]

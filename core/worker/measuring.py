@@ -10,7 +10,7 @@ import numpy as np
 from core.explain import novelty
 from core.explain.novelty import Distances, Known
 from core.features.feature_cache import Cache, View
-from core.learning import ablations
+from core.learning import ablations, head
 from core.learning.cross_validation import OutOfFold
 from core.learning.head import Head, Labeled
 from core.plan import rarest
@@ -51,7 +51,7 @@ def measure_effects(
         note("mirrored_pair", **pair)
         alike = {"n": val.n, "swapped": pair, "enough": True}
     n, (uneven, mirror) = len(data.part("train").pictures), _asked(source)
-    if not (uneven or mirror) or n * frozen["train"].row_bytes > ablations.MOST_BYTES:
+    if not (uneven or mirror) or n * frozen["train"].row_bytes > head.MOST_BYTES:
         return alike
     source.ticket.stage("effects", 0)
     train = Labeled(frozen["train"].read(source.views("train")[:n]), source.targets("train")[:n])

@@ -103,7 +103,7 @@ def test_few_val_pictures_make_a_guess_and_too_few_of_any_an_error() -> None:
 
 
 def test_wide_features_are_sampled_so_that_they_fit_into_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(learning_curve, "MOST_BYTES", 4 * 40 * 100)  # 100 rows of 40 numbers
+    monkeypatch.setattr(head, "MOST_BYTES", 4 * 40 * 100)  # 100 rows of 40 numbers
     found = learning_curve.measure(drawn(1, 400, 40, 0.7), drawn(2, 100, 40, 0.7), 5, PLAN, Silent())
     assert [point.n for point in found.points] == [10, 20, 40, 70, 100] and found.n_train == 400
 

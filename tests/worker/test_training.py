@@ -27,7 +27,6 @@ from core.jobs import queue
 from core.jobs.eta import Step
 from core.jobs.job_context import Ticket
 from core.jobs.kinds import INTAKE, TRAIN, Delivery, OfRun
-from core.learning import cross_validation
 from core.learning.head import Head, Labeled, class_indices, solve
 from core.pictures import album, versions
 from core.plan import PRESETS, Plan
@@ -175,7 +174,7 @@ def test_without_val_or_with_features_that_are_too_large_a_plan_to_refit_trains_
 ) -> None:
     plan = Plan(epochs=3, refit=1, choose_regularization=1)
     with monkeypatch.context() as patch:
-        patch.setattr(cross_validation, "MOST_BYTES", 1000)
+        patch.setattr("core.learning.head.MOST_BYTES", 1000)
         job, run = trained_on(store, shapes, plan)
     assert job.state == "succeeded" and run.outcome.exact is None and not run.outcome.learned_from_val
     assert run.outcome.notes == (("exact_too_large", {"n": 30, "regularization": 50.0}),)
