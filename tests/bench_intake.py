@@ -161,7 +161,7 @@ def rss_growth_mb(folder: Path) -> float:
     with zipfile.ZipFile(source, "w") as packed:
         while source.stat().st_size < UPLOAD_BYTES:
             packed.writestr(f"noise/{packed.fp.tell()}.bin", rng.bytes(MEMBER_BYTES))  # type: ignore[union-attr]
-    with browser.server(folder / "upload-home", browser.free_port()) as app:
+    with browser.server(folder / "upload-home", browser.free_port(), by_command=True) as app:
         process = psutil.Process(app.process.pid)
         before, peak, done = process.memory_info().rss, 0, threading.Event()
 
@@ -203,7 +203,7 @@ def rerun_ms_p95(folder: Path) -> float | None:
         return None
     home = folder / "rows-home"
     project = rows(Store(home), ROWS)
-    with browser.server(home, browser.free_port()) as app, sync_playwright() as playwright:
+    with browser.server(home, browser.free_port(), by_command=True) as app, sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=path, args=browser.CHROMIUM_ARGS)
         with browser.tab(chromium, app.url) as page:
             times = bench_web.rerun_ms(page, app, project, ROWS)

@@ -126,7 +126,7 @@ def measure(folder: Path) -> Numbers:
     numbers["mend_to_score_seconds_2k_again"] = round(statistics.median(warm), 3)
     path = browser.chromium_path()
     if path is not None:
-        with browser.server(store.home, browser.free_port()) as app, sync_playwright() as playwright:
+        with browser.server(store.home, browser.free_port(), by_command=True) as app, sync_playwright() as playwright:
             chromium = playwright.chromium.launch(executable_path=path, args=browser.CHROMIUM_ARGS)
             with browser.tab(chromium, app.url) as page:
                 numbers |= page_numbers(page, app.url, store, run, large)

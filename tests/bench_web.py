@@ -91,14 +91,17 @@ def measure(chromium: Browser, folder: Path) -> dict[str, float]:
     """All numbers of TARGETS."""
     home = folder / "large"
     project = large_project(Store(home), folder)
-    with browser.server(home, browser.free_port()) as app:
+    with browser.server(home, browser.free_port(), by_command=True) as app:
         paint = first_paint(chromium, app, project)
         with browser.tab(chromium, app.url) as page:
             reruns = rerun_ms(page, app, project)
             busy = {stage: rerun_while(stage, page, app, project) for stage in BUSY}
             visit_all(page, app, project)
         rss = psutil.Process(app.process.pid).memory_info().rss / 1e6
-    with browser.server(folder / "small", browser.free_port()) as app, browser.tab(chromium, app.url) as page:
+    with (
+        browser.server(folder / "small", browser.free_port(), by_command=True) as app,
+        browser.tab(chromium, app.url) as page,
+    ):
         story = story_s(page, app)
     return {
         "first_paint_s": round(paint, 3),

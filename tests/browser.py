@@ -16,8 +16,10 @@ from pathlib import Path
 import psutil
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, Response, expect
 
+from core.jobs import queue
 from core.language.catalog import say
 from core.store.store import Store
+from tests import forks
 from tests.texts import pattern
 
 ROOT = Path(__file__).parent.parent
@@ -29,6 +31,16 @@ CHROMIUM_ARGS = [
     "--disable-features=Translate,MediaRouter,OptimizationHints", "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
 ]  # fmt: skip
+# `streamlit run app.py`, where jobs get processes that have imported TensorFlow already.
+_SERVER = """
+import sys
+from streamlit.web import cli
+from core.jobs import queue
+from tests import workers
+queue._spawn = workers.fork
+sys.argv = ["streamlit", "run", "app.py", *sys.argv[1:]]
+cli.main()
+"""
 # What Chromium and Streamlit's front end report while a server is away.
 _OUTAGE = re.compile(
     "ERR_CONNECTION_REFUSED|ERR_EMPTY_RESPONSE|ERR_CONNECTION_RESET|ERR_SOCKET_NOT_CONNECTED|WebSocket|Failed to fetch"
@@ -56,7 +68,7 @@ class Server:
 
     port: int
     home: Path
-    process: "subprocess.Popen[bytes]"
+    process: psutil.Process
     log: Path
 
     @property
@@ -75,32 +87,38 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def server(home: Path, port: int, keras_home: Path | None = None) -> Iterator[Server]:
-    """`streamlit run app.py` on a home until the end of the block. Workers live on: `stop_workers` ends them."""
+def server(home: Path, port: int, keras_home: Path | None = None, by_command: bool = False) -> Iterator[Server]:
+    """A server on a home until the end of the block; it and its workers are forked from processes that have done their
+    imports, or `by_command` started as users start it. Workers live on: `stop_workers` ends them."""
     home.mkdir(parents=True, exist_ok=True)
+    forks.prepare("workers")
     environment = os.environ | {"HEADSTART_HOME": str(home), "HOME": str(home), "HEADSTART_DOWNLOADS": "0"}
     if keras_home is not None:
         environment["KERAS_HOME"] = str(keras_home)
-    command = [sys.executable, "-m", "streamlit", "run", "app.py"]
     log = home.with_name(f"{home.name}-server.log")
-    with log.open("ab") as file:
-        process = subprocess.Popen(
-            [*command, "--server.port", str(port), "--server.headless", "true"],
-            cwd=ROOT, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=environment,
-        )  # fmt: skip
+    options = ["--server.port", str(port), "--server.headless", "true"]
+    if by_command:
+        with log.open("ab") as file:
+            command = [sys.executable, "-m", "streamlit", "run", "app.py", *options]
+            process = psutil.Popen(
+                command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=environment
+            )
+    else:
+        process = psutil.Process(forks.start("pages", _SERVER, *options, environment=environment, log=log))
     try:
         _await_health(port, process, log)
         yield Server(port, home, process, log)
     finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(10)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.terminate()
+            try:
+                process.wait(10)
+            except psutil.TimeoutExpired:
+                process.kill()
+                process.wait(10)
 
 
-def _await_health(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
+def _await_health(port: int, process: psutil.Process, log: Path) -> None:
     end = time.monotonic() + 30
     while True:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
@@ -112,21 +130,18 @@ def _await_health(port: int, process: "subprocess.Popen[bytes]", log: Path) -> N
             pass
         finally:
             connection.close()
-        assert process.poll() is None and time.monotonic() < end, log.read_text()
+        assert process.is_running() and time.monotonic() < end, log.read_text()
         time.sleep(0.05)  # nothing announces that a port is open
 
 
 def workers(home: Path, job_id: str = "") -> list[psutil.Process]:
-    """The worker processes of a home (of one job)."""
+    """The worker processes of a home (of one job): what they print goes to its logs."""
+    logs = str(queue.log_path(Store(home), job_id)) if job_id else f"{home}{os.sep}"
     found = []
-    for process in psutil.process_iter(["cmdline"]):
-        words = process.info["cmdline"] or []
-        if (
-            {"core.jobs.waiter", "core.worker.main"} & set(words)
-            and str(home) in words
-            and (not job_id or job_id in words)
-        ):
-            found.append(process)
+    for process in psutil.process_iter():
+        with contextlib.suppress(OSError):
+            if os.readlink(f"/proc/{process.pid}/fd/1").startswith(logs):
+                found.append(process)
     return found
 
 

@@ -1,8 +1,9 @@
 """New Python processes that have imported what they need before they begin.
 
 The imports of a page take two seconds of processor time, those of a training five. So such a process is forked from
-one that has done these imports and nothing else: `python -m tests.forks pages`, or `workers`, which the first test that
-needs it starts. All else is as in any process of its own: it can be killed, and it shares nothing.
+one that has done these imports and nothing else: `python -m tests.forks pages` for pages and servers, `workers`, or
+`keras`, which knows nothing of Headstart. All else is as in any process of its own: it can be killed, and it shares
+nothing.
 """
 
 import atexit
@@ -13,56 +14,96 @@ import inspect
 import json
 import os
 import pkgutil
+import select
+import shutil
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 ROOT = Path(__file__).parent.parent
 _LIMIT_S = 240
+# The folder with the sockets of those that fork. Processes that they have forked find them there, too.
+_SOCKETS = "HEADSTART_TEST_FORKS"
 
 
-def run(script: str, *arguments: str, home: Path, folder: Path) -> "subprocess.CompletedProcess[str]":
-    """Run a script that opens pages, with `sys.argv[1:]` as given; what it prints is kept in a folder."""
-    out, err = folder / "out", folder / "err"
-    environment = os.environ | {"HEADSTART_HOME": str(home)}
-    status = _ask("pages", script, arguments, environment, (out, err))
-    return subprocess.CompletedProcess(script, status, out.read_text(), err.read_text())
+def run(
+    kind: str,
+    script: str,
+    *arguments: str,
+    out: Path,
+    environment: Mapping[str, str] | None = None,
+    folder: Path = ROOT,
+) -> "subprocess.CompletedProcess[str]":
+    """Run a script with `sys.argv[1:]` as given, to its end, in a folder whose modules it finds. What it prints is kept
+    in the folder `out`."""
+    files = out / "out", out / "err"
+    with _ask(kind, script, arguments, environment or os.environ, files, folder, _LIMIT_S) as answer:
+        answer.readline()
+        status = int(answer.readline())
+    return subprocess.CompletedProcess(script, status, *(file.read_text() for file in files))
 
 
-def start(script: str, *arguments: str, environment: Mapping[str, str], log: Path) -> None:
-    """Start a worker whose script ends when it likes; what it prints is added to a log."""
-    _ask("workers", script, arguments, environment, (log, log))
+def start(kind: str, script: str, *arguments: str, environment: Mapping[str, str], log: Path) -> int:
+    """Start a process that ends when it likes; what it prints is added to a log. Answers its id."""
+    with _ask(kind, script, arguments, environment, (log, log), ROOT, 0) as answer:
+        return int(answer.readline())
+
+
+def prepare(*kinds: str) -> None:
+    """Let processes that are forked from now on fork others of these kinds."""
+    for kind in kinds:
+        _listening(kind)
 
 
 def _ask(
-    kind: str, script: str, arguments: tuple[str, ...], environment: Mapping[str, str], out: tuple[Path, Path]
-) -> int:
-    parent = _parent(kind)
-    assert parent.stdin is not None and parent.stdout is not None
-    asked = {"script": script, "arguments": arguments, "environment": dict(environment), "out": list(map(str, out))}
-    parent.stdin.write(json.dumps(asked) + "\n")
-    parent.stdin.flush()
-    return int(parent.stdout.readline())
+    kind: str,
+    script: str,
+    arguments: tuple[str, ...],
+    environment: Mapping[str, str],
+    out: tuple[Path, Path],
+    folder: Path,
+    limit_s: int,
+) -> TextIO:
+    """Where the answer is read: the id of the process, and then its exit status."""
+    asked = {
+        "script": script, "arguments": arguments, "environment": dict(environment), "out": list(map(str, out)),
+        "folder": str(folder), "limit_s": limit_s,
+    }  # fmt: skip
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(_listening(kind)))
+        lines = connection.makefile("rw")
+    lines.write(json.dumps(asked) + "\n")
+    lines.flush()
+    return lines
 
 
-@functools.cache
-def _parent(kind: str) -> "subprocess.Popen[str]":
-    started = subprocess.Popen(
-        [sys.executable, "-m", "tests.forks", kind],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"},
-    )
-    atexit.register(_stop, started)
-    return started
+def _listening(kind: str) -> Path:
+    """The socket of the process that forks; it is started if there is none."""
+    if _SOCKETS not in os.environ:
+        os.environ[_SOCKETS] = tempfile.mkdtemp()
+        atexit.register(shutil.rmtree, os.environ[_SOCKETS])
+    path = Path(os.environ[_SOCKETS]) / kind
+    if not path.exists():
+        # It ends with this process, whose end closes the pipe.
+        started = subprocess.Popen(
+            [sys.executable, "-m", "tests.forks", kind, str(path)],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"},
+        )
+        atexit.register(_stop, started)
+        assert started.stdout is not None
+        started.stdout.readline()
+    return path
 
 
-def _stop(started: "subprocess.Popen[str]") -> None:
+def _stop(started: "subprocess.Popen[bytes]") -> None:
     with started:
         started.terminate()
 
@@ -70,23 +111,52 @@ def _stop(started: "subprocess.Popen[str]") -> None:
 # -- in the process that forks
 
 
-def _serve(kind: str) -> None:
-    """Fork for each line; answer with the exit status of a page, and with 0 when a worker has been started."""
-    _import_workers() if kind == "workers" else _import_pages()
+def _serve(kind: str, path: str) -> None:
+    """Fork for each connection until the pipe from the tests is closed."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen(64)
+        print("listening", flush=True)
+        while listener in select.select([listener, sys.stdin], [], [])[0]:
+            connection = listener.accept()[0]
+            _import(kind)
+            if os.fork() == 0:
+                listener.close()
+                _attend(connection)
+            connection.close()
+
+
+def _attend(connection: socket.socket) -> None:
+    """Start the process that is asked for, and tell its id and, if that is still asked, how it ended."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    lines = connection.makefile("rw")
+    asked = json.loads(lines.readline())
+    pid = os.fork()
+    if pid == 0:
+        connection.close()
+        _become(asked)
+    try:
+        lines.write(f"{pid}\n")
+        lines.flush()
+        lines.write(f"{os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])}\n")
+        lines.flush()
+    finally:
+        os._exit(0)
+
+
+@functools.cache
+def _import(kind: str) -> None:
+    {"pages": _import_pages, "workers": _import_workers, "keras": _import_keras}[kind]()
     gc.freeze()
-    if kind == "workers":
-        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how it ended
-    for line in sys.stdin:
-        asked = json.loads(line)
-        pid = os.fork()
-        if pid == 0:
-            _become(asked, 0 if kind == "workers" else _LIMIT_S)
-        print(0 if kind == "workers" else os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+
+
+def _import_keras() -> None:
+    import keras  # noqa: F401
 
 
 def _import_workers() -> None:
-    import keras  # noqa: F401
-
+    _import_keras()
     from core import neural
 
     importlib.import_module("core.worker.main")
@@ -111,15 +181,16 @@ def _import_pages() -> None:
     inspect.stack()
 
 
-def _become(asked: Mapping[str, Any], limit_s: int) -> None:
+def _become(asked: Mapping[str, Any]) -> None:
     """Be a Python process of one script, as `python -c` is, until its end."""
     os.setsid()
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    signal.alarm(limit_s)
+    signal.alarm(asked["limit_s"])
     for number, path in enumerate((os.devnull, *asked["out"])):
         os.dup2(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), number)
     os.environ.clear()
     os.environ.update(asked["environment"])
+    os.chdir(asked["folder"])
+    sys.path[0] = asked["folder"]
     sys.argv = ["-c", *asked["arguments"]]
     status = 0
     try:
@@ -135,4 +206,4 @@ def _become(asked: Mapping[str, Any], limit_s: int) -> None:
 
 
 if __name__ == "__main__":
-    _serve(sys.argv[1])
+    _serve(*sys.argv[1:])

@@ -35,7 +35,7 @@ def rss_growth_mb(folder: Path, mb: int = 2_000) -> tuple[float, float]:
     has at the end is compared byte for byte (sha256)."""
     path = large_zip(folder / "large.zip", mb)
     size, batch = path.stat().st_size, "0" * 32
-    with browser.server(folder / "home", browser.free_port()) as server, path.open("rb") as file:
+    with browser.server(folder / "home", browser.free_port(), by_command=True) as server, path.open("rb") as file:
         process = psutil.Process(server.process.pid)
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=120)
         host = f"http://127.0.0.1:{server.port}"

@@ -1,6 +1,7 @@
 """Visits to the pages with AppTest, each in a new process."""
 
 import json
+import os
 import subprocess
 import tempfile
 from pathlib import Path
@@ -73,4 +74,6 @@ def visit(home: Path, project: str, *names: str, red: bool = False) -> dict[str,
 def run(script: str, *arguments: str, home: Path) -> "subprocess.CompletedProcess[str]":
     """Run a script that opens pages in a new process, with `sys.argv[1:]` as given."""
     with tempfile.TemporaryDirectory() as folder:
-        return forks.run(script, *arguments, home=home, folder=Path(folder))
+        return forks.run(
+            "pages", script, *arguments, out=Path(folder), environment=os.environ | {"HEADSTART_HOME": str(home)}
+        )

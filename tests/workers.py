@@ -12,7 +12,6 @@ from collections.abc import Iterator
 
 from core.jobs import queue
 from core.store.store import Store
-from core.worker import main
 from tests import forks
 
 _WORKER = """
@@ -27,7 +26,8 @@ def fork(store: Store, job_id: str, script: str = _WORKER) -> None:
     """Start a process for a job, which has imported TensorFlow already."""
     log = queue.log_path(store, job_id)
     log.parent.mkdir(exist_ok=True)
-    forks.start(script, str(store.home), job_id, environment=os.environ | queue._ENVIRONMENT, log=log)
+    environment = os.environ | queue._ENVIRONMENT
+    forks.start("workers", script, str(store.home), job_id, environment=environment, log=log)
 
 
 @contextlib.contextmanager
@@ -42,6 +42,8 @@ def no_processes() -> Iterator[None]:
 
 def work(store: Store, job_id: str) -> None:
     """Do a job that waits, in this process."""
+    from core.worker import main  # not for servers, which start workers by `fork`
+
     with queue.claim(store, job_id) as ticket:
         main._guarded(ticket)
     store.sweep()  # as a worker does in the end

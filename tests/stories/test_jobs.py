@@ -92,13 +92,13 @@ def test_a_training_goes_on_without_the_server_and_is_there_after_its_restart(
     assert wait(store, queue.start(store, project.id, INTAKE, Delivery(str(folder), "a"))).state == "succeeded"
     try:
         with browser.tab(chromium, f"http://127.0.0.1:{port}", outage=True) as page:
-            with browser.server(home, port) as first:
+            with browser.server(home, port, by_command=True) as first:
                 open_training(page, first, project)
                 button(page, say("start")).click()
                 expect(button(page, "Cancel")).to_be_visible()
                 (worker,) = browser.workers(home)
-            assert first.process.poll() is not None and psutil.pid_exists(worker.pid)
-            with browser.server(home, port):
+            assert not first.process.is_running() and psutil.pid_exists(worker.pid)
+            with browser.server(home, port, by_command=True):
                 browser.await_results(page)  # the same tab finds its server again
     finally:
         browser.stop_workers(home)
