@@ -32,7 +32,7 @@ CHROMIUM_ARGS = [
     "--use-fake-ui-for-media-stream",
 ]  # fmt: skip
 # `streamlit run app.py`, where jobs get processes that have imported TensorFlow already.
-_SERVER = """
+SERVER = """
 import sys
 from streamlit.web import cli
 from core.jobs import queue
@@ -104,7 +104,7 @@ def server(home: Path, port: int, keras_home: Path | None = None, by_command: bo
                 command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=environment
             )
     else:
-        process = psutil.Process(forks.start("pages", _SERVER, *options, environment=environment, log=log))
+        process = psutil.Process(forks.start("pages", SERVER, *options, environment=environment, log=log))
     try:
         _await_health(port, process, log)
         yield Server(port, home, process, log)

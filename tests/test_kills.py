@@ -1,4 +1,4 @@
-"""Processes are killed at random moments for a minute, and in the end everything is as if nobody had done it.
+"""Processes are killed at random moments for twenty seconds, and in the end everything is as if nobody had done it.
 
 HEADSTART_TEST_KILLS_S makes it longer, HEADSTART_TEST_KILLS_SEED draws other moments.
 """
@@ -28,10 +28,10 @@ from core.pictures import album
 from core.plan import PRESETS
 from core.runs import requests
 from core.store.store import Project, Run, Store
-from tests import browser
+from tests import browser, forks
 from tests.workers import wait
 
-SECONDS = float(os.environ.get("HEADSTART_TEST_KILLS_S", "60"))
+SECONDS = float(os.environ.get("HEADSTART_TEST_KILLS_S", "20"))
 SEED = int(os.environ.get("HEADSTART_TEST_KILLS_SEED", "0"))
 PLAN = PRESETS["linear"].with_(epochs=20)  # that of `trained`
 AGAIN = PLAN.with_(epochs=21)
@@ -63,14 +63,11 @@ class Killer:
         """Whether the time is up, and every kind that `strike` kills has been."""
         return time.monotonic() > self.ends and all(self.kills[kind] for kind in KINDS[:3])
 
-    def _serve(self) -> "subprocess.Popen[bytes]":
-        command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless", "true"]
-        with (self.home.parent / "server.log").open("ab") as log:
-            return subprocess.Popen(
-                [*command, "--server.port", str(self._port)],
-                cwd=browser.ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                env=os.environ | {"HEADSTART_HOME": str(self.home), "HOME": str(self.home.parent)},
-            )  # fmt: skip
+    def _serve(self) -> psutil.Process:
+        environment = os.environ | {"HEADSTART_HOME": str(self.home), "HOME": str(self.home.parent)}
+        options = ("--server.port", str(self._port), "--server.headless", "true")
+        log = self.home.parent / "server.log"
+        return psutil.Process(forks.start("pages", browser.SERVER, *options, environment=environment, log=log))
 
     def strike(self) -> None:
         """Perhaps kill a server, a worker or a decoder now."""
@@ -78,7 +75,7 @@ class Killer:
         decoders = [child for worker in workers for child in _children(worker)]
         self.children |= {*workers, *decoders}
         rested = time.monotonic() - self._decoder_at > DECODER_REST_S
-        found = {"server": [psutil.Process(self.server.pid)], "worker": workers, "decoder": decoders if rested else []}
+        found = {"server": [self.server], "worker": workers, "decoder": decoders if rested else []}
         if time.monotonic() > self.ends:  # those that have died may live now, else a slow job would never end
             found = {kind: alive for kind, alive in found.items() if not self.kills[kind]}
         # The rarest first, and one that never died at once: decoders live for a second or two.
@@ -93,7 +90,7 @@ class Killer:
         if kind == "server":
             self.server.wait()
             self.server = self._serve()
-        self._next = time.monotonic() + self.rng.expovariate(1 / 3)
+        self._next = time.monotonic() + self.rng.expovariate(1)
 
     def finish(self, store: Store, job: queue.Job | None) -> None:
         """See to it that a job succeeds, whatever dies on the way."""
@@ -154,10 +151,12 @@ def killer(tmp_path: Path, trained: Path) -> Iterator[Killer]:
     home = tmp_path / "home"
     shutil.copytree(trained / "networks", home / "networks")
     Store(home)
+    forks.prepare("workers")
     found = Killer(home, random.Random(SEED))
     yield found
-    found.server.kill()
-    found.server.wait()
+    with contextlib.suppress(psutil.NoSuchProcess):  # dead already where all went well
+        found.server.kill()
+        found.server.wait()
     browser.stop_workers(home)
 
 
@@ -225,6 +224,7 @@ def settled(killer: Killer, store: Store) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("forked")
 def test_whatever_is_killed_nothing_is_lost_or_doubled_and_every_score_is_the_same(
     killer: Killer, trained: Path, shapes: Path, tmp_path: Path
 ) -> None:

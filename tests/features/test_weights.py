@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from unittest.mock import Mock
 
 import h5py
@@ -26,7 +27,9 @@ from core.intake import archive, deliveries
 from core.intake.upload import Claim
 from core.jobs import queue
 from core.jobs.kinds import WEIGHTS, OfWeights
+from core.neural import networks
 from core.progress import Cancelled, Silent
+from core.sandbox.process import Child
 from core.settings import memory_bytes
 from core.store.store import Store
 from tests.recorder import Recorder
@@ -248,6 +251,17 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture
+def checked_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The files of users are checked in this process, by what the process of its own runs."""
+
+    class Here(Child):
+        def ask(self, question: dict[str, Any], body: bytes = b"") -> tuple[dict[str, Any], bytes]:
+            return networks.answer(question, body)
+
+    monkeypatch.setattr(weights, "Child", Here)
+
+
 def test_a_file_of_the_user_is_checked_in_a_process_of_its_own_and_then_used(own: Path, keras_home: Path) -> None:
     backbone = backbones.find("MobileNetV3Small")
     weights.receive(backbone, own)
@@ -263,6 +277,7 @@ def test_a_file_of_the_user_is_checked_in_a_process_of_its_own_and_then_used(own
         ("mine.h5", b"\x89HDF\r\n\x1a\n" + bytes(4096)),
     ],
 )
+@pytest.mark.usefixtures("checked_here")
 def test_a_file_of_the_user_that_holds_something_else_is_refused(
     tmp_path: Path, keras_home: Path, name: str, content: bytes
 ) -> None:
@@ -281,6 +296,7 @@ def test_weights_of_another_network_given_by_the_user_are_refused(own: Path, ker
     assert left(keras_home) == []
 
 
+@pytest.mark.usefixtures("in_process", "checked_here")
 def test_a_job_takes_the_users_file_from_the_inbox_and_leaves_nothing_there(
     own: Path, keras_home: Path, tmp_path: Path
 ) -> None:
@@ -351,6 +367,12 @@ def test_a_check_of_weights_that_was_killed_finds_the_file_it_has_renamed(
     assert wait(store, job).state == "succeeded" and seen == [("VGG16.weights.h5", b"weights")]
 
 
+@pytest.fixture(scope="module")
+def network(own: Path) -> keras.Model:
+    """The network that files with a flaw are not read into."""
+    return networks.build(backbones.find("MobileNetV3Small"), own)
+
+
 NEVER_WRITTEN = (800, 1_000, 1_000)  # 3.2 GB of float32, in a file of a few kB
 
 
@@ -359,10 +381,8 @@ NEVER_WRITTEN = (800, 1_000, 1_000)  # 3.2 GB of float32, in a file of a few kB
 )
 @pytest.mark.parametrize("name", ["mine.weights.h5", "mine.h5"])
 def test_a_file_that_says_it_holds_what_no_network_has_is_refused_before_it_is_read(
-    own: Path, keras_home: Path, tmp_path: Path, name: str, flaw: str, monkeypatch: pytest.MonkeyPatch
+    own: Path, network: keras.Model, tmp_path: Path, name: str, flaw: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from core.neural import networks
-
     path = tmp_path / name
     shutil.copy(own, path)
     (tmp_path / "secret").write_bytes(bytes(432))
@@ -391,7 +411,7 @@ def test_a_file_that_says_it_holds_what_no_network_has_is_refused_before_it_is_r
     backbone = backbones.find("MobileNetV3Small")
     monkeypatch.setattr(keras.Model, "load_weights", lambda *_: pytest.fail("Keras read it"))
     with pytest.raises(HeadstartError) as caught:
-        networks.build(backbone, path)
+        networks.load(network, path, backbone)
     assert caught.value.code == "weights_foreign"
 
 

@@ -56,6 +56,7 @@ def test_a_missing_package_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
     assert mlflow_copy.log("r", {}, RESULT, []) == ("mlflow_missing", {})
 
 
+@pytest.mark.usefixtures("forked")
 def test_a_training_is_logged_to_a_folder_with_settings_epochs_scores_and_files(
     store: Store, shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -77,6 +78,7 @@ def test_a_training_is_logged_to_a_folder_with_settings_epochs_scores_and_files(
     assert {"model.keras", "model.tflite", "evaluation-test.json"} <= set(files)
 
 
+@pytest.mark.usefixtures("forked")
 def test_a_server_that_is_not_there_is_a_note_of_a_training_that_succeeds(
     store: Store, shapes: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
