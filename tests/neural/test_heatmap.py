@@ -1,9 +1,8 @@
 """Heat maps are those of automatic differentiation, and they depend on what the network has learned."""
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 
 import keras
@@ -17,7 +16,6 @@ from core import backbones
 from core.backbones import Backbone
 from core.explain import grad_cam
 from core.features import runtime
-from core.features.runtime import MapNetwork
 from core.learning import head as heads
 from core.learning.head import Head, Labeled
 from core.neural import conversion, networks
@@ -54,6 +52,19 @@ def starter_answering(plan: Plan, folder: Path) -> Path:
     if path.is_file():
         return path
     return answering(networks.build(STARTER, backbones.weights_path(STARTER)), plan, path)
+
+
+def feature_maps(network: keras.Model, plan: Plan, pictures: NDArray[np.uint8]) -> list[grad_cam.Maps]:
+    """What a converted network answers for each picture, as Keras computes it for all at once."""
+    depths = [network.get_layer(depth.layer).output for depth in plan.depths]
+    whole = keras.Model(network.input, [network.output, *depths])
+    views = [pictures, pictures[:, :, ::-1]][: 1 + plan.mirrored]
+    found = [list(map(np.asarray, keras.tree.flatten(whole(view.astype(np.float32))))) for view in views]
+    return [tuple(np.stack([view[k][i] for view in found]) for k in range(len(found[0]))) for i in range(len(pictures))]
+
+
+def pooled(maps: Sequence[grad_cam.Maps]) -> Array:
+    return np.concatenate([grad_cam.pool(each, "average") for each in maps])
 
 
 def random_head(inputs: int, hidden: tuple[int, ...], seed: int = 0) -> Head:
@@ -110,7 +121,11 @@ def test_it_is_what_automatic_differentiation_says(folder: Path, pooling: str, h
 @pytest.mark.parametrize("plan", VIEWS, ids=lambda plan: plan.output)
 def test_the_evidence_of_all_maps_adds_up_to_the_logit(folder: Path, plan: Plan, hidden: tuple[int, ...]) -> None:
     loaded = runtime.load_map(starter_answering(plan, folder))
-    maps = loaded.run(np.asarray(draw("square", 3, 128)))
+    picture = np.asarray(draw("square", 3, 128))
+    maps = loaded.run(picture)
+    (expected,) = feature_maps(networks.build(STARTER, backbones.weights_path(STARTER)), plan, picture[None])
+    for own, other in zip(maps, expected, strict=True):
+        np.testing.assert_allclose(own, other, atol=1e-3)
     features = grad_cam.pool(maps, loaded.pooling)
     head = random_head(plan.channels, hidden)
     for index in range(3):
@@ -149,25 +164,26 @@ def drawn() -> tuple[Labeled, Labeled]:
     return of(range(20)), of(range(100, 108))
 
 
-@pytest.fixture(scope="module")
-def starters(folder: Path) -> Callable[[Plan], Mapping[str, MapNetwork]]:
-    @cache
-    def of(output: str) -> Mapping[str, MapNetwork]:
-        plan = next(plan for plan in (Plan(), *VIEWS) if plan.output == output)
-        return randomized(STARTER, backbones.weights_path(STARTER), plan, folder)
-
-    return lambda plan: of(plan.output)
-
-
 @pytest.mark.parametrize(
     "plan", [Plan(), Plan(hidden_units=64), *VIEWS], ids=["linear", "hidden layer", *(plan.output for plan in VIEWS)]
 )
-def test_other_weights_give_other_maps_with_starter(
-    starters: Callable[[Plan], Mapping[str, MapNetwork]], drawn: tuple[Labeled, Labeled], plan: Plan
-) -> None:
-    alike = sanity(starters(plan), drawn, plan)
+def test_other_weights_give_other_maps_with_starter(drawn: tuple[Labeled, Labeled], plan: Plan) -> None:
+    alike = sanity(randomized(STARTER, backbones.weights_path(STARTER), plan), drawn, plan)
     assert alike.pop("same") == pytest.approx(1.0)
     assert max(alike.values()) < _UNLIKE, alike
+
+
+@pytest.fixture(scope="module")
+def photographs(real_data: Path) -> tuple[Labeled, Labeled]:
+    """Photographs and classes, to learn from and to look at."""
+
+    def of(part: str, step: int) -> Labeled:
+        files = sorted((real_data / "hymenoptera" / part).rglob("*.jpg"))[::step]
+        targets = np.array([file.parent.name == "bees" for file in files], np.int64)
+        pictures = [decoding.square(file.read_bytes(), backbones.MOBILENET_V2.size) for file in files]
+        return Labeled(np.stack(pictures), targets)
+
+    return of("train", 8), of("val", 8)
 
 
 @pytest.mark.slow
@@ -175,63 +191,57 @@ def test_other_weights_give_other_maps_with_starter(
 @pytest.mark.data
 @pytest.mark.parametrize("pooling", ["average", "depths"])
 def test_other_weights_give_other_maps_with_mobilenet_v2_on_photographs(
-    keras_home: Path, real_data: Path, folder: Path, pooling: str
+    keras_home: Path, photographs: tuple[Labeled, Labeled], pooling: str
 ) -> None:
     backbone = backbones.MOBILENET_V2
-
-    def of(part: str, step: int) -> Labeled:
-        files = sorted((real_data / "hymenoptera" / part).rglob("*.jpg"))[::step]
-        targets = np.array([file.parent.name == "bees" for file in files], np.int64)
-        return Labeled(np.stack([decoding.square(file.read_bytes(), backbone.size) for file in files]), targets)
-
     weights, plan = keras_home / "models" / backbone.weights_file, Plan(backbone=backbone.name, pooling=pooling)
-    alike = sanity(randomized(backbone, weights, plan, folder), (of("train", 4), of("val", 4)), plan)
+    alike = sanity(randomized(backbone, weights, plan), photographs, plan)
     assert alike.pop("same") == pytest.approx(1.0)
     assert max(alike.values()) < _UNLIKE, alike
 
 
-def randomized(backbone: Backbone, weights: Path, plan: Plan, folder: Path) -> dict[str, MapNetwork]:
+def randomized(backbone: Backbone, weights: Path, plan: Plan) -> dict[str, keras.Model]:
     """A network as it is known, with its top block random, and all random. Where features come from several depths, the
     evidence of the lower ones is that of before, and rightly so: then all above the lowest one is random."""
     keras.utils.set_random_seed(1)
-    known, random = networks.build(backbone, weights), networks.build(backbone, None)
-    engines = {name: mapped(network, plan, folder) for name, network in (("known", known), ("random", random))}
+    known, top, random = (networks.build(backbone, path) for path in (weights, None, None))
     names = [layer.name for layer in known.layers]
     start = names.index(plan.depths[-1].layer if plan.depths else backbone.blocks[0].after)
-    for layer in known.layers[start + 1 :]:
+    for layer in known.layers[: start + 1]:
         if layer.weights:
-            layer.set_weights(random.get_layer(layer.name).get_weights())
-    return engines | {"top": mapped(known, plan, folder)}
+            top.get_layer(layer.name).set_weights(layer.get_weights())
+    return {"known": known, "top": top, "random": random}
 
 
-def sanity(engines: Mapping[str, MapNetwork], data: tuple[Labeled, Labeled], plan: Plan) -> dict[str, float]:
+def sanity(built: Mapping[str, keras.Model], data: tuple[Labeled, Labeled], plan: Plan) -> dict[str, float]:
     """How much the maps of a trained model are like those of the same one and of others: mean rank correlation."""
     seen, shown = data
     n_classes = int(seen.targets.max()) + 1
-    features = np.concatenate([grad_cam.pool(engines["known"].run(each), "average") for each in seen.features])
+    features = pooled(feature_maps(built["known"], plan, seen.features))
     nothing = Labeled(features[:0], seen.targets[:0])
     rng = np.random.default_rng(0)
 
     def fit(targets: NDArray[np.int64]) -> Head:
         return heads.fit(Labeled(features, targets), nothing, n_classes, plan, Silent()).head
 
+    def heats(found: Sequence[grad_cam.Maps], head: Head) -> list[Array]:
+        return [grad_cam.grad_cam(each, "average", head, int(i)) for each, i in zip(found, shown.targets, strict=True)]
+
     learned = fit(seen.targets)
     drawn_head = Head(tuple((rng.normal(0, k.std(), k.shape).astype(np.float32), b) for k, b in learned.layers))
-
-    def maps(name: str, head: Head) -> list[Array]:
-        found = [engines[name].run(each) for each in shown.features]
-        assert name != "known" or head is not learned or right(head, found, shown.targets) > 0.8
-        return [grad_cam.grad_cam(found[i], "average", head, int(shown.targets[i])) for i in range(len(found))]
-
-    others: dict[str, Callable[[], list[Array]]] = {
-        "same": lambda: maps("known", learned),
-        "random head": lambda: maps("known", drawn_head),
-        "head of random labels": lambda: maps("known", fit(rng.permutation(seen.targets))),
-        "random top block": lambda: maps("top", learned),
-        "random backbone": lambda: maps("random", learned),
+    known, again, top, random = (
+        feature_maps(built[name], plan, shown.features) for name in ("known", "known", "top", "random")
+    )
+    assert (learned.probabilities(pooled(known)).argmax(axis=1) == shown.targets).mean() > 0.8
+    others = {
+        "same": heats(again, learned),
+        "random head": heats(known, drawn_head),
+        "head of random labels": heats(known, fit(rng.permutation(seen.targets))),
+        "random top block": heats(top, learned),
+        "random backbone": heats(random, learned),
     }
-    original = maps("known", learned)
-    return {name: likeness(original, other()) for name, other in others.items()}
+    original = heats(known, learned)
+    return {name: likeness(original, other) for name, other in others.items()}
 
 
 def likeness(first: Sequence[Array], second: Sequence[Array]) -> float:
@@ -239,12 +249,3 @@ def likeness(first: Sequence[Array], second: Sequence[Array]) -> float:
     pairs = [(a.ravel(), b.ravel()) for a, b in zip(first, second, strict=True) if a.std() > 0 and b.std() > 0]
     assert len(pairs) > len(first) / 4
     return float(np.mean([spearmanr(a, b).statistic for a, b in pairs]))
-
-
-def mapped(network: keras.Model, plan: Plan, folder: Path) -> MapNetwork:
-    return runtime.load_map(answering(network, plan, folder / "sanity.tflite"))
-
-
-def right(head: Head, maps: Sequence[grad_cam.Maps], targets: NDArray[np.int64]) -> float:
-    features = np.concatenate([grad_cam.pool(each, "average") for each in maps])
-    return float((head.probabilities(features).argmax(axis=1) == targets).mean())
