@@ -1,6 +1,7 @@
 """Planted faults are found by the job, told by `audit.findings` and taken back by its remedies."""
 
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from core.plan import Plan, suggest
 from core.store.store import Store
 from core.worker import audit_job
 from tests.audit.test_near_duplicates import cropped, other
-from tests.workers import wait
+from tests.workers import no_processes, wait
 
 pytestmark = pytest.mark.usefixtures("in_process")
 
@@ -53,7 +54,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def audited(store: Store, project: str) -> dict[str, Finding]:
     job = wait(store, findings.start(store, project))
     assert job.state == "succeeded", queue.log_path(store, job.id).read_text()
-    return {finding.kind: finding for finding in findings.findings(store, project)}
+    return told(store, project)
 
 
 def taken_in(store: Store, data: Path) -> str:
@@ -62,13 +63,44 @@ def taken_in(store: Store, data: Path) -> str:
     return project
 
 
+@pytest.fixture(scope="module")
+def delivered(tmp_path_factory: pytest.TempPathFactory, trained: Path, planted: Path) -> Path:
+    """A home with a project that has the planted faults, of which nothing was looked through. Read only."""
+    home = tmp_path_factory.mktemp("delivered") / "home"
+    shutil.copytree(trained / "networks", home / "networks")
+    with no_processes():
+        taken_in(Store(home), planted)
+    return home
+
+
+@pytest.fixture(scope="module")
+def looked_through(tmp_path_factory: pytest.TempPathFactory, delivered: Path) -> Path:
+    """The same home after an audit. Read only."""
+    home = tmp_path_factory.mktemp("looked_through") / "home"
+    store, project = copy(delivered, home)
+    with no_processes():
+        audited(store, project)
+    return home
+
+
+def copy(home: Path, path: Path) -> tuple[Store, str]:
+    """The store and the only project of a copy of a home."""
+    store = Store(shutil.copytree(home, path))
+    (project,) = store.projects()
+    return store, project.id
+
+
+def told(store: Store, project: str) -> dict[str, Finding]:
+    return {finding.kind: finding for finding in findings.findings(store, project)}
+
+
 def names(store: Store, project: str, finding: Finding) -> set[str]:
     rows = store.read("SELECT picture_id, name FROM file WHERE project_id = ?", project)
     return {row["name"] for row in rows if row["picture_id"] in finding.ids}
 
 
-def test_every_planted_fault_is_found_and_nothing_else(store: Store, planted: Path) -> None:
-    project = taken_in(store, planted)
+def test_every_planted_fault_is_found_and_nothing_else(delivered: Path, tmp_path: Path) -> None:
+    store, project = copy(delivered, tmp_path / "home")
     assert findings.state(store, project) == "never"
     found = audited(store, project)
     assert findings.state(store, project) == "current"
@@ -81,16 +113,16 @@ def test_every_planted_fault_is_found_and_nothing_else(store: Store, planted: Pa
     assert "leak" not in found
 
 
-def test_near_duplicates_become_one_group_and_stand_in_one_part(store: Store, planted: Path) -> None:
-    project = taken_in(store, planted)
-    found = audited(store, project)
+def test_near_duplicates_become_one_group_and_stand_in_one_part(looked_through: Path, tmp_path: Path) -> None:
+    store, project = copy(looked_through, tmp_path / "home")
+    found = told(store, project)
     pictures = [p for p in store.dataset(project).pictures if p.id in found["near"].ids]
     assert len(pictures) == 3 and len({p.part for p in pictures}) == 1
 
 
-def test_one_of_each_group_is_kept_the_largest(store: Store, planted: Path) -> None:
-    project = taken_in(store, planted)
-    found = audited(store, project)
+def test_one_of_each_group_is_kept_the_largest(looked_through: Path, tmp_path: Path) -> None:
+    store, project = copy(looked_through, tmp_path / "home")
+    found = told(store, project)
     spare = findings.spare(store, project, "near")
     album.exclude(store, project, spare)
     (kept,) = [p for p in store.dataset(project).pictures if p.id in found["near"].ids]
@@ -126,8 +158,8 @@ def measured(store: Store, project: str) -> set[str]:
     return tested
 
 
-def test_a_leak_in_a_score_already_given_is_told_and_the_test_part_stays(store: Store, planted: Path) -> None:
-    project = taken_in(store, planted)
+def test_a_leak_in_a_score_already_given_is_told_and_the_test_part_stays(delivered: Path, tmp_path: Path) -> None:
+    store, project = copy(delivered, tmp_path / "home")
     alike = {row[0] for row in store.read("SELECT picture_id FROM file WHERE name LIKE 'a/00%'")}
     for seed in range(99):  # a division that tears the three asunder
         album.set_split(store, project, seed, 0.15, 0.15)
@@ -149,9 +181,8 @@ def test_a_leak_in_a_score_already_given_is_told_and_the_test_part_stays(store: 
     assert "leak" not in {finding.kind for finding in findings.findings(store, project)}
 
 
-def test_what_was_measured_is_never_measured_again(store: Store, planted: Path) -> None:
-    project = taken_in(store, planted)
-    audited(store, project)
+def test_what_was_measured_is_never_measured_again(looked_through: Path, tmp_path: Path) -> None:
+    store, project = copy(looked_through, tmp_path / "home")
     with store.write() as db:
         db.execute("UPDATE measure SET facts = json_set(facts, '$.blur', 0.9) WHERE kind = ?", (image_statistics.KIND,))
         some = db.execute("SELECT picture_id FROM measure LIMIT 3").fetchall()
@@ -164,13 +195,12 @@ def test_what_was_measured_is_never_measured_again(store: Store, planted: Path) 
     assert "blurry" not in {finding.kind for finding in findings.findings(store, project)}
 
 
-def test_another_threshold_recomputes_nothing(store: Store, planted: Path) -> None:
-    project = taken_in(store, planted)
-    audited(store, project)
+def test_another_threshold_recomputes_nothing(looked_through: Path, tmp_path: Path) -> None:
+    store, project = copy(looked_through, tmp_path / "home")
     known = [tuple(row) for row in store.read("SELECT * FROM measure ORDER BY picture_id, kind")]
-    told = findings.ids(store, project, "stranger")
+    usual = findings.ids(store, project, "stranger")
     looser = findings.ids(store, project, "stranger", findings.BY_KIND["stranger"].kept)
-    assert looser[: len(told)] == told and len(looser) > len(told)
+    assert looser[: len(usual)] == usual and len(looser) > len(usual)
     alike = findings.ids(store, project, "near", findings.BY_KIND["near"].kept)
     assert set(alike) >= set(findings.ids(store, project, "near")) and findings.ids(store, project, "near", 1.1) == ()
     assert findings.highest(store, project, "near") >= findings.BY_KIND["near"].least
@@ -179,8 +209,8 @@ def test_another_threshold_recomputes_nothing(store: Store, planted: Path) -> No
     assert [tuple(row) for row in store.read("SELECT * FROM measure ORDER BY picture_id, kind")] == known
 
 
-def test_an_audit_looks_at_the_features_that_a_training_is_told_to_use(store: Store, shapes: Path) -> None:
-    project = taken_in(store, shapes)
+def test_an_audit_looks_at_the_features_that_a_training_is_told_to_use(received: Path, tmp_path: Path) -> None:
+    store, project = copy(received, tmp_path / "home")
     data = album.divide(store, project)
     run = store.add_run(project, Plan().to_dict(), data)
     mirror = {"swapped": {"label": "circle", "other": "square", "n": 4, "of": 6}, "enough": True}
@@ -275,8 +305,8 @@ def test_the_audits_of_two_projects_do_not_wait_for_each_other(store: Store) -> 
         assert [queue.get(store, job.id).state for job in (first, second)] == ["running", "running"]
 
 
-def test_what_is_told_is_put_together_anew_once_parts_or_what_is_locked_change(store: Store, shapes: Path) -> None:
-    project = taken_in(store, shapes)
+def test_what_is_told_is_put_together_anew_once_parts_or_what_is_locked_change(received: Path, tmp_path: Path) -> None:
+    store, project = copy(received, tmp_path / "home")
     seen = [store.revision(project)]
     assert store.revision(project) == seen[0]
     for seed, val, test in ((1, 0.15, 0.15), (1, 0.2, 0.15), (1, 0.2, 0.2)):
