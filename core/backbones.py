@@ -536,8 +536,8 @@ def weights_path(backbone: Backbone) -> Path:
 def given_paths(backbone: Backbone) -> tuple[Path, Path]:
     """The paths of weights that a user gives as a file: in the newer format, which Keras recognizes by its suffix, and
     in the older one. Their names differ from the published one, because they may be other weights."""
-    stem = backbone.weights_file.removesuffix(".h5")
-    return _models() / f"{stem}.weights.h5", _models() / f"{stem}.given.h5"
+    models, stem = _models(), backbone.weights_file.removesuffix(".h5")
+    return models / f"{stem}.weights.h5", models / f"{stem}.given.h5"
 
 
 def _models() -> Path:

@@ -369,7 +369,7 @@ def b19_not_zip(lab: Lab) -> None:
 def b20_zip_100k(lab: Lab) -> None:
     path = bad_files.many(lab.path(), 100_000, data=encoded(Image.new("L", (8, 8)), "PNG"))
     rss = _rss_mb(reset=True)
-    with cpu.at_most(200):
+    with cpu.at_most(400):
         entries = archive.listing(path)
         places = read_names([entry.name for entry in entries])
     assert len(entries) == 100_000 and {place.label for place in places} == {"c"}

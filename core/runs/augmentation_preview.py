@@ -51,5 +51,5 @@ def _strip(tiles: decoding.Pixels) -> bytes:
     for i, tile in enumerate(tiles):
         row.paste(Image.fromarray(decoding.resize(tile, TILE_PX)), (i * (TILE_PX + _GAP_PX), 0))
     out = io.BytesIO()
-    row.save(out, "WEBP", lossless=True)
+    row.save(out, "WEBP", lossless=True, method=0)  # 2 ms in place of 70, and 16 % larger
     return out.getvalue()

@@ -103,7 +103,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
     server.daemon_threads = True
     server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a reader that hangs up is what is tested
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     yield World(server.server_address[1])
     server.shutdown()
     server.server_close()
