@@ -180,6 +180,12 @@ def store(tmp_path: Path, trained: Path) -> Store:
 
 
 @pytest.fixture
+def stocked(tmp_path: Path, received: Path) -> Store:
+    """A store whose only project has the pictures of `shapes`, and need not convert Starter again."""
+    return Store(shutil.copytree(received, tmp_path / "stocked"))
+
+
+@pytest.fixture
 def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Jobs get no process: `wait` does them in this one, or the test plays their worker."""
     monkeypatch.setattr(queue, "PROCESS", [])

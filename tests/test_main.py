@@ -156,14 +156,17 @@ def test_missing_weights_without_a_network_say_what_to_fetch_and_where(
 
 
 @pytest.mark.slow
-def test_the_sample_trains_and_its_unreadable_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_sample_trains_and_its_unreadable_file_is_named(
+    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     from core.intake.sample import PLANTED
 
     main(["sample", str(tmp_path / "signs.zip")])
     capsys.readouterr()
-    assert main(["run", str(tmp_path / "signs.zip"), "--home", str(tmp_path / "home")]) == 0
+    command = ["run", str(tmp_path / "signs.zip"), "--home", str(store.home)]
+    assert main(command) == 0
     assert f"Not used: {PLANTED.unreadable}. The picture is cut off" in capsys.readouterr().out
-    _, answer = run(capsys, "run", str(tmp_path / "signs.zip"), "--home", str(tmp_path / "home"))
+    _, answer = run(capsys, *command)
     assert answer["excluded"] == {"picture_cut_off": 1, "duplicate": 3}
     assert answer["pictures"] == 304 and answer["test_accuracy"] > 0.85
 
@@ -223,23 +226,23 @@ def test_a_huge_head_on_twenty_pictures_is_stopped_and_named_as_over_fitting(
 def test_the_textbook_recipe_trains_with_vgg16_and_random_weights(
     store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    import h5py
+    import keras
+    from keras.src.legacy.saving import legacy_h5_format
+
     keras_home = tmp_path / "keras"
     (keras_home / "models").mkdir(parents=True)
-    # In a process of its own; in the older format, under the name of weights that a user gave.
-    code = """
-import sys, h5py, keras
-from keras.src.legacy.saving import legacy_h5_format
-keras.utils.set_random_seed(0)
-with h5py.File(sys.argv[1], "w") as file:
-    legacy_h5_format.save_weights_to_hdf5_group(file, keras.applications.VGG16(include_top=False, weights=None))
-"""
     monkeypatch.setenv("KERAS_HOME", str(keras_home))
     _, path = backbones.given_paths(backbones.VGG16)
-    subprocess.run([sys.executable, "-c", code, str(path)], check=True, capture_output=True)
-    data = drawing.folders(tmp_path / "shapes", per_class=6)
-    status, answer = run(capsys, "run", str(data), "--home", str(store.home), "--preset", "textbook")
+    keras.utils.set_random_seed(0)
+    with h5py.File(path, "w") as file:  # the older format, under the name of weights that a user gave
+        network = keras.applications.VGG16(include_top=False, weights=None)
+        legacy_h5_format.save_weights_to_hdf5_group(file, network)
+    data = drawing.folders(tmp_path / "shapes", per_class=4)
+    command = ("run", str(data), "--home", str(store.home), "--preset", "textbook", "--epochs", "6")
+    status, answer = run(capsys, *command)
     assert status == 0, answer
-    assert answer["backbone"] == "VGG16" and answer["pictures"] == 18
+    assert answer["backbone"] == "VGG16" and answer["pictures"] == 12
     with np.load(Path(answer["model"]).parent / "head.npz") as layers:
         assert [layers[name].shape for name in ("k_0", "k_1")] == [(7 * 7 * 512, 1024), (1024, 3)]
     (finished,) = store.runs(store.projects()[0].id)

@@ -34,14 +34,14 @@ def test_it_answers_what_the_converted_network_answers_for_any_number_of_picture
 
 @pytest.mark.parametrize(("gpu", "name"), [(True, "Keras"), (False, "LiteRT")])
 def test_a_training_takes_it_only_where_there_is_a_gpu(
-    store: Store, shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gpu: bool, name: str
+    stocked: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gpu: bool, name: str
 ) -> None:
-    run = prepare(store, shapes, Plan())
+    run = prepare(stocked, Plan())
     monkeypatch.setattr(queue, "PROCESS", [])
-    job = queue.start(store, run.project_id, TRAIN, OfRun(run.id))
+    job = queue.start(stocked, run.project_id, TRAIN, OfRun(run.id))
     monkeypatch.setattr(extraction, "_GPU", tmp_path)
     monkeypatch.setattr(inference, "has_gpu", lambda: gpu)
-    ticket = Ticket(store, job, "token")
+    ticket = Ticket(stocked, job, "token")
     monkeypatch.setattr(ticket, "stage", lambda name, total: None)
-    source = extraction.FeatureSource(ticket, *extraction.of_run(store, run.id))
+    source = extraction.FeatureSource(ticket, *extraction.of_run(stocked, run.id))
     assert source.network.engine(source.recipe("val"), 10).name == name

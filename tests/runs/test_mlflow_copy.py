@@ -58,16 +58,16 @@ def test_a_missing_package_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("forked")
 def test_a_training_is_logged_to_a_folder_with_settings_epochs_scores_and_files(
-    store: Store, shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stocked: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if _is_missing():
         pytest.skip("mlflow-skinny is not installed")
     uri = (tmp_path / "mlruns").as_uri()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    run = prepare(store, shapes, Plan(epochs=3))
-    job = wait(store, queue.start(store, run.project_id, TRAIN, OfRun(run.id)))
+    run = prepare(stocked, Plan(epochs=3))
+    job = wait(stocked, queue.start(stocked, run.project_id, TRAIN, OfRun(run.id)))
     assert job.state == "succeeded"
-    result = store.run(run.id).outcome
+    result = stocked.run(run.id).outcome
     assert not [code for code, _ in result.notes if code.startswith("mlflow")]
     name, status, params, metrics, history, files = logged(uri)
     assert name == f"Starter {run.id[:8]}" and status == "FINISHED"
@@ -80,12 +80,12 @@ def test_a_training_is_logged_to_a_folder_with_settings_epochs_scores_and_files(
 
 @pytest.mark.usefixtures("forked")
 def test_a_server_that_is_not_there_is_a_note_of_a_training_that_succeeds(
-    store: Store, shapes: Path, monkeypatch: pytest.MonkeyPatch
+    stocked: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")  # nothing listens there
-    run = prepare(store, shapes, Plan(epochs=2))
-    assert wait(store, queue.start(store, run.project_id, TRAIN, OfRun(run.id))).state == "succeeded"
-    codes = [code for code, _ in store.run(run.id).outcome.notes]
+    run = prepare(stocked, Plan(epochs=2))
+    assert wait(stocked, queue.start(stocked, run.project_id, TRAIN, OfRun(run.id))).state == "succeeded"
+    codes = [code for code, _ in stocked.run(run.id).outcome.notes]
     assert codes[-1] == ("mlflow_missing" if _is_missing() else "mlflow_failed")
 
 

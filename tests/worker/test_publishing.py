@@ -53,25 +53,25 @@ class Moments:
 @pytest.mark.slow
 @pytest.mark.parametrize("place", ["", "model-1/"], ids=["of_before", "of_now"])
 def test_killed_at_any_moment_a_run_that_is_trained_again_has_a_whole_model(
-    store: Store, trained: Path, shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+    stocked: Store, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
-    run = prepare(store, shapes, Plan(epochs=2))
+    run = prepare(stocked, Plan(epochs=2))
     other = Store(trained)
     (older,) = other.runs(other.projects()[0].id)
-    shutil.copytree(other.folder(older.id), store.home / "runs" / run.id / place, dirs_exist_ok=True)
-    (store.root(run.id) / "mine.txt").write_text("of the user")
+    shutil.copytree(other.folder(older.id), stocked.home / "runs" / run.id / place, dirs_exist_ok=True)
+    (stocked.root(run.id) / "mine.txt").write_text("of the user")
     monkeypatch.setattr(queue, "PROCESS", [])  # the test is the worker
-    job = queue.start(store, run.project_id, TRAIN, OfRun(run.id))
-    with queue.claim(store, job.id) as ticket:
+    job = queue.start(stocked, run.project_id, TRAIN, OfRun(run.id))
+    with queue.claim(stocked, job.id) as ticket:
         artifacts = {place + name: sha for name, sha in other.artifacts(older.id).items()}
-        with store.write() as db:
+        with stocked.write() as db:
             write_result(db, run.id, older.outcome, artifacts)
         with monkeypatch.context() as patch:
-            moments = Moments(store, tmp_path / "moments", patch)
+            moments = Moments(stocked, tmp_path / "moments", patch)
             training.train(ticket, run.id)
-            store.sweep()
-    picture = next(p for p in store.dataset(run.project_id).pictures if p.part == "test")
-    data = store.pictures.path(picture.id).read_bytes()
+            stocked.sweep()
+    picture = next(p for p in stocked.dataset(run.project_id).pictures if p.part == "test")
+    data = stocked.pictures.path(picture.id).read_bytes()
     homes = [recovery.open_home(moments.to / str(n)) for n in range(moments.n)]
     answers: dict[str, dict[str, float]] = {}
     told = [_said(home, run, data, answers) for home in homes]
@@ -82,18 +82,16 @@ def test_killed_at_any_moment_a_run_that_is_trained_again_has_a_whole_model(
         assert (home.root(run.id) / "mine.txt").is_file()
 
 
-def test_a_model_that_no_row_names_stays_and_the_next_one_takes_another_number(
-    store: Store, trained: Path, shapes: Path
-) -> None:
-    run = prepare(store, shapes, Plan(epochs=2))
+def test_a_model_that_no_row_names_stays_and_the_next_one_takes_another_number(stocked: Store, trained: Path) -> None:
+    run = prepare(stocked, Plan(epochs=2))
     other = Store(trained)
     (older,) = other.runs(other.projects()[0].id)
-    root = store.root(run.id)
+    root = stocked.root(run.id)
     for name in ("model-1", "model-2", "draft"):  # the rows of a backup name the first one
         shutil.copytree(other.folder(older.id), root / name)
-    with store.write() as db:
+    with stocked.write() as db:
         write_result(db, run.id, older.outcome, {f"model-1/{k}": v for k, v in other.artifacts(older.id).items()})
-    files = publishing.publish(store, run.id, root / "draft")
+    files = publishing.publish(stocked, run.id, root / "draft")
     assert {name.partition("/")[0] for name in files} == {"model-3"}
     assert (root / "model-2" / "model.keras").is_file() and not (root / "draft").exists()
 

@@ -26,11 +26,11 @@ from core.features.feature_cache import Cache, Recipe, views
 from core.jobs import queue
 from core.jobs.eta import Step
 from core.jobs.job_context import Ticket
-from core.jobs.kinds import INTAKE, TRAIN, Delivery, OfRun
+from core.jobs.kinds import TRAIN, OfRun
 from core.learning.head import Head, Labeled, class_indices, solve
 from core.pictures import album, versions
 from core.plan import PRESETS, Plan
-from core.runs import requests
+from core.runs import finished_runs, requests
 from core.runs.what_if import Refit
 from core.scores.evaluation import Evaluation
 from core.scores.thresholds import Thresholds
@@ -42,10 +42,14 @@ from tests.bad_files import encoded
 from tests.workers import wait
 
 
-def prepare(store: Store, data: Path, plan: Plan) -> Run:
-    """A run whose pictures are received and divided, ready to be trained."""
-    project = store.add_project("p")
-    wait(store, queue.start(store, project.id, INTAKE, Delivery(str(data), "b")))
+@pytest.fixture
+def store(stocked: Store) -> Store:
+    return stocked
+
+
+def prepare(store: Store, plan: Plan) -> Run:
+    """A run on the pictures of the only project of a home, ready to be trained."""
+    (project,) = store.projects()
     dataset = album.divide(store, project.id)
     run = store.add_run(project.id, plan.to_dict(), dataset)
     blobs.write(store.root(run.id) / "dataset.json", dataset.to_bytes())
@@ -67,8 +71,8 @@ def test_a_training_publishes_a_model_whose_probabilities_are_the_measured_ones(
 
 
 @pytest.mark.usefixtures("in_process")
-def test_changing_labels_or_settings_extracts_nothing_again(store: Store, shapes: Path) -> None:
-    _, run = trained_on(store, shapes, Plan(epochs=3))
+def test_changing_labels_or_settings_extracts_nothing_again(store: Store) -> None:
+    _, run = trained_on(store, Plan(epochs=3))
     _, job = requests.train(store, run.project_id, Plan(epochs=4))
     assert job is not None
     job = wait(store, job)
@@ -77,10 +81,8 @@ def test_changing_labels_or_settings_extracts_nothing_again(store: Store, shapes
 
 
 @pytest.mark.usefixtures("in_process")
-def test_a_run_that_is_trained_again_forgets_what_was_found_out_with_the_model_before(
-    store: Store, shapes: Path
-) -> None:
-    run = prepare(store, shapes, Plan(epochs=3))
+def test_a_run_that_is_trained_again_forgets_what_was_found_out_with_the_model_before(store: Store) -> None:
+    run = prepare(store, Plan(epochs=3))
     wait(store, queue.start(store, run.project_id, TRAIN, OfRun(run.id)))
     folder = store.folder(run.id)
     old = ("attention.npz", "map-tsne.npy", "others.json", "map-pca.npy")
@@ -100,10 +102,10 @@ def test_a_run_that_is_trained_again_forgets_what_was_found_out_with_the_model_b
 @pytest.mark.parametrize("blocks", [0, pytest.param(2, marks=pytest.mark.slow)])
 @pytest.mark.usefixtures("in_process")
 def test_a_training_on_depths_and_mirrored_views_gives_a_model_that_answers_a_picture_and_its_mirror_image_alike(
-    store: Store, shapes: Path, blocks: int
+    store: Store, blocks: int
 ) -> None:
     plan = Plan(pooling="depths", mirrored=1, epochs=3 if blocks else 20, fine_tune_blocks=blocks, fine_tune_epochs=3)
-    job, run = trained_on(store, shapes, plan)
+    job, run = trained_on(store, plan)
     assert job.state == "succeeded" and bool(run.outcome.tuned_epochs) == bool(blocks)
     folder = store.folder(run.id)
     known = novelty.read(folder)
@@ -122,10 +124,10 @@ def test_a_training_on_depths_and_mirrored_views_gives_a_model_that_answers_a_pi
 
 @pytest.mark.usefixtures("in_process")
 def test_a_plan_that_ends_exactly_saves_the_head_of_train_and_val_and_measures_val_with_heads_that_did_not_see_it(
-    store: Store, shapes: Path
+    store: Store,
 ) -> None:
     plan = Plan(epochs=3, augment=1, augment_kinds="crop light", refit=1, choose_regularization=1)
-    job, run = trained_on(store, shapes, plan)
+    job, run = trained_on(store, plan)
     stages = [event.key for event in queue.events(store, job.id) if event.kind == "stage"]
     assert job.state == "succeeded" and stages == ["features", "head", "exact", "save"]
     result, data = run.outcome, versions.of_run(store, run.id)
@@ -155,8 +157,8 @@ def test_a_plan_that_ends_exactly_saves_the_head_of_train_and_val_and_measures_v
 
 
 @pytest.mark.usefixtures("in_process")
-def test_a_refitted_run_says_of_how_many_val_pictures_no_head_could_know_the_class(store: Store, shapes: Path) -> None:
-    run = prepare(store, shapes, Plan(epochs=3, refit=1))
+def test_a_refitted_run_says_of_how_many_val_pictures_no_head_could_know_the_class(store: Store) -> None:
+    run = prepare(store, Plan(epochs=3, refit=1))
     data = versions.of_run(store, run.id)
     label = data.classes[0]
     pictures = tuple(replace(each, group="clip") if each.label == label else each for each in data.pictures)
@@ -170,12 +172,12 @@ def test_a_refitted_run_says_of_how_many_val_pictures_no_head_could_know_the_cla
 
 @pytest.mark.usefixtures("in_process")
 def test_without_val_or_with_features_that_are_too_large_a_plan_to_refit_trains_all_the_same(
-    store: Store, shapes: Path, monkeypatch: pytest.MonkeyPatch
+    store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = Plan(epochs=3, refit=1, choose_regularization=1)
     with monkeypatch.context() as patch:
         patch.setattr("core.learning.head.MOST_BYTES", 1000)
-        job, run = trained_on(store, shapes, plan)
+        job, run = trained_on(store, plan)
     assert job.state == "succeeded" and run.outcome.exact is None and not run.outcome.learned_from_val
     assert run.outcome.notes == (("exact_too_large", {"n": 30, "regularization": 50.0}),)
     album.set_split(store, run.project_id, 0, 0.0, 0.2)
@@ -188,9 +190,8 @@ def test_without_val_or_with_features_that_are_too_large_a_plan_to_refit_trains_
 
 
 @pytest.mark.usefixtures("in_process")
-def test_without_val_pictures_nothing_is_fine_tuned_and_the_run_says_so(store: Store, shapes: Path) -> None:
-    project = store.add_project("p").id
-    wait(store, queue.start(store, project, INTAKE, Delivery(str(shapes), "b")))
+def test_without_val_pictures_nothing_is_fine_tuned_and_the_run_says_so(store: Store) -> None:
+    project = store.projects()[0].id
     album.set_split(store, project, 0, 0.0, 0.2)
     run, job = requests.train(store, project, Plan(epochs=2, fine_tune_blocks=1))
     assert job is not None and wait(store, job).state == "succeeded"
@@ -208,16 +209,14 @@ def spoil(path: Path, at: int = 4_000, n: int = 64) -> None:
     path.write_bytes(data)
 
 
-def trained_on(store: Store, data: Path, plan: Plan) -> tuple[queue.Job, Run]:
-    """The job of a training in a project of its own, once it has ended, and its run."""
-    run = prepare(store, data, plan)
+def trained_on(store: Store, plan: Plan) -> tuple[queue.Job, Run]:
+    """The job of a training on the pictures of the only project of a home, once it has ended, and its run."""
+    run = prepare(store, plan)
     return wait(store, queue.start(store, run.project_id, TRAIN, OfRun(run.id))), store.run(run.id)
 
 
 @pytest.mark.usefixtures("in_process")
-def test_a_damaged_network_is_converted_again_and_the_score_is_the_right_one(
-    store: Store, trained: Path, shapes: Path
-) -> None:
+def test_a_damaged_network_is_converted_again_and_the_score_is_the_right_one(store: Store, trained: Path) -> None:
     usual = Store(trained)
     expected = usual.runs(usual.projects()[0].id)[0].outcome
     assert expected.made is not None
@@ -225,7 +224,7 @@ def test_a_damaged_network_is_converted_again_and_the_score_is_the_right_one(
     network = store.home / "networks" / f"{recipe.network}.tflite"
     sound = network.read_bytes()
     spoil(network, len(sound) // 2)
-    job, run = trained_on(store, shapes, PRESETS["linear"].with_(epochs=20))
+    job, run = trained_on(store, PRESETS["linear"].with_(epochs=20))
     stages = [event.key for event in queue.events(store, job.id) if event.kind == "stage"]
     assert (job.state, stages) == ("succeeded", ["convert", "features", "head", "save"])
     assert run.outcome.test_accuracy == expected.test_accuracy and run.outcome.head == expected.head
@@ -233,7 +232,7 @@ def test_a_damaged_network_is_converted_again_and_the_score_is_the_right_one(
 
 
 @pytest.mark.usefixtures("in_process")
-def test_features_that_a_damaged_network_computed_fail_no_training(store: Store, trained: Path, shapes: Path) -> None:
+def test_features_that_a_damaged_network_computed_fail_no_training(store: Store, trained: Path) -> None:
     shutil.copytree(trained / "features", store.home / "features")
     usual = Store(trained)
     expected = usual.runs(usual.projects()[0].id)[0].result
@@ -244,20 +243,20 @@ def test_features_that_a_damaged_network_computed_fail_no_training(store: Store,
     values = np.array(cache.read(seen))
     cache.clear()
     cache.add(seen, np.random.default_rng(0).permutation(values.T).T)  # under a good checksum
-    job, run = trained_on(store, shapes, PRESETS["linear"].with_(epochs=20))
+    job, run = trained_on(store, PRESETS["linear"].with_(epochs=20))
     events = [(event.kind, event.key) for event in queue.events(store, job.id)]
     assert job.state == "succeeded" and ("note", "kept_damaged") in events
     assert run.result.test_accuracy == expected.test_accuracy and run.result.head == expected.head
     assert "kept_damaged" in [code for code, _ in run.outcome.notes]
-    job, run = trained_on(store, shapes, PRESETS["linear"].with_(epochs=19))
+    job, run = trained_on(store, PRESETS["linear"].with_(epochs=19))
     assert job.state == "succeeded"
     stages = [event.key for event in queue.events(store, job.id) if event.kind == "stage"]
     assert stages == ["head", "save"]  # what is kept is sound again
 
 
 @pytest.mark.usefixtures("in_process")
-def test_a_head_that_was_damaged_while_its_training_waited_is_trained_again(store: Store, shapes: Path) -> None:
-    job, run = trained_on(store, shapes, Plan(epochs=3))
+def test_a_head_that_was_damaged_while_its_training_waited_is_trained_again(store: Store) -> None:
+    job, run = trained_on(store, Plan(epochs=3))
     kept = store.root(run.id) / "frozen.npz"
     whole, head = (store.folder(run.id) / "head.npz").read_bytes(), kept.read_bytes()
     spoil(kept, len(head) // 2)
@@ -269,7 +268,7 @@ def test_a_head_that_was_damaged_while_its_training_waited_is_trained_again(stor
 
 @pytest.mark.slow
 def test_the_steps_that_the_time_left_is_made_of_are_those_that_come(
-    store: Store, shapes: Path, monkeypatch: pytest.MonkeyPatch
+    store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[tuple[str, str]] = []
     stage, expect = Ticket.stage, Ticket.expect
@@ -286,7 +285,7 @@ def test_the_steps_that_the_time_left_is_made_of_are_those_that_come(
     monkeypatch.setattr(Ticket, "expect", expecting)
     plan = Plan(epochs=2, fine_tune_blocks=1, fine_tune_epochs=3, fine_tune_rate=1e-3)
     for seed in range(2):  # with nothing done, then with all features there
-        run = prepare(store, shapes, plan.with_(seed=seed))
+        run = prepare(store, plan.with_(seed=seed))
         said.clear()
         with monkeypatch.context() as patch:
             patch.setattr(queue, "PROCESS", [])  # the test is the worker
@@ -302,10 +301,10 @@ def test_the_steps_that_the_time_left_is_made_of_are_those_that_come(
 
 @pytest.mark.slow
 def test_killed_at_every_report_a_training_ends_with_the_same_single_model(
-    store: Store, shapes: Path, monkeypatch: pytest.MonkeyPatch
+    store: Store, received: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = Plan(epochs=2, fine_tune_blocks=1, fine_tune_epochs=2)
-    run = prepare(store, shapes, plan)
+    run = prepare(store, plan)
     crashing = functools.partial(workers.fork, script="import tests.crashing_worker")
     monkeypatch.setattr(queue, "_spawn", crashing)
     monkeypatch.setenv("HEADSTART_TEST_CRASH_AT", "1")
@@ -323,10 +322,9 @@ def test_killed_at_every_report_a_training_ends_with_the_same_single_model(
     assert [key for kind, key in events if kind == "epoch"] == ["head 1", "head 2", "fine_tune 1", "fine_tune 2"]
     assert len(store.runs(run.project_id)) == 1 and not list(store.root(run.id).rglob(".tmp-*"))
 
-    monkeypatch.undo()
-    other = Store(store.home.parent / "other")
-    shutil.copytree(store.home / "networks", other.home / "networks", dirs_exist_ok=True)
-    calm = prepare(other, shapes, plan)
+    monkeypatch.setattr(queue, "_spawn", workers.fork)
+    other = Store(shutil.copytree(received, tmp_path / "other"))
+    calm = prepare(other, plan)
     wait(other, queue.start(other, calm.project_id, TRAIN, OfRun(calm.id)))
     expected = other.run(calm.id).result
     assert finished.head == expected.head
@@ -335,10 +333,10 @@ def test_killed_at_every_report_a_training_ends_with_the_same_single_model(
 
 
 @pytest.mark.usefixtures("forked")
-def test_a_head_killed_at_any_moment_and_resumed_has_the_same_weights_bit_for_bit(store: Store, shapes: Path) -> None:
-    plan, heads = Plan(epochs=120, patience=0, hidden_units=256, dropout=0.3), []
+def test_a_head_killed_at_any_moment_and_resumed_has_the_same_weights_bit_for_bit(store: Store) -> None:
+    plan, heads, attempts = Plan(epochs=120, patience=0, hidden_units=256, dropout=0.3), [], []
     for delays in ((), (0.0, 0.1)):
-        run = prepare(store, shapes, plan)
+        run = prepare(store, plan)
         job = queue.start(store, run.project_id, TRAIN, OfRun(run.id))
         for delay in delays:
             while (job := queue.get(store, job.id)).state != "running" or job.stage != "head":
@@ -350,7 +348,9 @@ def test_a_head_killed_at_any_moment_and_resumed_has_the_same_weights_bit_for_bi
             queue.resume(store, job.id)
         assert wait(store, job).state == "succeeded"
         heads.append(Head.from_bytes((store.folder(run.id) / "head.npz").read_bytes()))
-    assert queue.get(store, job.id).attempt == 3
+        attempts.append(queue.get(store, job.id).attempt)
+        finished_runs.delete(store, store.run(run.id))
+    assert attempts == [1, 3]
     for calm, killed in zip(heads[0].layers, heads[1].layers, strict=True):
         assert all(np.array_equal(ours, theirs) for ours, theirs in zip(calm, killed, strict=True))
 
@@ -358,27 +358,28 @@ def test_a_head_killed_at_any_moment_and_resumed_has_the_same_weights_bit_for_bi
 @pytest.mark.slow
 @pytest.mark.usefixtures("in_process")
 def test_without_room_for_the_boundary_fine_tuning_says_so_and_gives_the_same_result(
-    store: Store, shapes: Path, monkeypatch: pytest.MonkeyPatch
+    store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan, results = Plan(epochs=2, augment=1, fine_tune_blocks=2, fine_tune_epochs=2), []
     for cramped in (True, False):
         with monkeypatch.context() as patch:
             if cramped:
                 patch.setattr(recomputed, "room_bytes", lambda folder: 0)
-            job, run = trained_on(store, shapes, plan)
+            job, run = trained_on(store, plan)
         assert job.state == "succeeded"
         results.append(run.result)
         events = [(event.kind, event.key) for event in queue.events(store, job.id)]
         assert (("note", "boundary_computed") in events) is cramped
         assert (("stage", "boundary") in events) is not cramped
+        finished_runs.delete(store, run)
     for ours, theirs in zip(*(result.fine_tune.history for result in results), strict=True):
         assert ours == pytest.approx(theirs, abs=1e-4)
     assert results[0].test_accuracy == results[1].test_accuracy
 
 
 @pytest.mark.usefixtures("forked")
-def test_cancelling_keeps_what_is_finished_and_publishes_nothing(store: Store, shapes: Path) -> None:
-    run = prepare(store, shapes, Plan(epochs=500, hidden_units=4096))
+def test_cancelling_keeps_what_is_finished_and_publishes_nothing(store: Store) -> None:
+    run = prepare(store, Plan(epochs=500, hidden_units=4096))
     job = queue.start(store, run.project_id, TRAIN, OfRun(run.id))
     while (job := queue.get(store, job.id)).stage != "head":
         assert job.active
@@ -389,14 +390,22 @@ def test_cancelling_keeps_what_is_finished_and_publishes_nothing(store: Store, s
     assert list((store.home / "features").glob("*/*.npy"))
 
 
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, trained: Path) -> Path:
+    """A home that keeps the real pictures once they are received."""
+    home = tmp_path_factory.mktemp("real") / "home"
+    shutil.copytree(trained / "networks", home / "networks")
+    return home
+
+
 @pytest.mark.slow
 @pytest.mark.data
 @pytest.mark.parametrize(("name", "least"), [("hymenoptera", 0.83), ("sign-language-digits", 0.92)])
 @pytest.mark.usefixtures("at_once")
 def test_starter_learns_real_pictures(
-    name: str, least: float, real_data: Path, store: Store, capsys: pytest.CaptureFixture[str]
+    name: str, least: float, real_data: Path, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["run", str(real_data / name), "--home", str(store.home), "--json"]) == 0
+    assert main(["run", str(real_data / name), "--home", str(home), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["test_accuracy"] >= least
 
 
@@ -405,10 +414,10 @@ def test_starter_learns_real_pictures(
 @pytest.mark.weights
 @pytest.mark.usefixtures("at_once")
 def test_mobilenet_with_imagenet_weights_learns_ants_and_bees(
-    real_data: Path, keras_home: Path, store: Store, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    real_data: Path, keras_home: Path, home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KERAS_HOME", str(keras_home))
-    command = ["run", str(real_data / "hymenoptera"), "--home", str(store.home), "--backbone", "mobilenetv2", "--json"]
+    command = ["run", str(real_data / "hymenoptera"), "--home", str(home), "--backbone", "mobilenetv2", "--json"]
     assert main(command) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["backbone"] == "MobileNetV2" and answer["test_n"] == 153
