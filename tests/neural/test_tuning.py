@@ -45,13 +45,15 @@ class Memory:
 
 @dataclass
 class Setup:
-    """The weights of Starter, pictures at its input and at the boundary, and a head that knows little, on frozen
-    features."""
+    """The weights of Starter, pictures at its input, at the boundary and as features, a head that knows little, and a
+    network for one test after the other."""
 
     weights: list[NDArray[np.float32]]
     pixels: dict[str, NDArray[np.uint8]]
     parts: dict[str, Labeled]
+    features: dict[str, Labeled]
     frozen: Frozen
+    shared: keras.Model
 
     @property
     def head(self) -> Head:
@@ -65,6 +67,11 @@ class Setup:
         network = networks.build(TINY, None)
         network.set_weights(self.weights)
         return network
+
+    def again(self) -> keras.Model:
+        """The shared network as it was: building one takes as long as tuning it for an epoch."""
+        self.shared.set_weights(self.weights)
+        return self.shared
 
     def tune(self, network: keras.Model, watch: Progress, memory: Memory, plan: Plan = PLAN) -> Tuned:
         data = (self.parts["train"], self.parts["val"])
@@ -96,7 +103,8 @@ def setup() -> Setup:
         parts[part] = Labeled(np.asarray(lower(pixels[part], training=False)), targets)
         features[part] = Labeled(pooled(network, pixels[part]), targets)
     weak = head.fit(features["train"], features["val"], 3, Plan(epochs=1), Silent()).head
-    return Setup(network.get_weights(), pixels, parts, Frozen(weak, Standard.of(features["train"].features)))
+    frozen = Frozen(weak, Standard.of(features["train"].features))
+    return Setup(network.get_weights(), pixels, parts, features, frozen, network)
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +169,7 @@ def test_the_head_learns_too(setup: Setup, tuned: Tuned) -> None:
 
 def test_epoch_0_is_the_frozen_model(setup: Setup, tuned: Tuned) -> None:
     val = setup.parts["val"].targets
-    probabilities = setup.head.probabilities(pooled(setup.network(), setup.pixels["val"]))
+    probabilities = setup.head.probabilities(setup.features["val"].features)
     assert set(tuned.history[0]) == {"val_loss", "val_accuracy", "val_balanced"}
     assert tuned.history[0]["val_accuracy"] == pytest.approx((probabilities.argmax(axis=1) == val).mean(), abs=1e-6)
     loss = -np.log(probabilities[np.arange(60), val]).mean()
@@ -197,9 +205,9 @@ def test_every_epoch_is_reported_and_checkpointed(tuned: Tuned, watch: Recorder,
 def test_work_that_was_stopped_goes_on_as_if_it_had_not_been(setup: Setup, tuned: Tuned) -> None:
     memory, stopped = Memory(), Recorder(cancel_after=4)  # an epoch and a tick each
     with pytest.raises(Cancelled):
-        setup.tune(setup.network(), stopped, memory)
+        setup.tune(setup.again(), stopped, memory)
     assert [row["epoch"] for row in stopped.epochs] == [1, 2] and len(memory.written) == 2
-    watch, network = Recorder(), setup.network()
+    watch, network = Recorder(), setup.again()
     resumed = setup.tune(network, watch, memory)
     assert len(memory.written) == 4  # two more, not four
     assert [row["epoch"] for row in watch.epochs] == [1, 2, 3, 4]
@@ -212,11 +220,11 @@ def test_work_that_was_stopped_goes_on_as_if_it_had_not_been(setup: Setup, tuned
 
 
 def test_a_training_that_only_makes_val_worse_keeps_the_frozen_model(setup: Setup) -> None:
-    features = Labeled(pooled(setup.network(), setup.pixels["train"]), setup.parts["train"].targets)
+    features = setup.features["train"]
     good = head.fit(features, Labeled(features.features[:0], features.targets[:0]), 3, Plan(), Silent()).head
     # What is right on val is taught wrong: nothing can improve.
     wrong = Labeled(setup.parts["train"].features, (setup.parts["train"].targets + 1) % 3)
-    network, plan = setup.network(), PLAN.with_(fine_tune_epochs=9)
+    network, plan = setup.again(), PLAN.with_(fine_tune_epochs=9)
     data = (wrong, setup.parts["train"])
     tuned = fine_tune(networks.upper(network, BLOCK), setup.begun(good), data, plan, Silent(), Memory().checkpoints())
     assert tuned.best_epoch == 0
@@ -230,7 +238,7 @@ def test_a_training_that_only_makes_val_worse_keeps_the_frozen_model(setup: Setu
 
 def test_without_a_val_part_the_frozen_model_is_kept(setup: Setup) -> None:
     nothing = Labeled(np.empty((0,), np.float32), np.empty(0, np.int64))  # what a cache answers for no pictures
-    network, memory = setup.network(), Memory()
+    network, memory = setup.again(), Memory()
     data = (setup.parts["train"], nothing)
     tuned = fine_tune(
         networks.upper(network, BLOCK),
@@ -307,13 +315,13 @@ def test_class_weights_are_factors_of_the_losses_and_count_in_the_choice(setup: 
     histories = {}
     for name, weights in (("none", None), ("ones", np.ones(3)), ("uneven", np.array([3.0, 0.5, 0.0]))):
         data = (setup.parts["train"], setup.parts["train"])
-        upper = networks.upper(setup.network(), BLOCK)
+        upper = networks.upper(setup.again(), BLOCK)
         tuned = fine_tune(upper, setup.frozen, data, plan, Silent(), Memory().checkpoints(), weights)
         histories[name] = tuned.history
     assert histories["none"][1] == pytest.approx(histories["ones"][1], abs=1e-5)
     for name in ("accuracy", "val_accuracy"):
         assert histories["uneven"][1][name] == pytest.approx(histories["none"][1][name], abs=1e-3)
-    probabilities = setup.head.probabilities(pooled(setup.network(), setup.pixels["train"]))
+    probabilities = setup.head.probabilities(setup.features["train"].features)
     targets = setup.parts["train"].targets
     losses = -np.log(probabilities[np.arange(96), targets])
     expected = (np.array([3.0, 0.5, 0.0])[targets] * losses).mean()
@@ -329,14 +337,14 @@ def test_the_loss_that_is_told_is_not_smoothed_and_smoothing_still_counts(setup:
     plan = PLAN.with_(dropout=0.0, fine_tune_epochs=1, fine_tune_rate=1e-7, label_smoothing=0.3)
     (kernel, bias), data = setup.head.layers[0], (setup.parts["train"], setup.parts["train"])
     sure = Head(((20 * kernel, 20 * bias),))  # so that it matters
-    upper = networks.upper(setup.network(), BLOCK)
+    upper = networks.upper(setup.again(), BLOCK)
     tuned = fine_tune(upper, setup.begun(sure), data, plan, Silent(), Memory().checkpoints())
-    logs = np.log(sure.probabilities(pooled(setup.network(), setup.pixels["train"])))
+    logs = np.log(sure.probabilities(setup.features["train"].features))
     true = logs[np.arange(96), setup.parts["train"].targets]
     assert tuned.history[1]["loss"] == pytest.approx(-true.mean(), rel=2e-2, abs=1e-3)
     ends = {}
     for smoothing in (0.0, 0.3):
-        upper = networks.upper(setup.network(), BLOCK)
+        upper = networks.upper(setup.again(), BLOCK)
         faster = plan.with_(label_smoothing=smoothing, fine_tune_rate=1e-3, fine_tune_epochs=3)
         ends[smoothing] = fine_tune(upper, setup.begun(sure), data, faster, Silent(), Memory().checkpoints()).history[
             3
@@ -347,7 +355,7 @@ def test_the_loss_that_is_told_is_not_smoothed_and_smoothing_still_counts(setup:
 def test_a_class_of_great_weight_is_recognized_more_often(setup: Setup) -> None:
     found = []
     for weights in (np.array([20.0, 1.0, 1.0]), np.array([0.05, 1.0, 1.0])):
-        tuner = tuning._Tuner(networks.upper(setup.network(), BLOCK), setup.frozen, PLAN, Silent())
+        tuner = tuning._Tuner(networks.upper(setup.again(), BLOCK), setup.frozen, PLAN, Silent())
         tuner.class_weights = weights.astype(np.float32)
         tuner.epoch(setup.parts["train"], 1)
         found.append((tuner._predict(tuner.model, setup.parts["val"]).argmax(axis=1) == 0).mean())
@@ -379,7 +387,7 @@ def test_activations_need_not_be_an_array_and_are_asked_for_a_batch_at_a_time(se
             Labeled(shelved[part] if lazy else shelved[part].rows, setup.parts[part].targets)  # type: ignore[arg-type]
             for part in ("train", "val")
         )
-        upper = networks.upper(setup.network(), BLOCK)
+        upper = networks.upper(setup.again(), BLOCK)
         tuned = fine_tune(upper, setup.frozen, data, PLAN, Silent(), Memory().checkpoints())  # type: ignore[arg-type]
         weights.append(tuned.weights)
     for ours, theirs in zip(*weights, strict=True):
@@ -390,7 +398,7 @@ def test_activations_need_not_be_an_array_and_are_asked_for_a_batch_at_a_time(se
 def test_the_activations_of_train_are_read_once_an_epoch_and_never_before(setup: Setup) -> None:
     train = Shelved(setup.parts["train"].features)
     data: Any = (Labeled(train, setup.parts["train"].targets), setup.parts["val"])  # type: ignore[arg-type]
-    upper = networks.upper(setup.network(), BLOCK)
+    upper = networks.upper(setup.again(), BLOCK)
     fine_tune(upper, setup.frozen, data, PLAN.with_(fine_tune_epochs=2), Silent(), Memory().checkpoints())
     assert train.asked == 2 * 96
 
@@ -406,7 +414,7 @@ def test_cancelling_takes_effect_within_a_batch(setup: Setup) -> None:
 
     watch, memory = Impatient(), Memory()
     with pytest.raises(Cancelled):
-        setup.tune(setup.network(), watch, memory)
+        setup.tune(setup.again(), watch, memory)
     assert watch.calls == 5 and memory.written == []  # one for val, then batches of the first epoch
 
 
@@ -462,7 +470,7 @@ class Seen(Silent):
 
 
 def test_gradual_unfreezing_leaves_lower_blocks_untouched_until_it_is_their_turn(setup: Setup) -> None:
-    network, plan = setup.network(), PLAN.with_(fine_tune_gradual=2)
+    network, plan = setup.again(), PLAN.with_(fine_tune_gradual=2)
     seen = Seen(setup, network)
     setup.tune(network, seen, Memory(), plan)
     top, block4 = {"top_conv"}, {"block4_a_conv", "block4_b_conv", "block4_skip_conv"}
@@ -472,7 +480,7 @@ def test_gradual_unfreezing_leaves_lower_blocks_untouched_until_it_is_their_turn
 def test_a_block_that_joins_later_takes_steps_of_the_rate_not_larger_ones(setup: Setup) -> None:
     # Adam with a count of steps that began before its moments would begin with steps of three times the rate.
     plan = PLAN.with_(dropout=0.0, fine_tune_gradual=1, batch_size=96, fine_tune_epochs=3)
-    tuner = tuning._Tuner(networks.upper(setup.network(), BLOCK), setup.frozen, plan, Silent())
+    tuner = tuning._Tuner(networks.upper(setup.again(), BLOCK), setup.frozen, plan, Silent())
     kernel = next(variable for variable in tuner.groups[1] if variable.name == "kernel")
     before = kernel.numpy()
     tuner.epoch(setup.parts["train"], 1)  # one step an epoch
@@ -484,7 +492,7 @@ def test_a_block_that_joins_later_takes_steps_of_the_rate_not_larger_ones(setup:
 def test_the_first_step_of_each_block_is_its_share_of_the_rate_at_that_moment(setup: Setup) -> None:
     # Adam's first step is the rate in the direction of the sign of the gradient.
     plan = PLAN.with_(dropout=0.0, batch_size=96, fine_tune_decay=0.25, fine_tune_warmup=4, fine_tune_epochs=8)
-    tuner = tuning._Tuner(networks.upper(setup.network(), BLOCK), setup.frozen, plan, Silent())
+    tuner = tuning._Tuner(networks.upper(setup.again(), BLOCK), setup.frozen, plan, Silent())
     before = [[v.numpy() for v in group] for group in tuner.groups]
     tuner.epoch(setup.parts["train"], 1)
     largest = [
@@ -496,7 +504,7 @@ def test_the_first_step_of_each_block_is_its_share_of_the_rate_at_that_moment(se
 
 @pytest.mark.parametrize("policy", ["frozen", "scales", "adapt"])
 def test_batch_normalization_learns_what_its_policy_says(setup: Setup, policy: str) -> None:
-    network, plan = setup.network(), PLAN.with_(fine_tune_batch_norm=policy, fine_tune_epochs=1)
+    network, plan = setup.again(), PLAN.with_(fine_tune_batch_norm=policy, fine_tune_epochs=1)
     watch = Seen(setup, network)
     setup.tune(network, watch, Memory(), plan)
     normalizations = {"block4_a_bn", "block4_b_bn", "block4_skip_bn", "top_bn"}
@@ -506,7 +514,7 @@ def test_batch_normalization_learns_what_its_policy_says(setup: Setup, policy: s
 
 @pytest.mark.parametrize(("policy", "changed"), [("scales", [True, True, False, False]), ("adapt", [True] * 4)])
 def test_scales_learn_with_or_without_statistics_that_move(setup: Setup, policy: str, changed: list[bool]) -> None:
-    network, plan = setup.network(), PLAN.with_(fine_tune_batch_norm=policy)
+    network, plan = setup.again(), PLAN.with_(fine_tune_batch_norm=policy)
     tuner = tuning._Tuner(networks.upper(network, BLOCK), setup.frozen, plan, Silent())
     tuner.epoch(setup.parts["train"], 1)
     for name, above, before, now in by_layer(network, setup.weights):
@@ -516,7 +524,7 @@ def test_scales_learn_with_or_without_statistics_that_move(setup: Setup, policy:
 
 
 def test_statistics_that_adapt_move_toward_those_of_the_batch(setup: Setup) -> None:
-    network, plan = setup.network(), PLAN.with_(fine_tune_batch_norm="adapt", batch_size=96, dropout=0.0)
+    network, plan = setup.again(), PLAN.with_(fine_tune_batch_norm="adapt", batch_size=96, dropout=0.0)
     upper = networks.upper(network, BLOCK)
     tuner = tuning._Tuner(upper, setup.frozen, plan, Silent())
     kernel = upper.get_layer("block4_a_conv").kernel.numpy()
@@ -529,7 +537,7 @@ def test_statistics_that_adapt_move_toward_those_of_the_batch(setup: Setup) -> N
 
 
 def test_statistics_of_a_block_whose_turn_has_not_come_do_not_adapt(setup: Setup) -> None:
-    network = setup.network()
+    network = setup.again()
     seen = Seen(setup, network)
     setup.tune(network, seen, Memory(), PLAN.with_(fine_tune_batch_norm="adapt", fine_tune_gradual=3))
     assert seen.layers[:3] == [{"top_conv", "top_bn"}] * 3
@@ -542,12 +550,12 @@ def test_work_that_was_stopped_goes_on_at_the_pace_it_had(setup: Setup, policy: 
         fine_tune_schedule="cosine", fine_tune_warmup=1, fine_tune_gradual=2, fine_tune_decay=0.5,
         fine_tune_batch_norm=policy,
     )  # fmt: skip
-    whole = setup.tune(setup.network(), Silent(), Memory(), plan)
+    whole = setup.tune(setup.again(), Silent(), Memory(), plan)
     memory = Memory()
     with pytest.raises(Cancelled):
-        setup.tune(setup.network(), Recorder(cancel_after=6), memory, plan)
+        setup.tune(setup.again(), Recorder(cancel_after=6), memory, plan)
     assert len(memory.written) == 3
-    resumed = setup.tune(setup.network(), Silent(), memory, plan)
+    resumed = setup.tune(setup.again(), Silent(), memory, plan)
     assert len(memory.written) == 4 and resumed.best_epoch == whole.best_epoch
     for ours, theirs in zip(resumed.history, whole.history, strict=True):
         assert ours == pytest.approx(theirs, rel=1e-3, abs=1e-4)
@@ -557,11 +565,11 @@ def test_work_that_was_stopped_goes_on_at_the_pace_it_had(setup: Setup, policy: 
 
 def test_patience_is_that_of_the_plan(setup: Setup) -> None:
     wrong = Labeled(setup.parts["train"].features, (setup.parts["train"].targets + 1) % 3)
-    features = Labeled(pooled(setup.network(), setup.pixels["train"]), setup.parts["train"].targets)
+    features = setup.features["train"]
     good = head.fit(features, Labeled(features.features[:0], features.targets[:0]), 3, Plan(), Silent()).head
     plan, data = PLAN.with_(fine_tune_epochs=9, fine_tune_patience=2), (wrong, setup.parts["train"])
     tuned = fine_tune(
-        networks.upper(setup.network(), BLOCK), setup.begun(good), data, plan, Silent(), Memory().checkpoints()
+        networks.upper(setup.again(), BLOCK), setup.begun(good), data, plan, Silent(), Memory().checkpoints()
     )
     assert tuned.best_epoch == 0 and len(tuned.history) == 1 + 2
 
