@@ -48,7 +48,7 @@ from core.store.store import Store
 from core.worker import main
 from tests import bad_files, cpu, visits
 from tests.bad_files import FLAGS, METHOD, PACKED, UNPACKED, encoded, forge, noise, pack, photo, png, webp_of_size
-from tests.workers import no_processes
+from tests.workers import no_processes, wait
 
 ROOT = Path(__file__).parent.parent
 RED, BLUE, WHITE = (255, 0, 0), (0, 0, 255), (255, 255, 255)
@@ -758,11 +758,10 @@ def b57_cls_1000(lab: Lab) -> None:
     taken = lab.take([(f"{n:04}/{i}.png", png(2 * n + i)) for n in range(1_000) for i in (0, 1)])
     assert len(lab.labels(taken)) == 1_000 and len(taken.used) == 2_000
     assert "988 more classes" in _page(lab, taken.project_id)
-    run, job = requests.train(lab.store, taken.project_id, PRESETS["linear"].with_(epochs=1))
-    assert job is not None
-    end = time.monotonic() + 300
-    while queue.get(lab.store, job.id).active and time.monotonic() < end:
-        time.sleep(0.1)
+    with no_processes():
+        run, job = requests.train(lab.store, taken.project_id, PRESETS["linear"].with_(epochs=1))
+        assert job is not None
+        wait(lab.store, job)
     result = lab.store.run(run.id).result
     assert result is not None and len(result.classes) == 1_000
 
