@@ -236,7 +236,7 @@ def chromium() -> "Iterator[Browser]":
             pytest.fail("HEADSTART_REQUIRE_BROWSER is set, and Chromium is missing")
         pytest.skip("Chromium is missing: install it, or name it in CHROMIUM")
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=path, args=browser.CHROMIUM_ARGS)
+        launched = playwright.chromium.launch(executable_path=path, args=[*browser.CHROMIUM_ARGS, "--process-per-site"])
         yield launched
         launched.close()
 

@@ -115,7 +115,8 @@ def project_of(place: Server, name: str = "") -> str:
 
 def faults(page: Page, where: str) -> list[str]:
     """What axe-core finds serious or critical, but for what is known."""
-    page.evaluate(AXE_SCRIPT)
+    if page.evaluate("typeof axe === 'undefined'"):
+        page.evaluate(AXE_SCRIPT)
     found: dict[str, Any] = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
     return [
         f"{where}: {each['id']} {node['target']} {node['html'][:120]} {[c['message'] for c in node['any']]}"
