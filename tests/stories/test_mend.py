@@ -1,39 +1,56 @@
 """The loop in a real browser: a wrong label is found through the matrix, mended, retrained and brought back."""
 
 import re
+import shutil
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
 
-from core.jobs import queue
-from core.jobs.kinds import INTAKE, Delivery
 from core.language.catalog import say
 from core.pictures import album
 from core.plan import Plan
 from core.runs import finished_runs, requests
 from core.store.store import Store
-from tests import browser
+from tests import browser, workers
 from tests.browser import button, by_key, idle
+from tests.conftest import home_once
 from tests.texts import pattern, shown
 from tests.workers import wait
 
 pytestmark = pytest.mark.browser
 
 
+@pytest.fixture(scope="session")
+def planted_once(tmp_path_factory: pytest.TempPathFactory, received: Path) -> Path:
+    """A home with a run that was tested on a circle which is called a square. Read only."""
+
+    def build(home: Path) -> None:
+        store = Store(shutil.copytree(received, home))
+        (project,) = store.projects()
+        tested = store.dataset(project.id).part("test").pictures
+        circle = next(picture.id for picture in tested if picture.label == "circle")
+        album.relabel(store, project.id, [circle], "square")
+        album.move(store, project.id, [circle], "test")
+        with workers.no_processes():
+            _, job = requests.train(store, project.id, Plan(epochs=20))
+            assert job is not None and wait(store, job).state == "succeeded"
+
+    return home_once(tmp_path_factory, "planted", build)
+
+
 @pytest.fixture
-def planted(store: Store, shapes, in_process) -> tuple[str, str]:  # type: ignore[no-untyped-def]
+def store(tmp_path: Path, planted_once: Path) -> Store:
+    return Store(shutil.copytree(planted_once, tmp_path / "home"))
+
+
+@pytest.fixture
+def planted(store: Store, received: Path) -> tuple[str, str]:
     """A trained project and the id of a circle of its test part that is called a square."""
-    project = store.add_project("Mending").id
-    wait(store, queue.start(store, project, INTAKE, Delivery(str(shapes), "b")))
-    for picture in store.dataset(project).part("test").pictures:
-        if picture.label != "circle":
-            continue
-        album.relabel(store, project, [picture.id], "square")
-        album.move(store, project, [picture.id], "test")
-        _, job = requests.train(store, project, Plan(epochs=20))
-        assert job is not None and wait(store, job).state == "succeeded"
-        return project, picture.id
-    raise AssertionError("no circle is tested on")
+    (project,) = store.projects()
+    labels = {picture.id: picture.label for picture in Store(received).dataset(project.id).pictures}
+    (circle,) = (each.id for each in store.dataset(project.id).pictures if each.label != labels[each.id])
+    return project.id, circle
 
 
 def label(store: Store, project: str, picture: str) -> str:

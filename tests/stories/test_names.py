@@ -25,25 +25,6 @@ def read(places: Locator) -> list[str]:
     return [re.sub("[\u2068\u2069]", "", text).strip() for text in places.all_text_contents()]
 
 
-def test_every_name_is_shown_as_it_is_and_no_address_in_one_becomes_a_link(
-    chromium: Browser, trained: Path, tmp_path: Path
-) -> None:
-    shutil.copytree(trained, tmp_path / "home")
-    store = Store(tmp_path / "home")
-    (project,) = store.projects()
-    (run,) = store.runs(project.id)
-    store.describe_run(run.id, note="\n".join(names.KEPT))
-    with browser.server(store.home, browser.free_port()) as app, browser.tab(chromium, app.url) as page:
-        page.goto(f"{app.url}/results?project={project.id}")
-        note = page.get_by_test_id("stMarkdownContainer").filter(has_text="Tomato___Late_blight")
-        expect(note).to_have_count(1)
-        idle(page)
-        (shown,) = read(note)
-        assert shown.removeprefix("sticky_note_2 ").split("\n") == list(names.KEPT)
-        marked = note.locator(_MARKED)
-        assert [each.text_content() for each in marked.all()] == ["sticky_note_2"]  # our own icon
-
-
 def download(page: Page) -> list[list[str]]:
     """The cells of the first table on the page, as it offers to download them."""
     page.get_by_test_id("stDataFrame").first.hover()
@@ -53,15 +34,26 @@ def download(page: Page) -> list[list[str]]:
     return list(csv.reader(io.StringIO(text)))
 
 
-def test_a_table_that_is_downloaded_holds_no_formula(chromium: Browser, trained: Path, tmp_path: Path) -> None:
-    shutil.copytree(trained, tmp_path / "home")
-    store = Store(tmp_path / "home")
+def test_every_name_is_shown_as_it_is_and_no_address_in_one_becomes_a_link_and_no_table_holds_a_formula(
+    chromium: Browser, trained: Path, tmp_path: Path
+) -> None:
+    store = Store(shutil.copytree(trained, tmp_path / "home"))
     (project,) = store.projects()
     (run,) = store.runs(project.id)
-    store.describe_run(run.id, name='=HYPERLINK("http://evil.example")', note="+1+cmd")
+    store.describe_run(run.id, note="\n".join(names.KEPT))
     with browser.server(store.home, browser.free_port()) as app, browser.tab(chromium, app.url) as page:
         page.add_init_script("delete window.showSaveFilePicker")  # a window of the system, which nobody could press
         page.goto(f"{app.url}/results?project={project.id}")
+        note = page.get_by_test_id("stMarkdownContainer").filter(has_text="Tomato___Late_blight")
+        expect(note).to_have_count(1)
+        idle(page)
+        (shown,) = read(note)
+        assert shown.removeprefix("sticky_note_2 ").split("\n") == list(names.KEPT)
+        marked = note.locator(_MARKED)
+        assert [each.text_content() for each in marked.all()] == ["sticky_note_2"]  # our own icon
+
+        store.describe_run(run.id, name='=HYPERLINK("http://evil.example")', note="+1+cmd")
+        page.reload()
         page.get_by_role("tab", name=say("runs"), exact=True).click()
         idle(page)
         (_, row) = download(page)

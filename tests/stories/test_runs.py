@@ -14,7 +14,9 @@ from tests.pages.test_run_list import second
 pytestmark = pytest.mark.browser
 
 
-def test_runs_are_named_starred_compared_and_deleted(chromium: Browser, trained: Path, tmp_path: Path) -> None:
+def test_runs_are_named_starred_compared_and_deleted_up_to_the_last(
+    chromium: Browser, trained: Path, tmp_path: Path
+) -> None:
     shutil.copytree(trained, tmp_path / "home")
     store = Store(tmp_path / "home")
     project = store.projects()[0]
@@ -59,13 +61,7 @@ def test_runs_are_named_starred_compared_and_deleted(chromium: Browser, trained:
         assert [run.id for run in store.runs(project.id)] == [old.id]
         assert not store.folder(new.id).exists() and store.folder(old.id).is_dir()
 
-
-def test_the_only_run_can_be_deleted(chromium: Browser, trained: Path, tmp_path: Path) -> None:
-    shutil.copytree(trained, tmp_path / "home")
-    store = Store(tmp_path / "home")
-    project = store.projects()[0]
-    with browser.server(store.home, browser.free_port()) as app, browser.tab(chromium, app.url) as page:
-        page.goto(f"{app.url}/results?project={project.id}")
+        idle(page)
         button(page, "Delete").click()
         button(page, say("delete_run_yes")).click()
         expect(page.get_by_text(say("results_empty"))).to_be_visible()

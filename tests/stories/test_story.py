@@ -7,10 +7,15 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from core.jobs.kinds import FIT, MORE
 from core.language.catalog import say
-from core.pictures import album
+from core.pictures import album, counts
+from core.plan import suggest
+from core.runs import questions
+from pages.parts.frame.words import points, points_n
 from tests import browser, drawing
 from tests.browser import Server, button, by_key, idle, step
+from tests.texts import shown
 
 pytestmark = pytest.mark.browser
 
@@ -24,13 +29,15 @@ def app(tmp_path: Path) -> Iterator[Server]:
     browser.stop_workers(home)
 
 
-def test_the_sample_leads_from_the_first_look_to_a_checked_model(page: Page, app: Server) -> None:
+def test_the_sample_leads_from_the_first_look_over_both_questions_to_a_checked_model(page: Page, app: Server) -> None:
     key = browser.try_sample(page, app.url)
     unused = page.get_by_text(say("not_used", n=4, files=say("files_n", n=308)))
     unused.click()
     expect(page.locator("td", has_text="stop-interrupted.jpg")).to_be_attached()
 
     step(page, "Train")
+    browser.choose_fast(page)
+    _ask_both_questions(page, app, key)
     browser.choose_fast(page)
     page.get_by_text(say("all_settings"), exact=True).click()
     _preview_copies(page)
@@ -61,6 +68,28 @@ def test_the_sample_leads_from_the_first_look_to_a_checked_model(page: Page, app
     expect(page.get_by_test_id("stSidebar")).to_be_visible()
     step(page, "Export")
     _take_the_model(page, app, key)
+
+
+def _ask_both_questions(page: Page, app: Server, key: str) -> None:
+    """Whether the backbone fits and whether more pictures help is answered before any training, and stays answered."""
+    button(page, say("fit_ask", backbone="Starter")).click()
+    expect(page.get_by_text(say("answer_running"))).to_be_visible()
+    expect(page.get_by_text(shown("fit_clear", backbone="Starter"))).to_be_visible(timeout=browser.TRAIN_S * 1000)
+    expect(by_key(page, "fit-chart").locator(".bars .point")).to_have_count(3)
+    page.get_by_role("tab", name=say("more")).click()
+    button(page, say("more_ask")).click()
+    expect(by_key(page, "more-chart")).to_be_visible(timeout=browser.TRAIN_S * 1000)
+    plan = suggest("fast", counts.of(app.store, key).learned)
+    now = app.store.dataset(key).fingerprint
+    told = {kind.name: questions.answer(app.store, key, kind, plan, now) for kind in (FIT, MORE)}
+    assert told["fit"] is not None and told["fit"].fit.verdict == "clear"
+    assert told["more"] is not None and told["more"].growth.n_train > 200
+    growth = told["more"].growth
+    numbers = {"gain": points_n(growth.gain), "low": points(growth.low), "high": points(growth.high)}
+    expect(page.get_by_text(shown(f"more_{growth.verdict}", n=growth.n_val, **numbers))).to_be_visible()
+    page.reload()
+    idle(page)
+    expect(page.get_by_text(shown("fit_clear", backbone="Starter"))).to_be_attached()
 
 
 def _preview_copies(page: Page) -> None:
@@ -138,8 +167,8 @@ def test_an_own_zip_is_taken_in_sorted_and_divided(page: Page, app: Server, tmp_
     expect(page.locator("td", has_text="square/broken.png")).to_be_attached()
 
     _exclude(page)
-    counts = {row.label: row.n for row in album.classes(app.store, key)}
-    assert counts == {"circle": 11, "square": 12, "triangle": 12}
+    found = {row.label: row.n for row in album.classes(app.store, key)}
+    assert found == {"circle": 11, "square": 12, "triangle": 12}
     _divide_anew(page, app, key)
 
 

@@ -9,11 +9,11 @@ from core.language.catalog import say
 from core.store.store import Store
 from tests import browser
 from tests.browser import button, idle
-from tests.stories.test_mend import label, planted
+from tests.stories.test_mend import label, planted, planted_once, store
 from tests.texts import pattern, shown
 
 pytestmark = pytest.mark.browser
-__all__ = ["planted"]  # a fixture
+__all__ = ["planted", "planted_once", "store"]  # fixtures
 
 
 def ask(page: Page, answer: str, enlarged: bool) -> None:
