@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from core import backbones
 from core.jobs import queue
-from core.jobs.kinds import COMPARE, DOWNLOAD, INTAKE, SEARCH, TRAIN, Delivery, OfWeights
+from core.jobs.kinds import COMPARE, DOWNLOAD, INTAKE, SEARCH, Delivery, OfWeights
 from core.plan import Plan
 from core.runs import requests
 from core.scores import comparison
@@ -66,12 +66,11 @@ def test_two_tabs_that_press_start_watch_one_job(chromium: Browser, app: Server,
 def test_a_killed_worker_is_reported_within_20_seconds_and_go_on_finishes_the_training(
     page: Page, app: Server, found: Project
 ) -> None:
-    open_training(page, app, found)
-    button(page, say("start")).click()
-    step = page.get_by_role("status").get_by_text(re.compile(f"{say('stage.convert')}|{say('stage.features')}"))
-    expect(step).to_be_visible()
-    job = queue.latest(app.store, found.id, TRAIN)
+    _, job = requests.train(app.store, found.id, Plan(epochs=500, hidden_units=1024))
     assert job is not None
+    page.goto(f"{app.url}/train?project={found.id}")
+    steps = "|".join(say(f"stage.{name}") for name in ("convert", "features", "head"))
+    expect(page.get_by_role("status").get_by_text(re.compile(steps))).to_be_visible()
     (worker,) = browser.workers(app.home, job.id)
     worker.kill()
     expect(page.get_by_text(say("train_died"))).to_be_visible(timeout=20_000)
