@@ -125,14 +125,14 @@ class Plan:
 
     @property
     def ends_exact(self) -> bool:
-        """Whether the head that is saved is the exact linear one, after the regularization was chosen or to learn from
-        val pictures too. Other heads, and fine-tuning, keep the epoch that is best on val."""
-        is_linear = not self.hidden_units and self.pooling != "flatten" and not self.fine_tune_blocks
+        """Whether the head of the frozen model is the exact linear one, after the regularization was chosen or to learn
+        from val pictures too. Other heads keep the epoch that is best on val."""
+        is_linear = not self.hidden_units and self.pooling != "flatten"
         return is_linear and bool(self.refit or self.choose_regularization)
 
     @property
     def learns_from_val(self) -> bool:
-        """Whether the head that is saved learns from the val pictures too."""
+        """Whether the head of the frozen model learns from the val pictures too."""
         return self.ends_exact and bool(self.refit)
 
     def with_val(self, n_val: int) -> "Plan":
@@ -252,15 +252,15 @@ def suggest(dial: str, counts: Mapping[str, int], flips_safe: bool | None = None
         # Measured with MobileNetV2 and an exact head on five splits: 93.9 to 96.4 % on hand signs, 95.7 to 96.1 % on
         # photographs of ants and bees, for a tenth more time.
         pooling="depths",
-        mirrored=int(dial == "balanced" and "flip" in kinds and n <= _MIRRORED),
+        mirrored=int(dial != "fast" and "flip" in kinds and n <= _MIRRORED),
         # The weights of a class compete with the loss of its own pictures, a share of 1 / classes: a constant value
         # regularizes many classes too strongly (sign digits: log loss 0.25 at 50, 0.19 at 10).
         regularization=round(100 / n_classes, 1),
         epochs=min(max(10 * round(_STEPS * batch / views / 10), _EPOCHS[0]), _EPOCHS[1]),
         batch_size=batch,
         balance=_BALANCE if rarest(counts) else 0.0,
-        choose_regularization=int(not best),
-        refit=int(not best),
+        choose_regularization=1,
+        refit=1,
         augment=copies,
         augment_kinds=" ".join(kinds),
         fine_tune_blocks=_tuned_blocks(backbone, n) if best else 0,

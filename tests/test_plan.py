@@ -157,17 +157,16 @@ def test_every_dial_suggests_a_plan_for_any_number_of_pictures(dial: str, counts
     assert plan.hidden_units == 0
 
 
-def test_fast_and_balanced_learn_from_val_in_the_end_and_choose_the_regularization() -> None:
-    for dial in ("fast", "balanced"):
+def test_the_frozen_model_of_each_dial_learns_from_val_in_the_end_and_has_a_chosen_regularization() -> None:
+    for dial in DIALS:
         plan = suggest(dial, even(3, 100))
         assert plan.ends_exact and plan.learns_from_val and plan.choose_regularization == 1
-    assert not suggest("best", even(3, 100)).ends_exact  # fine-tuning chooses its epoch on val
 
 
 def test_only_a_linear_head_on_a_frozen_pooled_backbone_ends_exactly() -> None:
     plan = Plan(refit=1)
     assert plan.ends_exact and plan.learns_from_val
-    for changes in ({"hidden_units": 8}, {"pooling": "flatten"}, {"fine_tune_blocks": 1}, {"refit": 0}):
+    for changes in ({"hidden_units": 8}, {"pooling": "flatten"}, {"refit": 0}):
         assert not plan.with_(**changes).ends_exact and not plan.with_(**changes).learns_from_val
     assert Plan(choose_regularization=1).ends_exact and not Plan(choose_regularization=1).learns_from_val
     older = {name: value for name, value in Plan().to_dict().items() if name not in ("refit", "choose_regularization")}
@@ -202,9 +201,9 @@ def test_steps_stay_between_a_few_hundred_and_a_few_thousand_from_ten_to_a_hundr
     assert suggest("fast", even(2, 50_000)).batch_size == 256
 
 
-def test_views_are_mirrored_by_balanced_alone_for_few_pictures_whose_class_a_mirror_keeps() -> None:
+def test_views_are_mirrored_but_by_fast_for_few_pictures_whose_class_a_mirror_keeps() -> None:
     few, many = even(2, 500), even(2, 501)
-    assert [suggest(dial, few).mirrored for dial in ("fast", "balanced", "best")] == [0, 1, 0]
+    assert [suggest(dial, few).mirrored for dial in DIALS] == [0, 1, 1]
     assert suggest("balanced", many).mirrored == 0
     assert suggest("balanced", {"left": 9, "right": 9}).mirrored == 0
     assert suggest("balanced", few, flips_safe=False).mirrored == 0

@@ -124,7 +124,7 @@ def findings(head: History, tuned: History, watched: Watched) -> tuple[Remark, .
     """
     if not head or "val_loss" not in head[0]:
         return ()
-    gaps, is_large = _gaps((tuned or head)[-1], watched)
+    gaps, is_large = _gaps(head, tuned, watched)
     rising = [(name, history) for name, history in (("head", head), ("fine_tune", tuned)) if overfit_since(history)]
     statements = list(gaps)
     for name, history in rising:
@@ -144,13 +144,14 @@ def _lowest(history: History) -> float:
     return min(row["val_loss"] for row in history)
 
 
-def _gaps(row: Mapping[str, float], watched: Watched) -> tuple[tuple[Remark, ...], bool]:
+def _gaps(head: History, tuned: History, watched: Watched) -> tuple[tuple[Remark, ...], bool]:
     """What there is to say of train against val accuracy, and whether they are far apart."""
+    row = (tuned or head)[-1]
     train, val, start = row["accuracy"], row["val_accuracy"], "gap"
-    if watched.plan.ends_exact:
-        if watched.exact is None:  # not yet
-            return (), False
+    if watched.exact is not None:
         (train, val), start = watched.exact, "exact_gap"
+    elif watched.plan.ends_exact and not tuned:  # not yet
+        return (), False
     values = {"train": train, "val": val, "n": round(100 * train) - round(100 * val)}
     n_val = watched.n_val
     is_large = bool(n_val) and train - wilson(round(val * n_val), n_val)[1] >= _GAP
@@ -190,11 +191,11 @@ def _head_advice(plan: Plan) -> Iterator[Remark]:
 
 
 def remarks(
-    tuned: Any, before: Mapping[str, Evaluation], after: Mapping[str, Evaluation], is_exact: bool = False
+    tuned: Any, before: Mapping[str, Evaluation], after: Mapping[str, Evaluation], is_exact: bool, kept: bool
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Notes (code, values) that explain the numbers of a training. `before` and `after` are the scores by part before
-    and after fine-tuning; `tuned` (None: not fine-tuned) has a history that begins with the frozen model; `is_exact`:
-    the head comes from no epoch."""
+    """Notes (code, values) that explain the numbers of a training. `before` and `after` are the scores by part of the
+    frozen model and of the fine-tuned one; `tuned` (None: not fine-tuned) has a history that begins with the frozen
+    model, and was `kept` or not; `is_exact`: the head of the frozen model comes from no epoch."""
     if not before["val"].n:
         yield "no_val_exact" if is_exact else "no_val", {}
     if not before["test"].n:
@@ -202,6 +203,9 @@ def remarks(
     if tuned is None or not before["val"].n:
         return
     n, frozen = before["val"].n, tuned.history[0]
+    if tuned.best_epoch and not kept:
+        yield "tuned_unclear", {"before": before["val"].correct, "after": after["val"].correct, "n": n}
+        return
     # Fine-tuning ranks its epochs by the accuracy weighted by balance, so the note must give that one.
     best = max(tuned.history[1:], key=lambda row: (row["val_balanced"], -row["val_loss"]))
     if any(not math.isclose(row["val_balanced"], row["val_accuracy"]) for row in tuned.history):

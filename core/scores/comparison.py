@@ -7,6 +7,10 @@ detects smaller differences than two intervals that must not overlap.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from core.scores.evaluation import Evaluation
 
@@ -63,6 +67,14 @@ def pair(first: Evaluation, second: Evaluation) -> Paired:
         both=sum(one[key] and two[key] for key in first.ids),
         neither=sum(not one[key] and not two[key] for key in first.ids),
     )
+
+
+def gain(before: Evaluation, after: Evaluation, weights: NDArray[np.floating[Any]]) -> tuple[float, float]:
+    """By how much the mean log loss of the same pictures is lower after a change, with its standard error; `weights`
+    (n,) say how much each picture counts."""
+    differences = before.losses.astype(np.float64) - after.losses
+    mean = float(np.average(differences, weights=weights))
+    return mean, float(np.sqrt((weights**2 * (differences - mean) ** 2).sum()) / weights.sum())
 
 
 def adjusted(values: Sequence[float]) -> list[float]:

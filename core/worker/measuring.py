@@ -10,10 +10,11 @@ import numpy as np
 from core.explain import novelty
 from core.explain.novelty import Distances, Known
 from core.features.feature_cache import Cache, View
-from core.learning import ablations, head
+from core.learning import ablations, calibration, cross_validation, head
 from core.learning.cross_validation import OutOfFold
 from core.learning.head import Head, Labeled
 from core.plan import rarest
+from core.scores import comparison
 from core.scores.evaluation import Evaluation
 from core.worker.extraction import FeatureSource
 
@@ -38,6 +39,21 @@ def scores(source: FeatureSource, model: Head, features: Cache, part: str) -> Ev
         empty = np.empty((0, len(classes)), np.float32)
         return Evaluation(classes, ids, np.empty(0, np.int64), empty)
     return Evaluation(classes, ids, source.targets(part)[: len(ids)], model.probabilities(features.read(seen)))
+
+
+def is_clearly_better(
+    source: FeatureSource, frozen: Evaluation, tuned: Evaluation, found: OutOfFold | None = None
+) -> bool:
+    """Whether a fine-tuned model is better on val than the frozen one by more than chance: its log loss, calibrated and
+    weighted as in the training, is lower by over a standard error. `found`: the out-of-fold answers of the frozen
+    model."""
+    weights = head.class_weights(source.targets("train"), len(source.data.classes), source.plan.balance)
+    mean, error = comparison.gain(
+        frozen.tempered(calibration.temperature(cross_validation.calibrating(frozen, found))),
+        tuned.tempered(calibration.temperature(tuned)),
+        weights[frozen.truth],
+    )
+    return mean > error
 
 
 def measure_effects(

@@ -78,12 +78,16 @@ def _train(ticket: Ticket, run_id: str, notes: Notes) -> None:
         with times.phase("fine_tune"):
             tuned = fitting.fine_tune(source, fitted, frozen, root, notes.say)
     with times.phase("evaluate"):
-        final, after = Candidate(model, tflite, frozen, found), before
+        final, after, kept = Candidate(model, tflite, frozen, found), before, False
         if tuned is not None and tuned.best_epoch:
-            final = fitting.tuned_candidate(source, tuned, root, measuring.remembered(source))
-            after = measuring.held_out(source, final.head, final.features)
-        for code, values in curves.remarks(tuned, before, after, found is not None):
+            candidate = fitting.tuned_candidate(source, tuned, root, measuring.remembered(source))
+            after = measuring.held_out(source, candidate.head, candidate.features)
+            kept = measuring.is_clearly_better(source, before["val"], after["val"], found)
+            final = candidate if kept else final
+        for code, values in curves.remarks(tuned, before, after, found is not None, kept):
             notes.say(code, **values)
+        if tuned is not None and not kept:
+            tuned, after = replace(tuned, best_epoch=0), before
         draft, temperature, learned = _draft(source, final, tuned, after, root)
         publishing.write_map(draft, data, frozen["val"])
     album.lock_test(store, ticket.job.project_id, after["test"].ids)
@@ -112,7 +116,7 @@ def _draft(
     model = replace(final, head=final.head.tempered(temperature))
     try:
         publishing.write_model(
-            draft, source, lambda: tuned.network if tuned else source.network.keras, model, known,
+            draft, source, lambda: tuned.network if tuned and tuned.best_epoch else source.network.keras, model, known,
             checked.tempered(temperature),
         )  # fmt: skip
     except HeadstartError as error:

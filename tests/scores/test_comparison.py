@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import binomtest
@@ -5,6 +7,11 @@ from scipy.stats import binomtest
 from core.scores import comparison
 from core.scores.comparison import Paired
 from core.scores.evaluation import Evaluation
+
+LOSSES = [
+    np.array([[0.6, 0.4], [0.5, 0.5], [0.7, 0.3], [0.1, 0.9]], np.float32),
+    np.array([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3], [0.4, 0.6]], np.float32),
+]
 
 
 def answers(predicted: str, truth: str = "aabb", classes: tuple[str, ...] = ("a", "b")) -> Evaluation:
@@ -38,6 +45,16 @@ def test_the_best_of_several_comes_with_all_that_cannot_be_told_from_it() -> Non
 def test_a_published_example_has_its_published_value() -> None:
     # Dror et al. and every textbook: 1 against 9 discordant pairs is p = 0.0215.
     assert Paired(("x",), ("y",) * 9, 50, 3).p == pytest.approx(0.021484, abs=1e-6)
+
+
+def test_a_gain_is_that_of_the_mean_loss_with_its_standard_error() -> None:
+    before, after = (replace(answers("abab", "abab"), probabilities=table) for table in LOSSES)
+    gain, error = comparison.gain(before, after, np.ones(4))
+    differences = np.log([0.9 / 0.6, 0.8 / 0.5, 0.7 / 0.7, 0.6 / 0.9])
+    assert gain == pytest.approx(differences.mean(), abs=1e-6)
+    assert error == pytest.approx(differences.std() / 2, abs=1e-6)
+    alone, _ = comparison.gain(before, after, np.array([0.0, 0.0, 0.0, 5.0]))
+    assert alone == pytest.approx(np.log(0.6 / 0.9), abs=1e-6)
 
 
 def test_models_of_other_test_pictures_or_other_labels_are_not_compared() -> None:
