@@ -61,6 +61,7 @@ class Plan:
     fine_tune_warmup: int = _setting(0, low=0, high=50)
     fine_tune_decay: float = _setting(1.0, low=0.1, high=1.0)
     fine_tune_gradual: int = _setting(0, low=0, high=50)
+    fine_tune_fresh: int = _setting(0, low=0, high=1)
     fine_tune_batch_norm: str = _setting("frozen", choices=BATCH_NORMS)
     seed: int = _setting(0, low=0, high=2**31 - 1)
 
@@ -72,7 +73,7 @@ class Plan:
         for setting in fields(self):
             _check(setting, getattr(self, setting.name))
         self._check_fine_tuning()
-        if self.augment and not self.kinds:
+        if (self.augment or (self.fine_tune_blocks and self.fine_tune_fresh)) and not self.kinds:
             raise HeadstartError("augment_kinds_none", n=self.augment)
 
     def _check_fine_tuning(self) -> None:
@@ -264,6 +265,7 @@ def suggest(dial: str, counts: Mapping[str, int], flips_safe: bool | None = None
         augment=copies,
         augment_kinds=" ".join(kinds),
         fine_tune_blocks=_tuned_blocks(backbone, n) if best else 0,
+        fine_tune_fresh=1,
     )
 
 

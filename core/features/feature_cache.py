@@ -70,8 +70,8 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One input of the network: a picture unchanged (`number` 0) or its n-th copy (up to 15), altered in `kinds`, which
-    are names of `plan.AUGMENTATIONS`."""
+    """One input of the network: a picture unchanged (`number` 0) or its n-th copy, altered in `kinds`, which are names
+    of `plan.AUGMENTATIONS`. Only the first 15 have a key, and can be kept."""
 
     picture_id: str
     number: int = 0
@@ -86,6 +86,13 @@ class View:
 def views(ids: Sequence[str], copies: int = 0, kinds: tuple[str, ...] = ()) -> list[View]:
     """All pictures unchanged, then the first altered copy of each, and so on."""
     return [View(key, number, kinds if number else ()) for number in range(copies + 1) for key in ids]
+
+
+def fresh_views(ids: Sequence[str], copies: int, kinds: tuple[str, ...], epoch: int) -> list[View]:
+    """As many altered copies of each picture as there are `views`, other ones in each epoch (from 1). Half of them have
+    odd numbers, which are those of mirrored copies."""
+    rounds = range((epoch - 1) * (copies + 1), epoch * (copies + 1))
+    return [View(key, 2 * n + 1 + (place + n) % 2, kinds) for n in rounds for place, key in enumerate(ids)]
 
 
 class Rows:

@@ -153,6 +153,8 @@ def steps(plan: Plan, work: Work, speeds: Speeds) -> tuple[Step, ...]:
         tune_s = _TUNE * deep * backbone.cpu_ms / 1000 * (1 + plan.mirrored) / cores()
         epochs = max(1, plan.fine_tune_epochs - work.tuned_epochs)
         units = (views + work.held_out / 2) * epochs
+        if plan.fine_tune_fresh:  # each epoch decodes the pictures and runs the frozen blocks
+            what, tune_s = f"{what} fresh", tune_s + features.unit_s
         found.append(speeds.step("fine_tune", what, units, tune_s, epochs, plan.fine_tune_patience))
         neural("convert", f"{name} tuned", _convert_s(backbone))
         found.append(speeds.step("evaluate", name, work.held_out + min(work.train, REMEMBERED), features.unit_s))
@@ -196,7 +198,8 @@ def estimate_s(plan: Plan, n: Mapping[str, int], speeds: Speeds, looked_at: int 
     is done. A training that stops early takes less."""
     n_pictures, copies = sum(n.values()), plan.augment * (n["train"] + n["val"] * plan.learns_from_val)
     missing = round((n_pictures + copies) * max(0, n_pictures - looked_at) / max(1, n_pictures))
-    work = Work(n["train"], n["val"] + n["test"], missing, looked_at > 0, boundary=n["train"] + copies + n["val"])
+    boundary = n["val"] + (0 if plan.fine_tune_fresh else n["train"] + copies)
+    work = Work(n["train"], n["val"] + n["test"], missing, looked_at > 0, boundary=boundary)
     return sum(step.seconds for step in steps(plan.with_val(n["val"]), work, speeds))
 
 

@@ -1,12 +1,13 @@
 """Fine-tuning: trains the last blocks of the network together with the head, at a low rate.
 
-The frozen blocks run once: training starts from their cached outputs at the boundary. BatchNormalization stays in
+The frozen blocks run once: training starts from their cached outputs at the boundary, unless each epoch has fresh
+copies of the pictures. BatchNormalization stays in
 inference mode (its statistics are those of pretraining; https://keras.io/guides/transfer_learning/), folded into the
 convolutions, unless the plan says otherwise. Epoch 0 is the frozen model: it is kept unless an epoch is better on val.
 After each epoch `keep` stores a checkpoint, so that interrupted work continues from there.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,7 +55,7 @@ class Tuned:
 def fine_tune(
     upper: keras.Model,
     frozen: Frozen,
-    data: tuple[Labeled, Labeled],
+    data: tuple[Callable[[int], Labeled], Labeled],
     plan: Plan,
     progress: Progress,
     keep: Checkpoints,
@@ -62,10 +63,10 @@ def fine_tune(
 ) -> Tuned:
     """Train the upper part of a network (see `networks.upper`) and the head of the `frozen` model.
 
-    `data` is (train, val): boundary activations (see `networks.lower`) and targets. The activations need only a
-    length and indexing by an array of row numbers. `class_weights` (classes,) weight the losses and the choice of
-    the best epoch. The network ends with the best weights. Stops early when val has not improved for
-    `fine_tune_patience` epochs.
+    `data` is (train, val): boundary activations (see `networks.lower`) and targets, those of train by the number of an
+    epoch. The activations need only a length and indexing by an array of row numbers. `class_weights` (classes,) weight
+    the losses and the choice of the best epoch. The network ends with the best weights. Stops early when val has not
+    improved for `fine_tune_patience` epochs.
 
     Raises HeadstartError("diverged") when the loss is no longer finite.
     """
@@ -88,7 +89,7 @@ def fine_tune(
     for epoch in range(len(state.history), plan.fine_tune_epochs + 1):
         if schedule.is_over(plan, epoch, state.best):
             break
-        scores = tuner.epoch(train, epoch) | tuner.score(val)
+        scores = tuner.epoch(train(epoch), epoch) | tuner.score(val)
         if not np.isfinite(scores["loss"]):
             raise HeadstartError("diverged", epoch=epoch)
         state.history.append(scores)

@@ -25,8 +25,8 @@ _NEURAL = Path(__file__).parents[1] / "neural"
 _FOLLOWED = (
     "backbone", "pooling", "mirrored", "hidden_units", "hidden_layers", "dropout", "augment", "augment_kinds", "epochs",
     "patience", "learning_rate", "batch_size", "label_smoothing", "regularization", "choose_regularization", "refit",
-    "balance", "fine_tune_blocks",
-    "fine_tune_epochs", "fine_tune_patience", "fine_tune_rate", "fine_tune_schedule", "fine_tune_warmup", "seed",
+    "balance", "fine_tune_blocks", "fine_tune_epochs", "fine_tune_patience", "fine_tune_rate", "fine_tune_schedule",
+    "fine_tune_warmup", "fine_tune_fresh", "seed",
 )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ when fine-tuning begins.
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 from core.dataset import PARTS
 from core.disk import blobs
 from core.features import converted, recomputed, runtime
-from core.features.feature_cache import Cache, Recipe, View
+from core.features.feature_cache import Cache, Recipe, View, fresh_views
 from core.features.recomputed import Computed
 from core.features.streamed import Standard
 from core.jobs import queue
@@ -161,28 +161,42 @@ def remaining(source: FeatureSource, folder: Path, effects: int | None) -> Work:
     events = queue.events(source.ticket.store, source.ticket.job.id)
     return replace(
         work,
-        boundary=len(source.cache(recipe).missing(source.views("train") + source.views("val"))),
+        boundary=len(source.cache(recipe).missing(_kept(source))),
         boundary_converted=converted.is_whole(source.network.path(recipe)),
         tuned_epochs=sum(event.kind == "epoch" and event.key.startswith("fine_tune ") for event in events),
     )
 
 
-def _boundary(source: FeatureSource, children: Children, note: Callable[..., None]) -> tuple[Labeled, Labeled]:
-    """What the frozen blocks answer for train and val: kept, or without room for it computed at each reading."""
-    block, recipe = _block(source), _boundary_recipe(source)
-    train, val = source.views("train"), source.views("val")
+def _boundary(
+    source: FeatureSource, children: Children, note: Callable[..., None]
+) -> tuple[Callable[[int], Labeled], Labeled]:
+    """What the frozen blocks answer for train in each epoch, and for val: kept, or without room for it, and for fresh
+    copies, computed at each reading."""
+    plan, block, recipe = source.plan, _block(source), _boundary_recipe(source)
+    seen, n_missing = _kept(source), len(source.cache(recipe).missing(_kept(source)))
     row_bytes = 2 * math.prod(source.network.ends(source.network.keras, block)[1].shape[1:])
-    needed = row_bytes * len(source.cache(recipe).missing(train + val))
-    store = source.ticket.store
-    room = recomputed.room_bytes(store.home)
+    needed, room = row_bytes * n_missing, recomputed.room_bytes(source.ticket.store.home)
+
+    def computed(views: Sequence[View]) -> Any:  # it answers row numbers as an array does: the tuner asks for no more
+        engine = source.network.engine(recipe, len(views), block)
+        return Computed(engine, source.ticket.store.pictures, views, children)
+
     if needed <= room:
-        cache = source.extract("boundary", recipe, train + val, block)
-        return source.labeled(cache, "train"), source.labeled(cache, "val")
-    note("boundary_computed", needed_gb=needed / 1e9, room_gb=room / 1e9)
-    engine = source.network.engine(recipe, needed // row_bytes, block)
-    # They answer row numbers as an array does, and the tuner asks for no more.
-    rows: list[Any] = [Computed(engine, store.pictures, seen, children) for seen in (train, val)]
-    return Labeled(rows[0], source.targets("train")), Labeled(rows[1], source.targets("val"))
+        rows: Callable[[Sequence[View]], Any] = source.extract("boundary", recipe, seen, block).read
+    else:
+        note("boundary_computed", needed_gb=needed / 1e9, room_gb=room / 1e9)
+        rows = computed
+    val, targets = Labeled(rows(source.views("val")), source.targets("val")), source.targets("train")
+    if not plan.fine_tune_fresh:
+        train = Labeled(rows(source.views("train")), targets)
+        return lambda _: train, val
+    ids = [picture.id for picture in source.data.part("train").pictures]
+    return lambda epoch: Labeled(computed(fresh_views(ids, plan.augment, plan.kinds, epoch)), targets), val
+
+
+def _kept(source: FeatureSource) -> list[View]:
+    """The views whose answers of the frozen blocks are kept, if there is room."""
+    return ([] if source.plan.fine_tune_fresh else source.views("train")) + source.views("val")
 
 
 def _block(source: FeatureSource) -> Any:

@@ -307,12 +307,23 @@ def divide(network: keras.Model, model: keras.Model) -> tuple[keras.Model, keras
     return lower, keras.Model(row, keras.Model(ends, model.output)(parts))
 
 
+def fresh_copies(views: list[Copy], epoch: int) -> list[Copy]:
+    """Other altered copies of the training pictures in each epoch; every second one is mirrored."""
+    rounds = PLAN["augment"] + 1
+    n = len(views) // rounds  # the pictures stand first
+    numbers = range((epoch - 1) * rounds, epoch * rounds)
+    return [view._replace(number=2 * k + 1 + (i + k) % 2) for k in numbers for i, view in enumerate(views[:n])]
+
+
 def fine_tune(network: keras.Model, model: keras.Model, parts: dict[str, list[Copy]]) -> None:
     """Train the top blocks and the head of `model` further, with BatchNormalization frozen. The frozen model stays
-    unless an epoch is better on val. The outputs of the frozen blocks are computed once and kept in memory."""
+    unless an epoch is better on val. The outputs of the frozen blocks are kept in memory."""
     lower, upper = divide(network, model)
-    # Headstart keeps them in 16 bits too.
-    x, x_val = (predict(lower, parts[part]).astype(np.float16) for part in ("train", "val"))
+
+    def frozen(views: list[Copy]) -> np.ndarray:
+        return predict(lower, views).astype(np.float16)  # Headstart keeps them in 16 bits too
+
+    x_val, x = frozen(parts["val"]), frozen([] if PLAN["fine_tune_fresh"] else parts["train"])
     y, y_val = labels(parts["train"]), labels(parts["val"])
     if not len(y_val):
         return
@@ -321,7 +332,7 @@ def fine_tune(network: keras.Model, model: keras.Model, parts: dict[str, list[Co
         layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
     size = PLAN["batch_size"]
     upper.compile(
-        keras.optimizers.Adam(FineTuneRate(math.ceil(len(x) / size))),
+        keras.optimizers.Adam(FineTuneRate(math.ceil(len(y) / size))),
         keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=PLAN["label_smoothing"]),
     )
     weights, aims = class_weights(y), np.eye(len(CLASSES), dtype=np.float32)[y]
@@ -337,8 +348,10 @@ def fine_tune(network: keras.Model, model: keras.Model, parts: dict[str, list[Co
     for epoch in range(1, PLAN["fine_tune_epochs"] + 1):
         if 0 < PLAN["fine_tune_patience"] <= epoch - 1 - best_epoch:
             break
-        order = np.random.default_rng([PLAN["seed"], 1, epoch]).permutation(len(x))
-        for start in range(0, len(x), size):
+        if PLAN["fine_tune_fresh"]:
+            x = frozen(fresh_copies(parts["train"], epoch))
+        order = np.random.default_rng([PLAN["seed"], 1, epoch]).permutation(len(y))
+        for start in range(0, len(y), size):
             rows = order[start : start + size]
             upper.train_on_batch(x[rows].astype(np.float32), aims[rows], sample_weight=weights[y[rows]])
         now = measure()

@@ -26,7 +26,7 @@ _GROUPS = {
 }  # fmt: skip
 # The settings of fine-tuning, in short groups; shown once some blocks are fine-tuned.
 _TUNE = {
-    "tune_what": ("fine_tune_batch_norm", "fine_tune_gradual"),
+    "tune_what": ("fine_tune_fresh", "fine_tune_batch_norm", "fine_tune_gradual"),
     "tune_pace": ("fine_tune_rate", "fine_tune_decay", "fine_tune_schedule", "fine_tune_warmup"),
     "tune_end": ("fine_tune_epochs", "fine_tune_patience"),
 }
@@ -44,6 +44,7 @@ _OPTIONS: dict[str, list[Any]] = {
     "regularization": [0.0, 5.0, 20.0, 50.0, 100.0, 200.0, 500.0],
     "choose_regularization": [0, 1],
     "refit": [0, 1],
+    "fine_tune_fresh": [0, 1],
     "fine_tune_batch_norm": list(plan.BATCH_NORMS),
     "fine_tune_gradual": [0, 1, 2, 3, 5],
     "fine_tune_rate": [1e-6, 3e-6, *_RATES[:5]],
@@ -58,7 +59,7 @@ _OPTIONS: dict[str, list[Any]] = {
     "precision": list(plan.PRECISIONS),
 }
 # The settings that are on or off.
-_SWITCHES = ("mirrored", "choose_regularization", "refit")
+_SWITCHES = ("mirrored", "choose_regularization", "refit", "fine_tune_fresh")
 _TITLES = {setting.name: say(f"setting.{setting.name}") for setting in fields(Plan)}
 _TITLES |= {name: f"{_TITLES[name]} :material/bolt:" for name in SETTINGS}
 
