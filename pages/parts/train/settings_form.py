@@ -138,8 +138,8 @@ def _tuning(base: Plan, key: Callable[[str], str], head_rate: float) -> dict[str
     values: dict[str, Any] = {}
     for title, names in _TUNE.items():
         st.markdown(f"**{say(title)}**")
-        for pair in zip(names[::2], names[1::2], strict=True):
-            for column, name in zip(st.columns(2, gap="medium"), pair, strict=True):
+        for start in range(0, len(names), 2):
+            for column, name in zip(st.columns(2, gap="medium"), names[start : start + 2], strict=False):
                 with column:
                     _follow(name, base, key(name))
                     values[name] = _slider(name, base, key(name))
