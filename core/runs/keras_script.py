@@ -67,8 +67,9 @@ def text(run: Run, dataset: Dataset) -> str:
     plan |= {"mirrored": 0} if "mirrored" in unlike(run) else {}
     del plan["choose_regularization"]  # the chosen value stands in its place
     plan |= {"exact": int(result.exact is not None), "refit": int(result.learned_from_val)}
-    # With an exact head the frozen model was kept: what was fine-tuned in vain is not repeated.
-    plan |= {"regularization": result.exact.regularization, "fine_tune_blocks": 0} if result.exact else {}
+    plan |= {"regularization": result.exact.regularization} if result.exact else {}
+    if result.fine_tune is not None and not result.fine_tune.best_epoch:
+        plan["fine_tune_blocks"] = 0  # the frozen model was kept
     blocks: int = plan["fine_tune_blocks"]
     facts = {
         "name": backbone.name,

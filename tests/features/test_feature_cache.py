@@ -22,7 +22,7 @@ from core.dataset import Dataset, Picture
 from core.disk.blobs import Shelf, sha256
 from core.errors import HeadstartError
 from core.features import feature_cache
-from core.features.feature_cache import Cache, Recipe, Rows, View, extract, trim, views
+from core.features.feature_cache import Cache, Recipe, Rows, View, extract, fresh_views, trim, views
 from core.plan import Plan
 from core.progress import Cancelled, Silent
 from core.sandbox.process import Children
@@ -366,3 +366,13 @@ def test_pictures_that_are_too_much_together_are_decoded_one_by_one(
     extract(cache, MeanColor(), shelf, views, Silent())
     assert asked == [6, 1, 1, 1, 1, 1, 1]
     assert rows_of(cache, views) == [list(color(i)) for i in range(6)]
+
+
+def test_fresh_copies_are_new_in_each_epoch_and_half_of_them_are_mirrored() -> None:
+    ids = [f"{n:064}" for n in range(5)]
+    seen = [view for epoch in (1, 2, 3) for view in fresh_views(ids, 1, ("flip",), epoch)]
+    assert len(seen) == len(set(seen)) == 3 * 2 * 5
+    assert all(view.number and view.kinds == ("flip",) for view in seen)
+    for epoch in (1, 2, 3):
+        mirrored = [view.picture_id for view in fresh_views(ids, 1, ("flip",), epoch) if view.number % 2]
+        assert sorted(mirrored) == ids  # each picture once as it is, once mirrored

@@ -15,7 +15,7 @@ from core.learning import head
 from core.learning.head import Head, Labeled
 from core.neural import networks, tuning
 from core.neural.checkpoints import Checkpoints, State
-from core.neural.tuning import Frozen, Tuned, fine_tune
+from core.neural.tuning import Frozen, Tuned
 from core.plan import Plan
 from core.progress import Cancelled, Progress, Silent
 from tests.recorder import Recorder
@@ -26,6 +26,12 @@ PLAN = Plan(
     fine_tune_blocks=2, fine_tune_epochs=4, fine_tune_rate=1e-3, fine_tune_schedule="constant", fine_tune_warmup=0,
     learning_rate=1e-2, batch_size=16, dropout=0.2,
 )  # fmt: skip
+
+
+def fine_tune(upper: keras.Model, frozen: Frozen, data: tuple[Labeled, Labeled], *more: Any) -> Tuned:
+    """Fine-tuning on the same pictures in each epoch."""
+    train, val = data
+    return tuning.fine_tune(upper, frozen, (lambda _: train, val), *more)
 
 
 @dataclass
@@ -217,6 +223,26 @@ def test_work_that_was_stopped_goes_on_as_if_it_had_not_been(setup: Setup, tuned
     for ours, theirs in zip(resumed.weights, tuned.weights, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-4)
     np.testing.assert_allclose(resumed.head.layers[0][0], tuned.head.layers[0][0], atol=1e-4)
+
+
+def test_each_epoch_learns_from_the_pictures_that_are_its_own(setup: Setup) -> None:
+    asked: list[int] = []
+
+    def train(epoch: int) -> Labeled:
+        asked.append(epoch)
+        return rows[epoch - 1]
+
+    known = setup.parts["train"]
+    rows = [replace(known, features=np.roll(known.features[:], shift, axis=1)) for shift in range(4)]
+    upper, memory, stopped = networks.upper(setup.again(), BLOCK), Memory(), Recorder(cancel_after=4)
+    with pytest.raises(Cancelled):
+        tuning.fine_tune(upper, setup.frozen, (train, setup.parts["val"]), PLAN, stopped, memory.checkpoints())
+    upper = networks.upper(setup.again(), BLOCK)
+    fresh = tuning.fine_tune(upper, setup.frozen, (train, setup.parts["val"]), PLAN, Silent(), memory.checkpoints())
+    assert asked == [1, 2, 3, 4]  # stopped after the second, and gone on with the next
+    same = setup.tune(setup.again(), Silent(), Memory())
+    losses = [[row["val_loss"] for row in each.history] for each in (fresh, same)]
+    assert losses[0][:2] == pytest.approx(losses[1][:2], rel=1e-3) and abs(losses[0][2] - losses[1][2]) > 1e-3
 
 
 def test_a_training_that_only_makes_val_worse_keeps_the_frozen_model(setup: Setup) -> None:

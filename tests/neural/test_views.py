@@ -185,7 +185,7 @@ def test_fine_tuning_learns_on_the_features_that_the_model_answers_with(
     head, before = head_of(frozen.shape[1]), network.get_layer("block1_a_conv").get_weights()[0]
     data = Labeled(answer(networks.lower(network, block, plan), pictures), targets)
     keep, begun = Checkpoints(lambda: None, lambda data: None), tuning.Frozen(head, Standard.of(frozen))
-    tuned = tuning.fine_tune(networks.upper(network, block, plan), begun, (data, data), plan, Silent(), keep)
+    tuned = tuning.fine_tune(networks.upper(network, block, plan), begun, (lambda _: data, data), plan, Silent(), keep)
     after = answer(networks.features(network, plan), pictures)
     losses = [row["val_loss"] for row in tuned.history]
     for epoch, found, features in ((0, head, frozen), (tuned.best_epoch, tuned.head, after)):
