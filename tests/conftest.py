@@ -198,6 +198,12 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def tuned_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fine-tuned model whose epoch was best on val is kept: six val pictures show no clear gain."""
+    monkeypatch.setattr("core.worker.measuring.is_clearly_better", lambda *_: True)
+
+
+@pytest.fixture
 def forked(monkeypatch: pytest.MonkeyPatch) -> None:
     """Jobs get processes that have imported TensorFlow already."""
     monkeypatch.setattr(queue, "_spawn", workers.fork)

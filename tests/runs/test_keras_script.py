@@ -148,10 +148,14 @@ def test_the_script_of_a_fine_tuned_run_says_that_it_has_no_mirrored_views(train
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("pooling", ["average", "depths"])
-@pytest.mark.usefixtures("in_process")
-def test_the_script_of_a_fine_tuned_run_repeats_it(stocked: Store, shapes: Path, tmp_path: Path, pooling: str) -> None:
-    run = prepare(stocked, Plan(pooling=pooling, epochs=3, fine_tune_blocks=2, fine_tune_epochs=2))
+@pytest.mark.parametrize(("pooling", "fresh"), [("average", 0), ("depths", 1)])
+@pytest.mark.usefixtures("in_process", "tuned_is_kept")
+def test_the_script_of_a_fine_tuned_run_repeats_it(
+    stocked: Store, shapes: Path, tmp_path: Path, pooling: str, fresh: int
+) -> None:
+    run = prepare(
+        stocked, Plan(pooling=pooling, epochs=3, fine_tune_blocks=2, fine_tune_epochs=2, fine_tune_fresh=fresh)
+    )
     assert wait(stocked, queue.start(stocked, run.project_id, TRAIN, OfRun(run.id)), 300).state == "succeeded"
     run = stocked.run(run.id)
     said = repeat(stocked, run, shapes, tmp_path / "script")

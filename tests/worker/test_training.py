@@ -27,15 +27,17 @@ from core.jobs import queue
 from core.jobs.eta import Step
 from core.jobs.job_context import Ticket
 from core.jobs.kinds import TRAIN, OfRun
+from core.learning.cross_validation import OutOfFold
 from core.learning.head import Head, Labeled, class_indices, solve
 from core.pictures import album, versions
 from core.plan import PRESETS, Plan
-from core.runs import finished_runs, requests
+from core.runs import finished_runs, keras_script, requests
 from core.runs.what_if import Refit
 from core.scores.evaluation import Evaluation
 from core.scores.thresholds import Thresholds
 from core.store.store import Run, Store
-from core.worker import training
+from core.worker import measuring, training
+from core.worker.extraction import FeatureSource
 from core.worker.publishing import TOLERANCE
 from tests import workers
 from tests.bad_files import encoded
@@ -100,13 +102,17 @@ def test_a_run_that_is_trained_again_forgets_what_was_found_out_with_the_model_b
 
 
 @pytest.mark.parametrize("blocks", [0, pytest.param(2, marks=pytest.mark.slow)])
-@pytest.mark.usefixtures("in_process")
+@pytest.mark.usefixtures("in_process", "tuned_is_kept")
 def test_a_training_on_depths_and_mirrored_views_gives_a_model_that_answers_a_picture_and_its_mirror_image_alike(
     store: Store, blocks: int
 ) -> None:
-    plan = Plan(pooling="depths", mirrored=1, epochs=3 if blocks else 20, fine_tune_blocks=blocks, fine_tune_epochs=3)
+    plan = Plan(
+        pooling="depths", mirrored=1, epochs=3 if blocks else 20, fine_tune_blocks=blocks, fine_tune_epochs=3,
+        fine_tune_rate=1e-3,
+    )  # fmt: skip
     job, run = trained_on(store, plan)
-    assert job.state == "succeeded" and bool(run.outcome.tuned_epochs) == bool(blocks)
+    assert job.state == "succeeded"
+    assert run.outcome.fine_tune is None if not blocks else run.outcome.fine_tune.best_epoch > 0
     folder = store.folder(run.id)
     known = novelty.read(folder)
     assert known is not None and known.channels == 656
@@ -154,6 +160,36 @@ def test_a_plan_that_ends_exactly_saves_the_head_of_train_and_val_and_measures_v
         quick = refit.train(run.project_id, plan)
     np.testing.assert_allclose(quick.val.probabilities, val.probabilities, atol=1e-5)
     assert quick.val.ids == val.ids and quick.test.accuracy == result.test_accuracy
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_better", [True, False])
+@pytest.mark.usefixtures("in_process")
+def test_a_fine_tuned_model_is_kept_if_it_is_clearly_better_than_the_exact_frozen_one(
+    store: Store, monkeypatch: pytest.MonkeyPatch, is_better: bool
+) -> None:
+    asked: list[tuple[Evaluation, Evaluation]] = []
+
+    def decide(source: FeatureSource, before: Evaluation, after: Evaluation, found: OutOfFold) -> bool:
+        asked.append((before, after))
+        assert found.of(before.ids).accuracy == before.accuracy
+        return is_better
+
+    monkeypatch.setattr(measuring, "is_clearly_better", decide)
+    plan = Plan(
+        epochs=1, refit=1, fine_tune_blocks=2, fine_tune_epochs=3, fine_tune_rate=1e-3, fine_tune_fresh=1, augment=1,
+    )  # fmt: skip
+    job, run = trained_on(store, plan)
+    result, (before, after) = run.outcome, asked[0]
+    assert job.state == "succeeded" and len(asked) == 1 and result.fine_tune is not None
+    assert (result.fine_tune.best_epoch > 0, result.exact is None) == (is_better, is_better)
+    assert result.val_accuracy == (after if is_better else before).accuracy
+    codes = [code for code, _ in result.notes]
+    assert ("tuned_better" in codes, "tuned_unclear" in codes) == (is_better, not is_better)
+    assert f'"fine_tune_blocks": {2 * is_better},' in keras_script.text(run, versions.of_run(store, run.id))
+    val = result.split.val  # of fresh copies nothing is kept at the boundary
+    stages = [(event.key, event.facts["total"]) for event in queue.events(store, job.id) if event.kind == "stage"]
+    assert [total for key, total in stages if key == "boundary"] == [val]
 
 
 @pytest.mark.usefixtures("in_process")
@@ -303,7 +339,7 @@ def test_the_steps_that_the_time_left_is_made_of_are_those_that_come(
 def test_killed_at_every_report_a_training_ends_with_the_same_single_model(
     store: Store, received: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plan = Plan(epochs=2, fine_tune_blocks=1, fine_tune_epochs=2)
+    plan = Plan(epochs=2, fine_tune_blocks=1, fine_tune_epochs=2, fine_tune_fresh=1)
     run = prepare(store, plan)
     crashing = functools.partial(workers.fork, script="import tests.crashing_worker")
     monkeypatch.setattr(queue, "_spawn", crashing)
