@@ -43,13 +43,12 @@ def unlike(run: Run) -> list[str]:
 
 
 def build(store: Store, run: Run) -> bytes:
-    """The ZIP: train.py, split.csv, use_model.py, run.yaml, and Starter's code and weights if the run uses it."""
+    """The ZIP: train.py with the files it imports, split.csv, run.yaml, and Starter's code and weights if the run uses
+    it."""
     dataset = versions.of_run(store, run.id)
     files = {"train.py": text(run, dataset).encode(), "split.csv": _split(dataset).encode()}
-    files |= {
-        "use_model.py": (_NEURAL / "exported" / "use_model.py").read_bytes(),
-        "run.yaml": run_file.write(store, run).encode(),
-    }
+    files |= {name: (_NEURAL / "exported" / name).read_bytes() for name in ("augmentation.py", "use_model.py")}
+    files["run.yaml"] = run_file.write(store, run).encode()
     if run.plan["backbone"] == backbones.STARTER.name:
         files |= {name: (_NEURAL / name).read_bytes() for name in ("starter.py", "starter.weights.h5")}
     out = io.BytesIO()

@@ -190,7 +190,9 @@ def test_the_zip_names_each_picture_with_its_class_and_part_and_nothing_of_heads
     run = store.runs(store.projects()[0].id)[0]
     folder = unpack(store, run, tmp_path)
     names = {path.name for path in folder.iterdir()}
-    assert names == {"train.py", "split.csv", "use_model.py", "run.yaml", "starter.py", "starter.weights.h5"}
+    assert names == {
+        "train.py", "augmentation.py", "split.csv", "use_model.py", "run.yaml", "starter.py", "starter.weights.h5",
+    }  # fmt: skip
     with (folder / "split.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     dataset = store.dataset(run.project_id)
@@ -227,14 +229,14 @@ KINDS = [("crop",), ("flip",), ("light",), ("turn",), AUGMENTATIONS]
 
 @pytest.mark.parametrize("kinds", KINDS, ids=" ".join)
 def test_altered_copies_of_the_script_are_those_of_the_training(kinds: tuple[str, ...], tmp_path: Path) -> None:
-    from core.neural.exported import train_script
+    from core.neural.exported import augmentation
 
     data = encoded(noise(70, 50), "PNG")
     seed = bytes(range(32))
     image = Image.open(BytesIO(data))
     for number in (1, 2, 3):
         expected = decoding.augment(np.asarray(image), number, kinds, seed)
-        found = np.asarray(train_script.alter(image, number, kinds, seed))
+        found = np.asarray(augmentation.alter(image, number, kinds, seed))
         assert found.shape == expected.shape and np.array_equal(found, expected)
 
 
