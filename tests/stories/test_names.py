@@ -27,7 +27,9 @@ def read(places: Locator) -> list[str]:
 
 def download(page: Page) -> list[list[str]]:
     """The cells of the first table on the page, as it offers to download them."""
-    page.get_by_test_id("stDataFrame").first.hover()
+    table = page.get_by_test_id("stDataFrame").first
+    table.evaluate("table => table.scrollIntoView({block: 'center'})")  # its buttons out of the way of the tabs on top
+    table.hover()
     with page.expect_download() as coming:
         page.get_by_role("button", name="Download as CSV").first.click()
     text = Path(coming.value.path()).read_text(encoding="utf-8-sig")
