@@ -32,6 +32,8 @@ _SILENCE_S = 30
 # Seconds within which a server must have begun to answer where somebody waits who did not ask for the download: the
 # name, the connection and its encryption take four or five ways there and back, of up to a second by satellite.
 SOON_S = 5
+# How each file of weights begins.
+_HDF5 = b"\x89HDF\r\n\x1a\n"
 # How often a wait looks whether it was canceled.
 _LOOK_S = 0.25
 # Memory for TensorFlow and the largest network of the catalogue, twice: as published and as used. Never more than this
@@ -170,17 +172,19 @@ def _download(backbone: Backbone, path: Path, progress: Progress, answer_s: floa
         with _answer(backbone.weights_url, answer_s, progress) as answer, temporary.open("xb") as file:
             expected = int(answer.headers.get("Content-Length") or 0)
             progress.stage("download", -(-expected // CHUNK))
-            received = 0
+            received, start = 0, b""
             for chunk in iter(lambda: answer.read(CHUNK), b""):
+                start = start or chunk[: len(_HDF5)]
                 file.write(chunk)
                 digest.update(chunk)
                 received += len(chunk)
                 progress.tick()
             file.flush()
             os.fsync(file.fileno())
-        # Without a hash only the length can be compared, and a server need not send it.
+        # Without a hash only the length can be compared, which a server need not send, and the kind of the file, which
+        # may be a page that asks for something.
         cut = expected and received != expected
-        if cut or not received or (backbone.weights_hash and digest.hexdigest() != backbone.weights_hash):
+        if cut or start != _HDF5 or (backbone.weights_hash and digest.hexdigest() != backbone.weights_hash):
             raise HeadstartError("weights_damaged", backbone=backbone.name, url=backbone.weights_url)
         shutil.move(temporary, path)
     finally:

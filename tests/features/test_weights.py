@@ -35,11 +35,12 @@ from core.store.store import Store
 from tests.recorder import Recorder
 from tests.workers import wait
 
-BODY = bytes(range(256)) * 10_000  # 2.44 MB: three chunks
+BODY = b"\x89HDF\r\n\x1a\n" + bytes(range(256)) * 10_000  # 2.44 MB: three chunks
 
 
 class Handler(BaseHTTPRequestHandler):
-    """/whole sends BODY, /unnamed without its length, /short breaks off, /broken answers 500, /garbage is not HTTP."""
+    """/whole sends BODY, /unnamed without its length, /short breaks off, /page sends a page, /broken answers 500,
+    /garbage is not HTTP."""
 
     def do_GET(self) -> None:
         self.server.asked.append(self.path)  # type: ignore[attr-defined]
@@ -50,6 +51,10 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")
             return
         self.send_response(200)
+        if self.path == "/page":
+            self.end_headers()
+            self.wfile.write(b"<html>The license has to be accepted</html>")
+            return
         if self.path != "/unnamed":
             self.send_header("Content-Length", str(len(BODY)))
         self.end_headers()
@@ -238,6 +243,11 @@ def test_a_cache_that_may_only_be_read_is_used_all_the_same(
     backbone = offered(server, "/whole")
     monkeypatch.setattr("core.disk.blobs.write", refuse)
     assert weights.fetch(backbone, Silent()) == hashlib.sha256(BODY).hexdigest()
+
+
+def test_a_page_in_place_of_weights_is_not_kept(server: ThreadingHTTPServer, keras_home: Path) -> None:
+    assert refused(offered(server, "/page")).code == "weights_damaged"
+    assert left(keras_home) == []
 
 
 @pytest.fixture(scope="module")
