@@ -99,6 +99,13 @@ class Backbone:
         """True when the weights in use are a file that a user gave."""
         return weights_path(self) in given_paths(self)
 
+    @property
+    def terms(self) -> str:
+        """The license of the weights in use and where they are from: it goes into all files made of them."""
+        source = "Headstart" if not self.weights_url else self.weights_url
+        given = "; these were given as a file" if self.weights_given else ""
+        return f"Weights of {self.name}: {self.license}, from {source}{given}"
+
 
 def _blocks(text: str) -> tuple[Block, ...]:
     """Blocks from text, from the top down, each as name:after."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from core import settings
+from core import backbones, settings
 from core.disk import blobs
 from core.errors import HeadstartError
 from core.explain import novelty
@@ -17,7 +17,7 @@ from core.scores import thresholds
 from core.store.store import Run
 from pages.parts.demo import damaged_files
 from pages.parts.frame import context
-from pages.parts.frame.words import about, say, size
+from pages.parts.frame.words import about, plain, say, size
 from pages.parts.results import run_list as names
 from pages.parts.train import settings_form
 
@@ -84,6 +84,7 @@ damaged = [name for name, key in artifacts.items() if not blobs.seems_sound(fold
 if damaged:
     damaged_files.show(HeadstartError("model_damaged", names=", ".join(damaged)), run)
 st.markdown(say("export_lead"))
+st.caption(plain(backbones.find(run.outcome.backbone).terms))
 for name, purpose in _FILES:
     if name in (thresholds.FILE, novelty.FILE) and not (folder / name).is_file():
         continue

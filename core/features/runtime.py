@@ -37,8 +37,9 @@ _FASTER = 1.1
 _TRIAL_S = 0.4
 # Dimensions of a feature map: views, height, width, channels.
 _MAP_RANK = 4
-# Where the schema of LiteRT has the outputs of a graph in its table.
+# Where the schema of LiteRT has the outputs of a graph, and the description of a model, in their tables.
 _OUTPUTS_FIELD = 8
+_DESCRIPTION_FIELD = 10
 # Pictures from which on a trial is worth it: it takes two seconds, a tenth of the time a small network needs for them.
 _WORTH_A_TRIAL = 5_000
 
@@ -126,12 +127,26 @@ def load_map(path: Path) -> MapNetwork:
 
 
 def _replace_outputs(data: bytearray, part: Any, tensors: Sequence[int]) -> None:
-    """Change the outputs of a graph to these tensors: a vector of them is added to the end of the file, and the field
-    of the graph refers to it, by the distance from itself (https://flatbuffers.dev/internals/)."""
-    field = part._tab.Pos + part._tab.Offset(_OUTPUTS_FIELD)
+    """Change the outputs of a graph to these tensors."""
+    _refer(data, part, _OUTPUTS_FIELD, struct.pack(f"<I{len(tensors)}i", len(tensors), *tensors))
+
+
+def described(network: bytes, text: str) -> bytes:
+    """A `.tflite` file with this text as its description, which tools show; nothing else changes."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    data, words = bytearray(network), text.encode()
+    _refer(data, schema.Model.GetRootAs(data, 0), _DESCRIPTION_FIELD, struct.pack("<I", len(words)) + words + b"\0")
+    return bytes(data)
+
+
+def _refer(data: bytearray, table: Any, field: int, vector: bytes) -> None:
+    """Change what a field of a table refers to: it is added to the end of the file, and the field has the distance to
+    it from itself (https://flatbuffers.dev/internals/)."""
+    place = table._tab.Pos + table._tab.Offset(field)
     data.extend(bytes(-len(data) % 4))
-    struct.pack_into("<I", data, field, len(data) - field)
-    data.extend(struct.pack(f"<I{len(tensors)}i", len(tensors), *tensors))
+    struct.pack_into("<I", data, place, len(data) - place)
+    data.extend(vector)
 
 
 def has_bfloat16() -> bool:

@@ -37,13 +37,14 @@ def assemble(network: keras.Model, head: Head, plan: Plan) -> keras.Model:
     return keras.Model(features.input, x, name="headstart")
 
 
-def to_bytes(model: keras.Model, classes: Sequence[str]) -> bytes:
-    """The bytes of the `.keras` file, with `classes.json` inside."""
+def to_bytes(model: keras.Model, classes: Sequence[str], terms: str = "") -> bytes:
+    """The bytes of the `.keras` file, with `classes.json` inside: the classes, the size of a picture, and the `terms`
+    of the weights."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.keras"
         model.save(path)
         data = io.BytesIO(path.read_bytes())
-    facts = {"classes": list(classes), "size": model.input_shape[1], "pixels": decoding.VERSION}
+    facts = {"classes": list(classes), "size": model.input_shape[1], "pixels": decoding.VERSION, "terms": terms}
     with zipfile.ZipFile(data, "a") as archive:
         archive.writestr("classes.json", json.dumps(facts, ensure_ascii=False))
     return data.getvalue()

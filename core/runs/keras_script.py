@@ -75,6 +75,7 @@ def text(run: Run, dataset: Dataset) -> str:
         "size": backbone.size,
         "depths": [depth.layer for depth in Plan(backbone=backbone.name, pooling=plan["pooling"]).depths],
         "fine_tune_from": backbone.blocks[blocks - 1].after if blocks else None,
+        "terms": backbone.terms,
     }
     measured = f"Headstart: right on {result.test_correct} of {result.test_n} test pictures."
     if unlike(run):

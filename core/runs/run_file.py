@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from core import settings
+from core import backbones, settings
 from core.errors import HeadstartError
 from core.pictures import album, versions
 from core.plan import Plan
@@ -69,7 +69,7 @@ def write(store: Store, run: Run) -> str:
     """The file of a finished run. A run of an older Headstart does not know its versions and weights: they are null."""
     result, made = run.outcome, run.outcome.made
     split = made.split if made else _split(store.project(run.project_id))
-    dataset = versions.of_run(store, run.id)
+    dataset, backbone = versions.of_run(store, run.id), backbones.find(run.plan["backbone"])
     values = {
         "headstart_run": VERSION,
         "name": run.name,
@@ -77,7 +77,7 @@ def write(store: Store, run: Run) -> str:
         "data": {"fingerprint": run.fingerprint, "pictures": result.pictures, "classes": dataset.counts},
         "split": {**asdict(split), "pictures": asdict(result.split)},
         "versions": made and dict(made.versions),
-        "weights": {"backbone": run.plan["backbone"], "sha256": made and made.weights},
+        "weights": {"backbone": backbone.name, "sha256": made and made.weights, "terms": backbone.terms},
         "scores": {
             "val_accuracy": result.val_accuracy,
             "test_accuracy": result.test_accuracy,

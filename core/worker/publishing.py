@@ -20,6 +20,7 @@ from core.disk import blobs
 from core.errors import HeadstartError
 from core.explain import embedding, novelty, picture_map
 from core.features.feature_cache import Cache, decode, views
+from core.features.runtime import described
 from core.sandbox import decoding
 from core.sandbox.process import Children
 from core.scores.evaluation import Evaluation
@@ -59,19 +60,19 @@ def write_model(
 
     assembled = keras_model.assemble(network(), model.head, source.plan)
     path = draft / "model.keras"
-    blobs.write(path, keras_model.to_bytes(assembled, source.data.classes))
+    blobs.write(path, keras_model.to_bytes(assembled, source.data.classes, source.backbone.terms))
     n = min(_CHECKED, checked.n)
     difference = keras_model.disagreement(path, _pixels(source, checked.ids[:n]), checked.probabilities[:n])
     if not difference <= TOLERANCE:
         raise HeadstartError("model_differs", difference=round(difference, 6), limit=TOLERANCE)
-    blobs.write(draft / "model.tflite", model.tflite.read_bytes())
+    blobs.write(draft / "model.tflite", described(model.tflite.read_bytes(), source.backbone.terms))
     blobs.write(draft / "head.npz", model.head.to_bytes())
     blobs.write(draft / novelty.FILE, known)
     # With these a copy of the model can be compared too, far from here.
     whole = ("model.tflite", "head.npz", novelty.FILE)
     facts = {
         "classes": source.data.classes, "size": source.backbone.size, "pixels": decoding.VERSION,
-        "backbone": source.backbone.name, "agreement": difference,
+        "backbone": source.backbone.name, "terms": source.backbone.terms, "agreement": difference,
         "sha256": {name: blobs.sha256(draft / name) for name in whole},
     }  # fmt: skip
     blobs.write(draft / "model.json", json.dumps(facts, ensure_ascii=False).encode())

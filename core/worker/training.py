@@ -92,10 +92,11 @@ def _train(ticket: Ticket, run_id: str, notes: Notes) -> None:
         publishing.write_map(draft, data, frozen["val"])
     album.lock_test(store, ticket.job.project_id, after["test"].ids)
     result = replace(_result(source, fitted, tuned, before, after), exact=final.exact)
-    publishing.write_logs(draft, result.phases, plan.to_dict() | result.accuracies)
+    terms = {"weights": source.backbone.terms}
+    publishing.write_logs(draft, result.phases, plan.to_dict() | result.accuracies | terms)
     files = [draft / name for name in publishing.RECORDED]
     name = store.run(run_id).name or f"{source.backbone.name} {run_id[:8]}"
-    if told := mlflow_copy.log(name, plan.to_dict(), result, files):
+    if told := mlflow_copy.log(name, plan.to_dict() | terms, result, files):
         notes.say(told[0], **told[1])
     result = replace(result, mirror=mirror, notes=tuple(notes.said), temperature=temperature, learned=learned)
     ticket.publish(run_id, result, publishing.publish(store, run_id, draft))

@@ -60,6 +60,21 @@ def test_an_answer_stays_as_it_is_when_the_engine_goes_on(path: Path, pictures: 
 
 
 @needs_openvino
+def test_a_description_changes_nothing_of_a_network(
+    path: Path, tmp_path: Path, pictures: NDArray[np.uint8], expected: NDArray[np.float32]
+) -> None:
+    from ai_edge_litert import schema_py_generated as schema
+
+    other = tmp_path / "described.tflite"
+    other.write_bytes(runtime.described(path.read_bytes(), "Weights of Starter: Apache-2.0 \u2713"))
+    assert schema.Model.GetRootAs(other.read_bytes(), 0).Description().decode() == (
+        "Weights of Starter: Apache-2.0 \u2713"
+    )
+    assert (runtime.load(other).run(pictures) == runtime.load(path).run(pictures)).all()
+    (found,) = runtime.load_map(other).run(pictures[0])
+    np.testing.assert_allclose(found.mean(axis=(0, 1, 2)), expected[0], atol=1e-5)
+
+
 def test_openvino_says_what_litert_says(path: Path, pictures: NDArray[np.uint8], expected: NDArray[np.float32]) -> None:
     loaded = runtime._openvino(path, "f32", 2)
     assert (loaded.name, loaded.size) == ("OpenVINO", 96)

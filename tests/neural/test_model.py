@@ -109,6 +109,7 @@ def test_class_names_size_and_the_rule_of_decoding_are_inside_the_file(saved: Pa
             "classes": list(CLASSES),
             "size": 32,
             "pixels": decoding.VERSION,
+            "terms": "",
         }
         assert {"config.json", "metadata.json", "model.weights.h5"} <= set(archive.namelist())
 

@@ -14,6 +14,7 @@ from core.language.catalog import say
 from core.pictures import album
 from core.store import recovery
 from core.store.store import Store
+from pages.parts.frame.words import plain
 from tests import drawing, visits
 from tests.bad_files import png
 from tests.inputs import Lab
@@ -118,6 +119,7 @@ def test_a_finished_run_is_shown_by_every_page(finished: dict[str, Any]) -> None
         assert any(text.startswith("Answered in ") for text in said[name]["caption"]), name
         assert said[name]["header"][-1] in ("circle", "square", "triangle")
     assert any("model.keras" in text for text in said["export"]["markdown"])
+    assert plain("Weights of Starter: Apache-2.0, from Headstart") in said["export"]["caption"]
 
 
 # Opens the data page of the project in argv with its list of unused files closed and open, and counts what it reads.
