@@ -84,6 +84,11 @@ def is_zip(name: str) -> bool:
     return name.lower().endswith((".zip", ".tm"))
 
 
+def is_weights(name: str) -> bool:
+    """Whether a file may hold the weights of a backbone, by its name."""
+    return name.lower().endswith(".h5")
+
+
 def stamp(path: Path) -> str:
     """A text of names, sizes and times that changes when the files change; it does not read them."""
     if not path.is_dir():
@@ -218,12 +223,13 @@ def _check_sizes(info: zipfile.ZipInfo, total: int) -> None:
     if info.file_size > LIMITS.ratio_floor and ratio > LIMITS.ratio:
         mb = info.file_size >> 20
         raise HeadstartError("zip_ratio", name=info.filename, mb=mb, ratio=ratio, limit=LIMITS.ratio)
-    if info.file_size > LIMITS.file_bytes or total > LIMITS.archive_bytes:
+    limit = LIMITS.weights_bytes if is_weights(info.filename) else LIMITS.file_bytes
+    if info.file_size > limit or total > LIMITS.archive_bytes:
         raise HeadstartError(
             "zip_too_large",
             name=info.filename,
             mb=max(info.file_size, total) >> 20,
-            file_mb=LIMITS.file_bytes >> 20,
+            file_mb=limit >> 20,
             total_gb=LIMITS.archive_bytes >> 30,
         )
 

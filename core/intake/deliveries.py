@@ -10,7 +10,7 @@ from core.disk import blobs
 from core.errors import HeadstartError
 from core.intake import archive, label_tables
 from core.intake.folder_labels import class_name
-from core.intake.upload import BATCH, Claim, is_weights
+from core.intake.upload import BATCH, Claim
 from core.jobs import queue
 from core.jobs.kinds import INTAKE, WEIGHTS, Delivery, OfWeights
 from core.jobs.queue import Job
@@ -37,8 +37,8 @@ def take(store: Store, project_id: str, batch: str, label: str, n_files: int = 1
 
 
 def take_weights(store: Store, project_id: str, backbone: Backbone, batch: str) -> None:
-    """Start to check and use the weights of a backbone that has none here, a delivery of one file; repeated calls start
-    it once. The worker gives the file a name of ours."""
+    """Start to check and use the weights of a backbone that has none here, a delivery of one file or of a ZIP with one;
+    repeated calls start it once. The worker gives the file a name of ours."""
     project = store.project(project_id)
     if not BATCH.fullmatch(batch):
         raise HeadstartError("upload_unclear")
@@ -51,7 +51,7 @@ def take_weights(store: Store, project_id: str, backbone: Backbone, batch: str) 
     name = archive.delivered(folder).get(0)
     if name is None:
         raise HeadstartError("upload_missing")
-    if not is_weights(name):
+    if not (archive.is_weights(name) or archive.is_zip(name)):
         raise HeadstartError("weights_foreign", path=name, backbone=backbone.name)
     queue.start(store, project.id, WEIGHTS, OfWeights(backbone.name, str(folder / "0")))
 

@@ -34,11 +34,6 @@ BATCH = re.compile(r"[0-9a-f]{32}")
 _NUMBER = re.compile(r"[0-9]{1,6}")
 
 
-def is_weights(name: str) -> bool:
-    """Whether a file may hold the weights of a backbone, by its name."""
-    return name.lower().endswith(".h5")
-
-
 class Claim(NamedTuple):
     """What the sender claims: the offset of these bytes, the size of the whole file, its name."""
 
@@ -152,7 +147,7 @@ def _begin(path: Path, claim: Claim) -> None:
 
 def _admit(root: Path, claim: Claim, others: int = 0) -> None:
     """Refuse, before its first byte, a file that is over the limits, or too large for the disk beside the `others`."""
-    limit = LIMITS.weights_bytes if is_weights(claim.name) else LIMITS.file_bytes
+    limit = LIMITS.weights_bytes if archive.is_weights(claim.name) else LIMITS.file_bytes
     limit = LIMITS.archive_bytes if archive.is_zip(claim.name) else limit
     if claim.size > limit:
         raise HeadstartError("upload_too_large", name=claim.name, mb=_mb(claim.size), limit_mb=limit >> 20)

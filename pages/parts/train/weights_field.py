@@ -1,4 +1,4 @@
-"""A field for a file with the weights of a backbone, for machines without a network.
+"""A field for a file with the weights of a backbone, or a folder with one, for machines without a network.
 
 It goes to the server piece by piece, as pictures do, and never through the session: such a file has up to 600 MB.
 """
@@ -10,7 +10,10 @@ from pages.parts.frame import context
 from pages.parts.frame.words import say
 
 _COMPONENT = context.component("weights")
-_WORDS = ("weights_use", "uploading", "upload_failed", "upload_gave_up", "upload_foreign", "left")
+_WORDS = (
+    "weights_use", "weights_folder", "weights_none", "uploading", "upload_failed", "upload_gave_up", "upload_foreign",
+    "left",
+)  # fmt: skip
 
 
 def draw(project_id: str, backbone: Backbone, disabled: bool) -> None:

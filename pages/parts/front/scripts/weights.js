@@ -1,6 +1,6 @@
-// Takes a file with the weights of a backbone. Sending goes on while another part of the page is looked at.
+// Takes a file with the weights of a backbone, or a folder with one. Sending goes on while another part of the page is looked at.
 import { randomId, warnBeforeLeaving } from "./upload/tab.js"
-import { sendWeights } from "./upload/weights.js"
+import { onlyWeights, sendWeights } from "./upload/weights.js"
 
 const fields = {} // by project and backbone: what is sent now, or was refused last
 
@@ -16,17 +16,28 @@ export default function draw({ data, parentElement, setTriggerValue }) {
     if (find("pick").isConnected) setTriggerValue("done", randomId())
   }
   find("pick").onclick = () => find("file").click()
+  find("pick-folder").onclick = () => find("folder").click()
   find("file").onchange = ({ target }) => {
     const [file] = target.files
     target.value = "" // else choosing the same file again would be no change
     if (file) send(field, file, data)
+  }
+  find("folder").onchange = ({ target }) => {
+    const file = onlyWeights([...target.files])
+    target.value = ""
+    if (file) send(field, file, data)
+    else {
+      field.text = data.words.weights_none
+      field.draw()
+    }
   }
   field.draw()
 }
 
 function drawField(find, { share, text }, { words, disabled }) {
   find("pick").textContent = words.weights_use
-  find("pick").disabled = disabled || share !== null
+  find("pick-folder").textContent = words.weights_folder
+  for (const name of ["pick", "pick-folder"]) find(name).disabled = disabled || share !== null
   find("bar").hidden = share === null
   find("bar").value = share ?? 0
   find("line").textContent = text

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { beforeEach, test } from "node:test"
 import { live } from "../scripts/upload/tab.js"
-import { sendWeights } from "../scripts/upload/weights.js"
+import { onlyWeights, sendWeights } from "../scripts/upload/weights.js"
 
 const words = new Proxy({}, { get: (_, name) => name })
 const file = Object.assign(new Blob(["weights"]), { name: "mine.h5" })
@@ -46,4 +46,11 @@ test("a refusal is thrown with its sentence, and nothing is on its way any more"
     new Error("No weights. Take others."),
   )
   assert.equal(live.size, 0)
+})
+
+test("of a folder the only file with weights counts", () => {
+  const files = ["config.json", "model.weights.h5", "._model.weights.h5"].map((name) => ({ name }))
+  assert.equal(onlyWeights(files), files[1])
+  assert.equal(onlyWeights([files[0]]), undefined)
+  assert.equal(onlyWeights([files[1], { name: "other.H5" }]), undefined)
 })

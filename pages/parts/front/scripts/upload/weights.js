@@ -3,6 +3,12 @@ import { Meter } from "./meter.js"
 import { begin, sendFile } from "./requests.js"
 import { live, randomId } from "./tab.js"
 
+// The file with weights of a folder; none where there are several.
+export function onlyWeights(files) {
+  const found = files.filter(({ name }) => /^[^.].*\.h5$/i.test(name))
+  return found.length === 1 ? found[0] : undefined
+}
+
 // `show` is told the share that has arrived, and a text. Throws as the requests do.
 export async function sendWeights(file, { project, backbone, chunk, words }, show) {
   const batch = randomId()
