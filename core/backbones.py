@@ -6,12 +6,18 @@ entry; `core.features.weights` gets its weights.
 
 import os
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from core import settings
 from core.errors import HeadstartError
 
 _K = "https://storage.googleapis.com/tensorflow/keras-applications"
+# Presets of keras-hub. A version never changes.
+_KAGGLE = "https://www.kaggle.com/api/v1/models"
+# How to install keras-hub: without tensorflow-text, which it asks for and pictures do not need.
+INSTALL = "pip install --no-deps keras-hub==0.32.0 tokenizers==0.23.3 regex"
 
 # Families trained with label smoothing, dropout, auxiliary losses or mixed pictures. These raise the accuracy on
 # ImageNet a little and make the frozen features much worse for other pictures (S. Kornblith, J. Shlens, Q. Le, Do
@@ -40,15 +46,26 @@ class Depth:
 
 
 @dataclass(frozen=True)
+class Hub:
+    """How keras-hub builds a network: the class `builder` with these arguments. `tokens` says what is read where it
+    answers tokens in place of a feature map: the "class" token, the "mean" of the tokens of the picture, or both."""
+
+    builder: str
+    arguments: tuple[tuple[str, Any], ...]
+    tokens: str = ""
+
+
+@dataclass(frozen=True)
 class Backbone:
     """One pretrained network without its classifier.
 
     `size` is the side of its square input in px, `width` the channels of its last feature map, `scaling` the
     preprocessing of pixels of 0..255, `layers` the number of Keras layers, `cpu_ms` the milliseconds that one core
-    needs for one picture, `top1` the published ImageNet accuracy in percent (None: not trained to classify),
-    `blocks` its parts from the top down, `depths` the last activations of the two stages below the last one (a
-    stage ends where the feature map becomes smaller), from the top down, `weights_hash` the MD5 or SHA-256 that
-    Keras publishes, and `golden` the first features of a known picture, where Keras publishes no hash.
+    needs for one picture, `top1` the published ImageNet accuracy in percent (of a linear head, where the network was
+    not trained to classify; None: not measured), `blocks` its parts from the top down, `depths` the last activations of
+    the two stages below the last one (a stage ends where the feature map becomes smaller), from the top down,
+    `weights_hash` the MD5 or SHA-256 that Keras publishes, `golden` the first features of a known picture, where Keras
+    publishes no hash, and `hub` what keras-hub needs to build it (None: `keras.applications` has it).
     """
 
     name: str
@@ -66,6 +83,7 @@ class Backbone:
     weights_hash: str = ""
     weights_name: str = ""
     golden: tuple[float, ...] = ()
+    hub: Hub | None = None
 
     @property
     def weights_file(self) -> str:
@@ -85,14 +103,19 @@ class Backbone:
         return (self.top1 or 0.0) - _REGULARIZED_POINTS * self.name.startswith(_REGULARIZED)
 
     @property
+    def is_installed(self) -> bool:
+        """True when the package that builds it is on this machine."""
+        return self.hub is None or has_hub()
+
+    @property
     def has_weights(self) -> bool:
-        """True when the weights are on this machine."""
-        return weights_path(self).is_file()
+        """True when the weights are on this machine, and what builds the network."""
+        return self.is_installed and weights_path(self).is_file()
 
     @property
     def is_available(self) -> bool:
-        """True when the weights are on this machine or may be downloaded."""
-        return self.has_weights or settings.may_download()
+        """True when the weights are on this machine or may be downloaded, and what builds the network is there."""
+        return self.is_installed and (self.has_weights or settings.may_download())
 
     @property
     def weights_given(self) -> bool:
@@ -106,6 +129,16 @@ class Backbone:
         given = "; these were given as a file" if self.weights_given else ""
         return f"Weights of {self.name}: {self.license}, from {source}{given}"
 
+    def require_installed(self) -> None:
+        """Raises HeadstartError("hub_missing") where keras-hub is needed and missing."""
+        if not self.is_installed:
+            raise HeadstartError("hub_missing", backbone=self.name, install=INSTALL)
+
+
+def has_hub() -> bool:
+    """Whether keras-hub is installed; it is not imported for that."""
+    return find_spec("keras_hub") is not None
+
 
 def _blocks(text: str) -> tuple[Block, ...]:
     """Blocks from text, from the top down, each as name:after."""
@@ -115,6 +148,12 @@ def _blocks(text: str) -> tuple[Block, ...]:
 def _depths(text: str) -> tuple[Depth, ...]:
     """Depths from text, from the top down, each as layer:width."""
     return tuple(Depth(layer, int(width)) for layer, _, width in (pair.partition(":") for pair in text.split()))
+
+
+def _hub(builder: str, arguments: str, tokens: str = "") -> Hub:
+    """What keras-hub needs, its arguments as text: each as name=number."""
+    pairs = (pair.split("=") for pair in arguments.split())
+    return Hub(builder, tuple((name, int(value)) for name, value in pairs), tokens)
 
 
 STARTER = Backbone(
@@ -520,6 +559,35 @@ CATALOGUE = (
         f"{_K}/convnext/convnext_base_notop.h5",
         "40a20c5548a5e9202f69735ecc06c990e6b7c9d2de39f0361e27baeb24cb7c45",
     ),
+    # Top-1 of a linear head on frozen features, at 224 px (M. Oquab et al., DINOv2, arXiv 2304.07193).
+    Backbone(
+        "DINOv2Small", 224, 768, "torch", 22_155_264, 22, 57.8, 81.1, "Apache-2.0",
+        _blocks(
+            "block_12:layers_10 block_11:layers_9 block_10:layers_8 block_9:layers_7 block_8:layers_6 block_7:layers_5 "
+            "block_6:layers_4 block_5:layers_3 block_4:layers_2"
+        ),
+        (),
+        f"{_KAGGLE}/keras/dinov2/keras/dinov2_small/1/download/model.weights.h5",
+        weights_name="dinov2_small/model.weights.h5",
+        hub=_hub(
+            "DINOV2Backbone", "patch_size=14 num_layers=12 hidden_dim=384 num_heads=6 intermediate_dim=1536",
+            "class mean",
+        ),
+    ),
+    Backbone(
+        "DINOv2Base", 224, 1536, "torch", 86_777_856, 22, 209, 84.5, "Apache-2.0",
+        _blocks(
+            "block_12:layers_10 block_11:layers_9 block_10:layers_8 block_9:layers_7 block_8:layers_6 block_7:layers_5 "
+            "block_6:layers_4 block_5:layers_3 block_4:layers_2"
+        ),
+        (),
+        f"{_KAGGLE}/keras/dinov2/keras/dinov2_base/1/download/model.weights.h5",
+        weights_name="dinov2_base/model.weights.h5",
+        hub=_hub(
+            "DINOV2Backbone", "patch_size=14 num_layers=12 hidden_dim=768 num_heads=12 intermediate_dim=3072",
+            "class mean",
+        ),
+    ),
 )  # fmt: skip
 
 
@@ -532,19 +600,29 @@ def find(name: str) -> Backbone:
 
 
 def weights_path(backbone: Backbone) -> Path:
-    """The path of a backbone's weights, whether they exist or not: inside Headstart, or in the Keras cache
-    (`KERAS_HOME`)."""
+    """The path of a backbone's weights, whether they exist or not: inside Headstart, in the Keras cache (`KERAS_HOME`),
+    or in that of kagglehub, if only that has them."""
     if not backbone.weights_url:
         return Path(__file__).parent / "neural" / backbone.weights_file
-    given = next((path for path in given_paths(backbone) if path.is_file()), None)
-    return given or _models() / backbone.weights_file
+    usual = _models() / backbone.weights_file
+    places = (*given_paths(backbone), usual, *_kaggle_paths(backbone))
+    return next((path for path in places if path.is_file()), usual)
 
 
 def given_paths(backbone: Backbone) -> tuple[Path, Path]:
     """The paths of weights that a user gives as a file: in the newer format, which Keras recognizes by its suffix, and
     in the older one. Their names differ from the published one, because they may be other weights."""
-    models, stem = _models(), backbone.weights_file.removesuffix(".h5")
+    models, stem = _models(), backbone.weights_file.removesuffix(".h5").replace(".weights", ".given")
     return models / f"{stem}.weights.h5", models / f"{stem}.given.h5"
+
+
+def _kaggle_paths(backbone: Backbone) -> tuple[Path, ...]:
+    """Where kagglehub keeps the same file (`KAGGLEHUB_CACHE`)."""
+    if not backbone.weights_url.startswith(_KAGGLE):
+        return ()
+    root = os.environ.get("KAGGLEHUB_CACHE")
+    cache = Path(root) if root else Path.home() / ".cache" / "kagglehub"
+    return (cache / "models" / backbone.weights_url.removeprefix(f"{_KAGGLE}/").replace("/download/", "/"),)
 
 
 def _models() -> Path:

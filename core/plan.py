@@ -66,7 +66,10 @@ class Plan:
     seed: int = _setting(0, low=0, high=2**31 - 1)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "backbone", backbones.find(str(self.backbone)).name)
+        backbone = backbones.find(str(self.backbone))
+        object.__setattr__(self, "backbone", backbone.name)
+        if self.pooling == "depths" and not backbone.depths:  # it has no earlier maps: equal plans are equal
+            object.__setattr__(self, "pooling", "average")
         words = str(self.augment_kinds).split()
         known = [kind for kind in AUGMENTATIONS if kind in words]  # in one order, so that equal plans are equal
         object.__setattr__(self, "augment_kinds", " ".join([*known, *(word for word in words if word not in known)]))

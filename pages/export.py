@@ -84,7 +84,10 @@ damaged = [name for name, key in artifacts.items() if not blobs.seems_sound(fold
 if damaged:
     damaged_files.show(HeadstartError("model_damaged", names=", ".join(damaged)), run)
 st.markdown(say("export_lead"))
-st.caption(plain(backbones.find(run.outcome.backbone).terms))
+backbone = backbones.find(run.outcome.backbone)
+st.caption(plain(backbone.terms))
+if backbone.hub:
+    st.caption(say("export_hub", install=backbones.INSTALL))
 for name, purpose in _FILES:
     if name in (thresholds.FILE, novelty.FILE) and not (folder / name).is_file():
         continue

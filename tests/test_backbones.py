@@ -45,14 +45,22 @@ def test_weights_given_in_the_newer_format_stand_in_for_the_published_file(keras
 
 def test_every_entry_says_where_its_weights_are_from_and_what_they_may_be_used_for() -> None:
     names = [b.name for b in backbones.CATALOGUE]
-    assert len(set(names)) == len(names) == 38
-    assert len({b.weights_file for b in backbones.CATALOGUE}) == 38
+    assert len(set(names)) == len(names) == 40
+    assert len({b.weights_file for b in backbones.CATALOGUE}) == 40
     for backbone in backbones.CATALOGUE[1:]:
-        assert backbone.weights_url.startswith("https://storage.googleapis.com/") and backbone.weights_file
-        assert backbone.weights_hash or backbone.golden or backbone.name == "MobileNet"
+        published = "https://www.kaggle.com/" if backbone.hub else "https://storage.googleapis.com/"
+        assert backbone.weights_url.startswith(published) and backbone.weights_file
+        assert backbone.weights_hash or backbone.golden or backbone.name == "MobileNet" or backbone.hub
         assert len(backbone.weights_hash) in (0, 32, 64)
         assert backbone.license in ("Apache-2.0", "MIT", "BSD-3-Clause", "CC BY 4.0")
         assert 60 < (backbone.top1 or 0) < 90 and backbone.cpu_ms > 0
+
+
+def test_the_line_that_installs_keras_hub_is_the_same_everywhere() -> None:
+    root = Path(backbones.__file__).parents[1]
+    packages = backbones.INSTALL.partition(" --no-deps ")[2]
+    assert backbones.INSTALL in (root / "docs" / "backbones.md").read_text()
+    assert f"--no-deps {packages}\n" in (root / ".ci" / "run").read_text()
 
 
 def test_networks_trained_alike_are_expected_to_transfer_in_the_order_of_their_accuracy_on_imagenet() -> None:

@@ -52,7 +52,8 @@ def grad_cam(maps: Maps, pooling: str, head: Head, index: int) -> Array:
 
 def evidence(maps: Maps, pooling: str, head: Head, index: int) -> Array:
     """The evidence for (and, below 0, against) class `index` in each cell, (h, w) of the finest map. With average
-    pooling and a linear head the cells add up to the class's logit without its bias."""
+    pooling and a linear head the cells add up to the class's logit without its bias, and without what is the same in
+    all cells, as the class token of a network of tokens is: it is about the whole picture."""
     gradient = head.gradient(pool(maps, pooling), index)[0]
     height, width = (max(each.shape[side] for each in maps) for side in (1, 2))
     total: Array = np.zeros((height, width), np.float32)
@@ -62,7 +63,7 @@ def evidence(maps: Maps, pooling: str, head: Head, index: int) -> Array:
         # Grad-CAM weights each channel by its gradient's mean over the map: for average pooling the pooled gradient
         # divided by the cells. For maximum pooling the constant does not matter.
         weights = own.reshape(-1, each.shape[-1]).mean(axis=0) / math.prod(each.shape[1:3])
-        heat = each @ weights
+        heat = each @ (weights * np.ptp(each, axis=(1, 2)).any(axis=0))
         heat[1:] = heat[1:, :, ::-1]  # the mirror image, as the picture is
         total += _spread(each.shape[1], height).T @ heat.mean(axis=0) @ _spread(each.shape[2], width)
     return total

@@ -45,11 +45,12 @@ def fetch(backbone: Backbone, progress: Progress, answer_s: float = _SILENCE_S) 
     """Download the weights if they are not on this machine; return their sha256. A server has `answer_s` seconds to
     begin to answer.
 
-    Raises HeadstartError("weights_missing") without a connection or where downloads are forbidden, with the address and
-    the folder for the file; HeadstartError("weights_folder") when they cannot be stored there;
-    HeadstartError("weights_damaged") when they do not have the published hash; and HeadstartError("weights_changed")
-    when they are not those of their first use.
+    Raises HeadstartError("hub_missing") where keras-hub is needed and missing; HeadstartError("weights_missing")
+    without a connection or where downloads are forbidden, with the address and the folder for the file;
+    HeadstartError("weights_folder") when they cannot be stored there; HeadstartError("weights_damaged") when they do
+    not have the published hash; and HeadstartError("weights_changed") when they are not those of their first use.
     """
+    backbone.require_installed()
     path = weights_path(backbone)
     if not path.is_file():
         where = {"backbone": backbone.name, "url": backbone.weights_url, "folder": str(path.parent)}
@@ -71,9 +72,11 @@ def fetch(backbone: Backbone, progress: Progress, answer_s: float = _SILENCE_S) 
 def receive(backbone: Backbone, path: Path) -> None:
     """Check and store a file that a user gave as the weights of a backbone, `.weights.h5` or an older `.h5`.
 
-    Raises HeadstartError("weights_foreign" or "weights_damaged") when it does not hold them, and
-    HeadstartError("weights_unreadable") when the process that checks it dies.
+    Raises HeadstartError("weights_foreign" or "weights_damaged") when it does not hold them,
+    HeadstartError("weights_unreadable") when the process that checks it dies, and HeadstartError("hub_missing") where
+    nothing can read it.
     """
+    backbone.require_installed()
     with Child("core.neural.networks:answer", CHECKING) as child:
         try:
             child.ask({"backbone": backbone.name, "path": str(path)})
@@ -111,7 +114,7 @@ def _identify(backbone: Backbone, path: Path) -> str:
     found = blobs.sha256(path)
     note = _note(path)
     if backbone.weights_url and not note.is_file():
-        if path.name == backbone.weights_file and backbone.weights_hash not in ("", _digest(backbone, path)):
+        if not backbone.weights_given and backbone.weights_hash not in ("", _digest(backbone, path)):
             raise HeadstartError("weights_damaged", backbone=backbone.name, url=backbone.weights_url)
         with contextlib.suppress(OSError):  # the Keras cache may be read-only
             blobs.write(note, found.encode())

@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from core.backbones import STARTER, Backbone, Block, find
 from core.errors import HeadstartError
+from core.neural import hub
 from core.neural.starter import starter
 from core.plan import Plan
 
@@ -61,17 +62,22 @@ def load(network: keras.Model, weights: Path, backbone: Backbone) -> None:
     HeadstartError("weights_damaged") when a number is not finite.
     """
     # Published weights do not include our scaling layer, so they are read into the network as it was published.
-    published = keras.Input((backbone.size, backbone.size, 3))
-    source = _plain(backbone, published, published)
+    if backbone.hub:
+        source = hub.published(backbone.hub.builder, dict(backbone.hub.arguments), backbone.size)
+        layers = hub.layers(source)
+    else:
+        pixels = keras.Input((backbone.size, backbone.size, 3))
+        source = _plain(backbone, pixels, pixels)
+        layers = source.layers
     try:
-        _check_size(weights, source)
+        _check_size(weights, source, exact=bool(backbone.hub))
         with warnings.catch_warnings():
             # Keras only warns when a file has no weights for some layers, and leaves them random.
             warnings.filterwarnings("error", "Skipping nested container")
             source.load_weights(weights)
     except (ValueError, OSError, KeyError, RuntimeError, TypeError, UserWarning):  # what h5py and Keras raise
         raise HeadstartError("weights_foreign", backbone=backbone.name, path=str(weights)) from None
-    for layer in source.layers:
+    for layer in layers:
         values = layer.get_weights()
         if not all(np.isfinite(array).all() for array in values):
             raise HeadstartError("weights_damaged", backbone=backbone.name, url=backbone.weights_url or str(weights))
@@ -82,9 +88,11 @@ def load(network: keras.Model, weights: Path, backbone: Backbone) -> None:
     _check_golden(network, backbone, weights)
 
 
-def _check_size(weights: Path, network: keras.Model) -> None:
+def _check_size(weights: Path, network: keras.Model, exact: bool) -> None:
     """Check the size that a file declares, without reading its data. Raises ValueError or OSError when the data are far
-    larger than the network, lie in another file, or were never written: Keras would first allocate and read them."""
+    larger than the network, lie in another file, or were never written: Keras would first allocate and read them.
+    `exact`: the file must have as many arrays as the network, because a layer of keras-hub takes what it knows of a
+    file and leaves the rest (tokens that only a larger sister network has)."""
     needed = sum(4 * math.prod(weight.shape) for weight in network.weights)
     sizes: list[int] = []
 
@@ -104,6 +112,8 @@ def _check_size(weights: Path, network: keras.Model) -> None:
             raise ValueError("the file does not itself hold the weights")
     if sum(sizes) > _LARGEST_FILE * needed:
         raise ValueError("more than the network has")
+    if exact and len(sizes) != len(network.weights):
+        raise ValueError("not as many arrays as the network has")
 
 
 def _divide_by_deviation(network: keras.Model) -> None:
@@ -133,6 +143,9 @@ def _check_golden(network: keras.Model, backbone: Backbone, weights: Path) -> No
 def _plain(backbone: Backbone, scaled: Any, pixels: Any) -> keras.Model:
     if backbone.name == STARTER.name:
         return keras.Model(pixels, starter(scaled), name=backbone.name)
+    if backbone.hub:
+        whole = hub.published(backbone.hub.builder, dict(backbone.hub.arguments), backbone.size)
+        return keras.Model(pixels, hub.feature_map(whole, scaled, backbone.hub.tokens), name=backbone.name)
     factory = getattr(keras.applications, backbone.name)
     network = keras.Model(
         pixels, factory(include_top=False, weights=None, input_tensor=scaled).output, name=backbone.name

@@ -9,7 +9,7 @@ import io
 import json
 import re
 import zipfile
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -43,14 +43,16 @@ def unlike(run: Run) -> list[str]:
 
 
 def build(store: Store, run: Run) -> bytes:
-    """The ZIP: train.py with the files it imports, split.csv, run.yaml, and Starter's code and weights if the run uses
-    it."""
+    """The ZIP: train.py with the files it imports, split.csv, run.yaml, and the code that builds the run's backbone
+    where `keras.applications` has none: Starter's with its weights, or that for keras-hub."""
     dataset = versions.of_run(store, run.id)
     files = {"train.py": text(run, dataset).encode(), "split.csv": _split(dataset).encode()}
     files |= {name: (_NEURAL / "exported" / name).read_bytes() for name in ("augmentation.py", "use_model.py")}
     files["run.yaml"] = run_file.write(store, run).encode()
     if run.plan["backbone"] == backbones.STARTER.name:
         files |= {name: (_NEURAL / name).read_bytes() for name in ("starter.py", "starter.weights.h5")}
+    if backbones.find(run.plan["backbone"]).hub:
+        files["hub.py"] = (_NEURAL / "hub.py").read_bytes()
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in files.items():
@@ -77,6 +79,9 @@ def text(run: Run, dataset: Dataset) -> str:
         "fine_tune_from": backbone.blocks[blocks - 1].after if blocks else None,
         "terms": backbone.terms,
     }
+    if backbone.hub:
+        facts["hub"] = asdict(backbone.hub) | {"arguments": dict(backbone.hub.arguments)}
+        facts |= {"weights_url": backbone.weights_url, "weights_file": backbone.weights_file}
     measured = f"Headstart: right on {result.test_correct} of {result.test_n} test pictures."
     if unlike(run):
         measured += f" This script does not follow: {', '.join(unlike(run))}."

@@ -406,3 +406,27 @@ def test_imagenet_accuracy_stands_under_its_name_and_starter_has_what_to_expect_
     words = {"ours": 172, "pictures": "208 pictures", "better": "MobileNetV2", "theirs": 201}
     assert any(text.endswith(say("card_starter_measured", **words)) for text in said["caption"])
     assert not any(say("card_starter") in text for text in said["caption"])
+
+
+# Chooses a backbone on the training page of the project in argv, without keras-hub, and tells what stands there.
+_WITHOUT_HUB = """
+import json, sys
+from core import backbones
+from tests.visits import opened
+project, name = sys.argv[1:]
+backbones.has_hub = lambda: False
+at = opened(project, "train")
+at.session_state[f"plan-{project}-balanced-backbone"] = name
+at.run()
+assert not at.exception and not at.error, (at.exception, at.error)
+print(json.dumps([[text.value for text in at.caption], [button.key for button in at.button]]))
+"""
+
+
+def test_a_network_that_cannot_be_built_here_says_what_to_install(idle: tuple[Store, Project]) -> None:
+    store, project = idle
+    done = visits.run(_WITHOUT_HUB, project.id, "DINOv2Small", home=store.home)
+    assert done.returncode == 0, done.stderr
+    captions, buttons = json.loads(done.stdout.splitlines()[-1])
+    assert say("card_hub", install=backbones.INSTALL) in captions
+    assert "use-Starter" in buttons and not {"use-DINOv2Small", "fetch-DINOv2Small"} & set(buttons)

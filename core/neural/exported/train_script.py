@@ -1,8 +1,8 @@
 """Train a model of Headstart again without Headstart: python train.py PICTURES
 
-Needs keras, tensorflow, numpy and pillow, and the files of its ZIP in the same folder. split.csv names the class and
-part of each picture by the sha256 of its file, so PICTURES may be arranged in any way. Prints the accuracy on the test
-pictures and writes trained.keras; prepare its input as in `network_input`.
+Needs keras, tensorflow, numpy and pillow (and keras-hub, where hub.py is beside it), and the files of its ZIP in the
+same folder. split.csv names the class and part of each picture by the sha256 of its file, so PICTURES may be arranged
+in any way. Prints the accuracy on the test pictures and writes trained.keras; prepare its input as in `network_input`.
 """
 
 import csv
@@ -28,6 +28,8 @@ MEASURED = "Headstart: right on 0 of 0 test pictures."
 # -- end of the run
 
 HERE = Path(__file__).parent
+# Of ImageNet, for pixels of 0..1.
+MEAN, DEVIATION = (np.array(values, np.float32) for values in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
 Labeled = tuple[np.ndarray, np.ndarray]
 
 
@@ -83,6 +85,14 @@ def backbone() -> keras.Model:
         network = keras.Model(scaled, starter(scaled))
         network.load_weights(HERE / "starter.weights.h5")
         return network
+    if "hub" in BACKBONE:
+        from core.neural.hub import pretrained  # needs keras-hub
+
+        folder, _, name = BACKBONE["weights_file"].rpartition("/")
+        given: Any = HERE / name  # else it is downloaded
+        if not given.is_file():
+            given = keras.utils.get_file(name, BACKBONE["weights_url"], cache_subdir=f"models/{folder}")
+        return pretrained(given, size, **BACKBONE["hub"])
     factory: Any = getattr(keras.applications, BACKBONE["name"])
     return factory(include_top=False, weights="imagenet", input_shape=(size, size, 3))
 
@@ -92,6 +102,8 @@ def network_input(batch: np.ndarray) -> np.ndarray:
     values = batch.astype("float32")
     if BACKBONE["name"] == "Starter":
         return values / 127.5 - 1
+    if "hub" in BACKBONE:
+        return (values / 255 - MEAN) / DEVIATION
     module: Any = inspect.getmodule(inspect.unwrap(getattr(keras.applications, BACKBONE["name"])))
     return module.preprocess_input(values)
 

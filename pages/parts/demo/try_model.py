@@ -11,6 +11,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from core import backbones
 from core.errors import HeadstartError
 from core.explain import grad_cam
 from core.explain.predictor import Explanation, Prediction, Predictor
@@ -72,7 +73,7 @@ def draw(run: Run, wide: bool) -> None:
         return
     with picture:
         if explained is not None:
-            heat_map(explained, prediction.label, *st.columns(2, gap="small"))
+            heat_map(run, explained, prediction.label, *st.columns(2, gap="small"))
         elif not chosen.is_shown:
             # Never the original bytes: Streamlit would decode them in this process, without limits.
             st.image(prediction.shown, width="stretch", alt=_alt(chosen.name, prediction))
@@ -106,14 +107,16 @@ def _answer(prediction: Prediction, ms: float) -> None:
     st.caption(say("demo_time", ms=round(ms)))
 
 
-def heat_map(explained: Explanation, label: str, left: DeltaGenerator, right: DeltaGenerator) -> None:
+def heat_map(run: Run, explained: Explanation, label: str, left: DeltaGenerator, right: DeltaGenerator) -> None:
     """Draw the picture as the network sees it, the heat map of a class beside it, and what that cannot show."""
     heat = explained.heat[label]
     left.image(explained.seen, say("why_seen"), width="stretch", output_format="JPEG", alt=say("why_seen"))
     key = "why_hot" if heat.any() else "why_nothing"
     text, alt = (say(key, label=name) for name in (plain(label), label))
     right.image(grad_cam.overlay(explained.seen, heat), text, width="stretch", output_format="JPEG", alt=alt)
-    st.caption(say("why_limits", rows=heat.shape[0], columns=heat.shape[1]))
+    limits = say("why_limits", rows=heat.shape[0], columns=heat.shape[1])
+    hub = backbones.find(run.outcome.backbone).hub
+    st.caption(f"{limits} {say('why_tokens')}" if hub and hub.tokens else limits)
 
 
 def bars(scores: Sequence[tuple[str, float]]) -> None:

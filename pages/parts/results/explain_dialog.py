@@ -48,7 +48,7 @@ def _dialog(project: Project, run: Run, picture: Picture) -> None:
         label = _which(explained, picture)
         try_model.bars(explained.scores)
         _acts(project, picture)
-    try_model.heat_map(explained, label, seen, hot)
+    try_model.heat_map(run, explained, label, seen, hot)
     _near(run, explained)
 
 

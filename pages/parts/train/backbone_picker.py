@@ -73,6 +73,9 @@ def _starter(project: Project) -> str:
 
 def _button(choice: BackboneChoice, entry: Backbone) -> None:
     used = entry.name == choice.chosen
+    if not entry.is_installed:
+        st.caption(say("card_hub", install=backbones.INSTALL))
+        return
     if entry.has_weights or used:  # a training downloads what it uses
         label = about(say("used" if used else "use"), entry.name)
         st.button(label, key=f"use-{entry.name}", disabled=used, on_click=choice.use, args=(entry.name,))
@@ -115,5 +118,5 @@ def _table(choice: BackboneChoice) -> None:
             st.caption(say("backbone_card"))
         else:
             _button(choice, entry)
-        if not entry.has_weights:
+        if not entry.has_weights and entry.is_installed:
             weights_field.draw(choice.project.id, entry, choice.fetching)
