@@ -91,7 +91,6 @@ def server(home: Path, port: int, keras_home: Path | None = None, by_command: bo
     """A server on a home until the end of the block; it and its workers are forked from processes that have done their
     imports, or `by_command` started as users start it. Workers live on: `stop_workers` ends them."""
     home.mkdir(parents=True, exist_ok=True)
-    forks.prepare("workers")
     environment = os.environ | {"HEADSTART_HOME": str(home), "HOME": str(home), "HEADSTART_DOWNLOADS": "0"}
     if keras_home is not None:
         environment["KERAS_HOME"] = str(keras_home)

@@ -33,7 +33,7 @@ from core.jobs import queue
 from core.jobs.kinds import INTAKE, Delivery
 from core.store.store import Store
 from core.web.local_hosts import is_loopback
-from tests import drawing, tiers, workers
+from tests import drawing, forks, tiers, workers
 from tests.workers import wait
 
 
@@ -149,7 +149,9 @@ def named(tmp_path_factory: pytest.TempPathFactory, trained: Path) -> Path:
 def _train_once(data: Path, home: Path) -> None:
     from core.__main__ import main
 
-    assert main(["run", str(data), "--home", str(home), *TRAINED, "--json"]) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(queue, "_spawn", workers.work)
+        assert main(["run", str(data), "--home", str(home), *TRAINED, "--json"]) == 0
 
 
 def _convert_defaults(home: Path) -> None:
@@ -276,6 +278,12 @@ def page(chromium: "Browser", app: "Server") -> "Iterator[Page]":
 
     with browser.tab(chromium, app.url) as opened:
         yield opened
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """One process of each kind forks for all processes of pytest."""
+    if "PYTEST_XDIST_WORKER" not in os.environ and config.option.markexpr != "fast":
+        forks.prepare("pages", "workers", "keras")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

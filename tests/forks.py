@@ -3,7 +3,7 @@
 The imports of a page take two seconds of processor time, those of a training five. So such a process is forked from
 one that has done these imports and nothing else: `python -m tests.forks pages` for pages and servers, `workers`, or
 `keras`, which knows nothing of Headstart. All else is as in any process of its own: it can be killed, and it shares
-nothing.
+nothing. The first process of pytest starts those that fork, for all of them.
 """
 
 import atexit
@@ -55,7 +55,7 @@ def start(kind: str, script: str, *arguments: str, environment: Mapping[str, str
 
 
 def prepare(*kinds: str) -> None:
-    """Let processes that are forked from now on fork others of these kinds."""
+    """Let processes that are started from now on fork others of these kinds: all ask the same ones."""
     for kind in kinds:
         _listening(kind)
 

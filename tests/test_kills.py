@@ -151,7 +151,6 @@ def killer(tmp_path: Path, trained: Path) -> Iterator[Killer]:
     home = tmp_path / "home"
     shutil.copytree(trained / "networks", home / "networks")
     Store(home)
-    forks.prepare("workers")
     found = Killer(home, random.Random(SEED))
     yield found
     with contextlib.suppress(psutil.NoSuchProcess):  # dead already where all went well

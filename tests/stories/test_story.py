@@ -24,7 +24,7 @@ pytestmark = pytest.mark.browser
 def app(tmp_path: Path) -> Iterator[Server]:
     """A server that has just been started, on an empty home."""
     home = tmp_path / "server-home"
-    with browser.server(home, browser.free_port(), by_command=True) as started:
+    with browser.server(home, browser.free_port()) as started:
         yield started
     browser.stop_workers(home)
 
