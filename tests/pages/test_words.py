@@ -1,3 +1,6 @@
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -44,6 +47,7 @@ def test_what_a_heat_map_shows_is_read_out_as_the_class_is_called(monkeypatch: p
     monkeypatch.setattr(try_model.st, "caption", lambda _: None)
     seen, heat = np.zeros((8, 8, 3), np.uint8), {"no-entry": np.ones((2, 2), np.float32)}
     explained = Explanation((("no-entry", 1.0),), seen, heat, ())
-    try_model.heat_map(explained, "no-entry", Column(), Column())  # type: ignore[arg-type]
+    run: Any = SimpleNamespace(plan={"backbone": "Starter"})
+    try_model.heat_map(run, explained, "no-entry", Column(), Column())  # type: ignore[arg-type]
     assert read_out == [say("why_seen"), say("why_hot", label="no-entry")]
     assert plain("no-entry") == "no\\-entry"  # as Markdown needs it, which nobody should hear

@@ -115,7 +115,7 @@ def heat_map(run: Run, explained: Explanation, label: str, left: DeltaGenerator,
     text, alt = (say(key, label=name) for name in (plain(label), label))
     right.image(grad_cam.overlay(explained.seen, heat), text, width="stretch", output_format="JPEG", alt=alt)
     limits = say("why_limits", rows=heat.shape[0], columns=heat.shape[1])
-    hub = backbones.find(run.outcome.backbone).hub
+    hub = backbones.find(run.plan["backbone"]).hub
     st.caption(f"{limits} {say('why_tokens')}" if hub and hub.tokens else limits)
 
 
