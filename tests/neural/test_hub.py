@@ -166,9 +166,9 @@ def test_fine_tuning_changes_the_last_blocks_and_nothing_below(preset: Path) -> 
     x, targets = pictures(12), np.arange(12) % 3
     boundary = answer(networks.lower(own, block, plan), x)
     frozen = tuning.Frozen(HEAD_OF_3, Standard.of(answer(networks.features(own, plan), x)))
-    data = (Labeled(boundary, targets), Labeled(boundary, targets))
+    known = Labeled(boundary, targets)
     keep = Checkpoints(lambda: None, len)
-    tuned = tuning.fine_tune(networks.upper(own, block, plan), frozen, data, plan, Silent(), keep)
+    tuned = tuning.fine_tune(networks.upper(own, block, plan), frozen, (lambda _: known, known), plan, Silent(), keep)
     changed = {
         layer.name
         for layer in own.layers

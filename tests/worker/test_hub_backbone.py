@@ -75,7 +75,7 @@ def send(store: Store, project: str, path: Path, name: str) -> queue.Job:
 
 
 @hub_only
-@pytest.mark.usefixtures("in_process")
+@pytest.mark.usefixtures("in_process", "tuned_is_kept")
 def test_a_network_of_tokens_goes_all_the_way(stocked: Store, shapes: Path, preset: Path, tmp_path: Path) -> None:
     plan = Plan(backbone=SMALL.name, epochs=5, fine_tune_blocks=1, fine_tune_epochs=2, choose_regularization=1)
     run = prepare(stocked, plan)
