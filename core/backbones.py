@@ -156,6 +156,9 @@ def _hub(builder: str, arguments: str, tokens: str = "") -> Hub:
     return Hub(builder, tuple((name, int(value)) for name, value in pairs), tokens)
 
 
+# The upper nine of twelve transformer blocks: the layer of each block has the number before its own, counted from 0.
+_DINOV2_BLOCKS = _blocks(" ".join(f"block_{n}:layers_{n - 2}" for n in range(12, 3, -1)))
+
 STARTER = Backbone(
     "Starter", 128, 512, "signed", 793_064, 45, 3.6, None, "Apache-2.0",
     _blocks("top:block4_out block4:block3_out block3:block2_out block2:block1_out block1:stem_relu"),
@@ -562,10 +565,7 @@ CATALOGUE = (
     # Top-1 of a linear head on frozen features, at 224 px (M. Oquab et al., DINOv2, arXiv 2304.07193).
     Backbone(
         "DINOv2Small", 224, 768, "torch", 22_155_264, 22, 57.8, 81.1, "Apache-2.0",
-        _blocks(
-            "block_12:layers_10 block_11:layers_9 block_10:layers_8 block_9:layers_7 block_8:layers_6 block_7:layers_5 "
-            "block_6:layers_4 block_5:layers_3 block_4:layers_2"
-        ),
+        _DINOV2_BLOCKS,
         (),
         f"{_KAGGLE}/keras/dinov2/keras/dinov2_small/1/download/model.weights.h5",
         weights_name="dinov2_small/model.weights.h5",
@@ -576,10 +576,7 @@ CATALOGUE = (
     ),
     Backbone(
         "DINOv2Base", 224, 1536, "torch", 86_777_856, 22, 209, 84.5, "Apache-2.0",
-        _blocks(
-            "block_12:layers_10 block_11:layers_9 block_10:layers_8 block_9:layers_7 block_8:layers_6 block_7:layers_5 "
-            "block_6:layers_4 block_5:layers_3 block_4:layers_2"
-        ),
+        _DINOV2_BLOCKS,
         (),
         f"{_KAGGLE}/keras/dinov2/keras/dinov2_base/1/download/model.weights.h5",
         weights_name="dinov2_base/model.weights.h5",

@@ -76,8 +76,10 @@ class Plan:
         for setting in fields(self):
             _check(setting, getattr(self, setting.name))
         self._check_fine_tuning()
-        if (self.augment or (self.fine_tune_blocks and self.fine_tune_fresh)) and not self.kinds:
+        if self.augment and not self.kinds:
             raise HeadstartError("augment_kinds_none", n=self.augment)
+        if self.fine_tune_blocks and self.fine_tune_fresh and not self.kinds:
+            raise HeadstartError("fresh_kinds_none")
 
     def _check_fine_tuning(self) -> None:
         n, limit = self.fine_tune_blocks, len(backbones.find(self.backbone).blocks)

@@ -84,7 +84,7 @@ damaged = [name for name, key in artifacts.items() if not blobs.seems_sound(fold
 if damaged:
     damaged_files.show(HeadstartError("model_damaged", names=", ".join(damaged)), run)
 st.markdown(say("export_lead"))
-backbone = backbones.find(run.outcome.backbone)
+backbone = backbones.find(run.plan["backbone"])
 st.caption(plain(backbone.terms))
 if backbone.hub:
     st.caption(say("export_hub", install=backbones.INSTALL))

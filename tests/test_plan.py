@@ -81,6 +81,8 @@ def test_kinds_of_altered_copies_have_one_order_and_an_unknown_one_is_refused() 
 def test_copies_that_differ_in_nothing_are_refused() -> None:
     assert Plan(augment_kinds="").kinds == ()
     assert refused(augment=2, augment_kinds="").code == "augment_kinds_none"
+    assert refused(fine_tune_blocks=1, fine_tune_fresh=1, augment_kinds="").code == "fresh_kinds_none"
+    assert Plan(fine_tune_fresh=1, augment_kinds="").kinds == ()  # nothing is fine-tuned
 
 
 def test_the_name_of_a_backbone_may_be_in_any_case() -> None:

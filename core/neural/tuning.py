@@ -1,10 +1,10 @@
 """Fine-tuning: trains the last blocks of the network together with the head, at a low rate.
 
-The frozen blocks run once: training starts from their cached outputs at the boundary, unless each epoch has fresh
-copies of the pictures. BatchNormalization stays in
-inference mode (its statistics are those of pretraining; https://keras.io/guides/transfer_learning/), folded into the
-convolutions, unless the plan says otherwise. Epoch 0 is the frozen model: it is kept unless an epoch is better on val.
-After each epoch `keep` stores a checkpoint, so that interrupted work continues from there.
+Training starts from the outputs of the frozen blocks at the boundary. They are cached, or, where each epoch has fresh
+copies of the pictures, computed in it. BatchNormalization stays in inference mode (its statistics are those of
+pretraining; https://keras.io/guides/transfer_learning/), folded into the convolutions, unless the plan says otherwise.
+Epoch 0 is the frozen model: it is kept unless an epoch is better on val. After each epoch `keep` stores a checkpoint,
+so that interrupted work continues from there.
 """
 
 from collections.abc import Callable, Iterator

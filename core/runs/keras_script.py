@@ -35,11 +35,17 @@ def unlike(run: Run) -> list[str]:
     plan = run.plan
     defaults = {setting.name: setting.default for setting in fields(Plan)}
     other = [name for name, value in plan.items() if name not in _FOLLOWED and value != defaults.get(name)]
-    if plan.get("fine_tune_blocks") and plan.get("mirrored"):
+    if _tuned_blocks(run) and plan.get("mirrored"):
         other.append("mirrored")  # it cannot tell where the frozen part of both views ends
     if backbones.find(plan["backbone"]).weights_given:
         other.append("weights from a file")
-    return [name for name in other if plan.get("fine_tune_blocks") or not name.startswith("fine_tune")]
+    return [name for name in other if _tuned_blocks(run) or not name.startswith("fine_tune")]
+
+
+def _tuned_blocks(run: Run) -> int:
+    """How many blocks the script fine-tunes: none where the frozen model was kept."""
+    tuned = run.outcome.fine_tune
+    return 0 if tuned is not None and not tuned.best_epoch else int(run.plan.get("fine_tune_blocks", 0))
 
 
 def build(store: Store, run: Run) -> bytes:
@@ -69,9 +75,7 @@ def text(run: Run, dataset: Dataset) -> str:
     del plan["choose_regularization"]  # the chosen value stands in its place
     plan |= {"exact": int(result.exact is not None), "refit": int(result.learned_from_val)}
     plan |= {"regularization": result.exact.regularization} if result.exact else {}
-    if result.fine_tune is not None and not result.fine_tune.best_epoch:
-        plan["fine_tune_blocks"] = 0  # the frozen model was kept
-    blocks: int = plan["fine_tune_blocks"]
+    blocks = plan["fine_tune_blocks"] = _tuned_blocks(run)
     facts = {
         "name": backbone.name,
         "size": backbone.size,

@@ -6,6 +6,7 @@ goes on from there; an exact head is solved anew. Part of the worker: `core.neur
 when fine-tuning begins.
 """
 
+import functools
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +19,7 @@ from core.disk import blobs
 from core.features import converted, recomputed, runtime
 from core.features.feature_cache import Cache, Recipe, View, fresh_views
 from core.features.recomputed import Computed
+from core.features.runtime import Engine
 from core.features.streamed import Standard
 from core.jobs import queue
 from core.jobs.eta import Work
@@ -172,14 +174,16 @@ def _boundary(
 ) -> tuple[Callable[[int], Labeled], Labeled]:
     """What the frozen blocks answer for train in each epoch, and for val: kept, or without room for it, and for fresh
     copies, computed at each reading."""
-    plan, block, recipe = source.plan, _block(source), _boundary_recipe(source)
-    seen, n_missing = _kept(source), len(source.cache(recipe).missing(_kept(source)))
+    plan, block, recipe, seen = source.plan, _block(source), _boundary_recipe(source), _kept(source)
     row_bytes = 2 * math.prod(source.network.ends(source.network.keras, block)[1].shape[1:])
-    needed, room = row_bytes * n_missing, recomputed.room_bytes(source.ticket.store.home)
+    needed, room = row_bytes * len(source.cache(recipe).missing(seen)), recomputed.room_bytes(source.ticket.store.home)
+
+    @functools.cache
+    def engine() -> Engine:
+        return source.network.engine(recipe, len(source.views("train") + source.views("val")), block)
 
     def computed(views: Sequence[View]) -> Any:  # it answers row numbers as an array does: the tuner asks for no more
-        engine = source.network.engine(recipe, len(views), block)
-        return Computed(engine, source.ticket.store.pictures, views, children)
+        return Computed(engine(), source.ticket.store.pictures, views, children)
 
     if needed <= room:
         rows: Callable[[Sequence[View]], Any] = source.extract("boundary", recipe, seen, block).read
@@ -190,6 +194,7 @@ def _boundary(
     if not plan.fine_tune_fresh:
         train = Labeled(rows(source.views("train")), targets)
         return lambda _: train, val
+    engine()  # before the network that it is converted from learns
     ids = [picture.id for picture in source.data.part("train").pictures]
     return lambda epoch: Labeled(computed(fresh_views(ids, plan.augment, plan.kinds, epoch)), targets), val
 

@@ -19,6 +19,7 @@ from core.jobs.kinds import TRAIN, OfRun
 from core.learning import head
 from core.learning.head import Labeled
 from core.plan import AUGMENTATIONS, Plan
+from core.result import Phase
 from core.runs import keras_script
 from core.sandbox import decoding
 from core.store.store import Run, Store
@@ -145,6 +146,8 @@ def test_the_script_of_a_fine_tuned_run_says_that_it_has_no_mirrored_views(train
     dataset = store.dataset(run.project_id)
     assert '"mirrored": 1,' in keras_script.text(frozen, dataset)
     assert '"mirrored": 0,' in keras_script.text(tuned, dataset)
+    kept = keras_script.text(replace(tuned, result=replace(run.outcome, fine_tune=Phase(best_epoch=0))), dataset)
+    assert '"mirrored": 1,' in kept and '"fine_tune_blocks": 0,' in kept  # the frozen model, with its views
 
 
 @pytest.mark.slow

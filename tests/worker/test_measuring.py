@@ -26,3 +26,20 @@ def test_classes_that_came_out_alike_in_mirrored_views_keep_flips_and_views_off_
     assert notes == ["mirrored_pair"] and ablations.may_flip(found) is False
     suggested = suggest("balanced", {"cat": 9, "dog": 9}, ablations.may_flip(found))
     assert not suggested.mirrored and not suggested.flips
+
+
+def test_a_fine_tuned_model_is_clearly_better_from_two_standard_errors_on() -> None:
+    n = 100
+    truth, ids = np.arange(n) % 2, tuple(f"{i:064}" for i in range(n))
+    source: Any = SimpleNamespace(
+        data=SimpleNamespace(classes=("a", "b")), plan=Plan(), targets=lambda part: np.arange(40) % 2
+    )
+
+    def model(wrong: int) -> Evaluation:
+        """Sure of all; the first ones are wrong."""
+        sure = np.where(np.arange(n) < wrong, 0.1, 0.9)
+        table = np.stack([np.where(truth == label, sure, 1 - sure) for label in (0, 1)], axis=1)
+        return Evaluation(("a", "b"), ids, truth, table.astype(np.float32))
+
+    better = [measuring.is_clearly_better(source, model(20), model(wrong)) for wrong in (30, 20, 19, 18, 17, 12, 5)]
+    assert better == [False, False, False, False, False, True, True]
