@@ -20,6 +20,7 @@ from streamlit import net_util
 from core import settings
 from core.disk import space
 from core.jobs import queue
+from core.language import catalog
 from core.store import recovery
 from core.web import connections, routes, startup
 from core.web.guard import Guard
@@ -64,6 +65,7 @@ async def front(_: Request) -> Response:
     html = (Path(st.__file__).parent / "static" / "index.html").read_text()
     html = html.replace("<head>", '<head><script src="/setup.js"></script>', 1)
     html = html.replace("<title>Streamlit<", "<title>Headstart<", 1)
+    html = html.replace('<html lang="en"', f'<html lang="{catalog.current().tag}"', 1)
     # A browser that goes back after signing out must ask for the password, not show a page that cannot connect.
     return HTMLResponse(html, headers={"Cache-Control": "no-store"})
 

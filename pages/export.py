@@ -17,7 +17,7 @@ from core.scores import thresholds
 from core.store.store import Run
 from pages.parts.demo import damaged_files
 from pages.parts.frame import context
-from pages.parts.frame.words import about, plain, say, size
+from pages.parts.frame.words import about, number, plain, say, size
 from pages.parts.results import run_list as names
 from pages.parts.train import settings_form
 
@@ -58,7 +58,9 @@ def _say_agreement(agrees: Any, name: str, folder: Path, damaged: Sequence[str])
         agrees.markdown(f":material/check: {say('agrees')}")
     else:
         difference = json.loads((folder / "model.json").read_bytes())["agreement"]
-        agrees.markdown(f":material/check: {say('agrees')}", help=say("agrees_help", difference=f"{difference:.6f}"))
+        agrees.markdown(
+            f":material/check: {say('agrees')}", help=say("agrees_help", difference=number(difference, ".6f"))
+        )
 
 
 def _offer(button: Any, name: str, make: Callable[[], bytes]) -> None:

@@ -4,8 +4,9 @@ import streamlit as st
 
 from core.jobs import queue
 from pages.parts.frame import banners, context, navigation, notifications, style
-from pages.parts.frame.words import say
+from pages.parts.frame.words import say, speak
 
+speak()
 st.set_page_config(page_title=say("app"), page_icon=str(context.ART / "icon.png"), layout="wide")
 
 context.PAGES.update(

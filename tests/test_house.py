@@ -106,6 +106,21 @@ def test_no_class_name_means_two_things() -> None:
     assert [name for name, n in Counter(names).items() if n > 1] == []
 
 
+def test_no_module_says_a_text_when_it_is_imported() -> None:
+    """It would be in one language for all sessions."""
+    early = []
+    for path in [each for each in SOURCES if each.parent.name != "pages"]:  # pages run anew for each session
+        pending: list[ast.AST] = list(ast.parse(path.read_text()).body)
+        while pending:
+            node = pending.pop()
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+                continue
+            if isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) == "say":
+                early.append(f"{path.name}:{node.lineno}")
+            pending += ast.iter_child_nodes(node)
+    assert early == []
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=names(SOURCES))
 def test_every_module_says_what_it_is(path: Path) -> None:
     if path.name != "__init__.py":

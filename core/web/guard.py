@@ -17,7 +17,8 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.errors import HeadstartError
-from core.web import local_hosts
+from core.language import catalog
+from core.web import local_hosts, request_language
 from core.web.login import PATHS, Login
 
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
@@ -56,6 +57,7 @@ class Guard:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
+        catalog.speaking.set(request_language.of(scope))
         host, error = self._check(scope)
         safe = scope["scheme"] in ("https", "wss") or local_hosts.is_local(host)
         headers = {**_HEADERS, **(_OPENER if safe else {}), "content-security-policy": _CSP.format(host=host)}

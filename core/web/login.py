@@ -30,6 +30,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from core.disk import blobs
 from core.errors import HeadstartError
+from core.language import catalog
 from core.language.catalog import say
 from core.web import connections, local_hosts
 
@@ -245,5 +246,5 @@ _WORDS = ("title", "more", "password", "enter")
 def _page(target: str, error: HeadstartError | None = None, status: int = 200) -> Response:
     words: dict[str, str] = {name: html.escape(say(f"login.{name}")) for name in _WORDS}
     shown = f'<p class="error" role="alert">{html.escape(f"{error.message} {error.hint}")}</p>' if error else ""
-    action = html.escape(f"/login?next={quote(target, safe='')}")
-    return HTMLResponse(_PAGE.substitute(words, action=action, error=shown), status, _UNKEPT)
+    words |= {"action": html.escape(f"/login?next={quote(target, safe='')}"), "lang": catalog.current().tag}
+    return HTMLResponse(_PAGE.substitute(words, error=shown), status, _UNKEPT)

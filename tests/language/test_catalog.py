@@ -5,6 +5,8 @@ import re
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 import core
 from core.language import catalog
 from core.language.catalog import Catalog, placeholders, say
@@ -143,3 +145,35 @@ def test_what_is_not_translated_or_would_break_a_page_is_said_in_english(tmp_pat
     assert polish.say("data") == "Data"  # marked as unsure
     assert polish.say("demo") == "Demo"  # of another English text
     assert polish.say("files_n", n=1) == "1 file"
+
+
+def test_numbers_have_the_marks_of_their_language(tmp_path: Path) -> None:
+    (tmp_path / "pl.po").write_text(POLISH)
+    polish, english = Catalog(TEMPLATE, tmp_path / "pl.po", "pl"), Catalog(TEMPLATE)
+    assert polish.number(1234.5, ",.1f") == "1\u00a0234,5" and english.number(1234.5, ",.1f") == "1,234.5"
+    assert polish.say("mb", n=9.44) == say("mb", n=9.44).replace(".", ",") != say("mb", n=9.44)
+
+
+def test_a_language_is_found_by_what_browsers_call_it() -> None:
+    assert catalog.languages()["en"] == "English"
+    assert catalog.best(["fr-FR", "en-GB", "pt-BR"]) == "en"
+    assert catalog.best(["pt"]) == catalog.best(["pt_BR"]) == catalog.best(["pt-PT"]) == "pt_BR"
+    assert catalog.best(["fr", ""]) == ""
+
+
+def test_the_language_is_that_of_the_request_then_of_the_page_then_of_the_server(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(catalog.ENVIRONMENT, "pt_BR")
+    monkeypatch.setattr(catalog, "_asked", [])
+    assert catalog.current().language == "pt_BR"
+    catalog.ask_for_language(lambda: "en")
+    assert catalog.current().language == "en"
+    token = catalog.speaking.set("pt_BR")
+    try:
+        assert catalog.current().language == "pt_BR"
+    finally:
+        catalog.speaking.reset(token)
+    catalog.ask_for_language(lambda: "")
+    monkeypatch.delenv(catalog.ENVIRONMENT)
+    assert catalog.current().language == "en"

@@ -19,7 +19,7 @@ from core.pictures.album import Filter
 from core.store.store import Project
 from pages.parts.frame import context, gallery, job_panel, undo_line
 from pages.parts.frame.gallery import Tile
-from pages.parts.frame.words import about, percent, plain, say
+from pages.parts.frame.words import about, number, percent, plain, say
 
 _TICK_S = 1.0
 _SHOWN = 3  # findings that are shown; the rest is in an expander
@@ -89,7 +89,7 @@ def among(project: Project, kind: str | None, key: str) -> tuple[str, ...] | Non
     top = check.least + max(1, math.ceil(above / step)) * step
     least = st.slider(
         say("finding_score"), check.kept, top, check.least, step, format="%.3g", key=f"{key}-{kind}-least",
-        help=say("finding_score_help", least=f"{check.least:.3g}"), width=420,
+        help=say("finding_score_help", least=number(check.least, ".3g")), width=420,
     )  # fmt: skip
     return _ids(project.id, context.store().revision(project.id), kind, least)
 

@@ -23,6 +23,7 @@ from core.disk import blobs, space
 from core.errors import HeadstartError
 from core.jobs import eta
 from core.jobs.eta import Speeds
+from core.language import catalog
 from core.pictures.counts import Counts
 from core.plan import Plan
 from core.runs import finished_runs as core_runs
@@ -78,6 +79,8 @@ def colors() -> Colors:
 
 def chart(figure: Figure, key: str, alt: str, **options: Any) -> None:
     """A chart in our colors, without a toolbar; `alt` describes it for screen readers."""
+    spoken = catalog.current()
+    figure.update_layout(separators=spoken.decimal + spoken.group)
     st.plotly_chart(figure, key=key, alt=alt, theme=None, config={"displayModeBar": False}, **options)
 
 

@@ -17,7 +17,7 @@ from pages.parts.frame import context
 from pages.parts.frame.words import isolated, say
 
 _COMPONENT = context.component("gallery")
-_WORDS = {"all": say("select_all"), "none": say("select_none"), "row": say("pictures")}
+_WORDS = {"all": "select_all", "none": "select_none", "row": "pictures"}
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def _draw(
     return _COMPONENT(
         key=key,
         data={"items": items, "size": size, "mode": mode, "selected": list(selected), "strip": strip, "of": of}
-        | _WORDS,
+        | {name: say(key) for name, key in _WORDS.items()},
         on_selected_change=lambda: None,
         on_picked_change=lambda: None,
     )

@@ -11,11 +11,12 @@ from core.errors import HeadstartError
 from core.jobs import queue
 from core.jobs.kinds import DOWNLOAD, INTAKE, WEIGHTS
 from core.jobs.queue import Job
+from core.language import catalog
 from core.pictures import album
 from core.store.store import Project
 from core.web.login import COOKIE
 from pages.parts.frame import context, job_panel
-from pages.parts.frame.words import about, plain, say
+from pages.parts.frame.words import LANGUAGE, about, plain, say
 
 _ICONS = {
     "empty": ":material/radio_button_unchecked:",
@@ -42,6 +43,7 @@ def frame(current: str) -> None:
             if st.button(name, key=f"side-{other.id}", type="tertiary"):
                 context.go("data", other)
         st.divider()
+        _language()
         st.caption(say("help"))
         st.caption(say("privacy"))
         if COOKIE in st.context.cookies:
@@ -61,6 +63,18 @@ def frame(current: str) -> None:
     elsewhere = [job for job in active if current != ("data" if job.kind is INTAKE else "train")]
     if elsewhere:
         job_panel.chip(project, elsewhere[0])
+
+
+def _language() -> None:
+    """The choice of the language."""
+    names = catalog.languages()
+    st.session_state["language-switch"] = catalog.current().language
+    st.selectbox(say("language"), list(names), format_func=names.__getitem__, key="language-switch", on_change=_speak)
+
+
+def _speak() -> None:
+    st.session_state[LANGUAGE] = st.session_state["language-switch"]
+    st.query_params.pop("lang", None)
 
 
 def _found() -> Project | None:

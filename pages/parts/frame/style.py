@@ -3,8 +3,10 @@ screen readers or the keyboard."""
 
 import streamlit as st
 
+from core.language import catalog
+from core.web.request_language import COOKIE
 from pages.parts.frame import context
-from pages.parts.frame.words import say
+from pages.parts.frame.words import LANGUAGE, say
 
 _GUIDE = context.component("guide")
 _SHEET = (context.FRONT / "look.css").read_text()
@@ -18,4 +20,6 @@ def draw(page: str) -> None:
     """Add the stylesheet and the labels to a page."""
     colors = ";".join(f"--{name}:{color}" for name, color in (_DARK if context.dark() else _LIGHT).items())
     st.html(f"<style>:root{{{colors}}}\n{_SHEET}</style>")
-    _GUIDE(key="guide", data={"page": page, "words": {"steps": say("steps"), "help": say("help_for")}})
+    spoken = {"lang": catalog.current().tag, "cookie": COOKIE, "kept": st.session_state[LANGUAGE]}
+    words = {"steps": say("steps"), "help": say("help_for")}
+    _GUIDE(key="guide", data={"page": page, "words": words} | spoken)

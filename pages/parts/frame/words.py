@@ -1,12 +1,20 @@
 """Texts for pages: those of the catalog, numbers and times for people, and text of users.
 
-`say` fills a text of the catalog with values. Text that a user typed or uploaded goes through `plain` first.
+`say` fills a text of the catalog with values. Text that a user typed or uploaded goes through `plain` first. The
+language is that of `?lang=`, then what the user chose in this browser (in a cookie that `front/scripts/guide.js` writes),
+then the browser's own.
 """
 
 import re
 import unicodedata
 
-from core.language.catalog import say as say  # for pages
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from core.language import catalog
+from core.language.catalog import number as number  # for pages
+from core.language.catalog import say as say
+from core.web.request_language import COOKIE
 
 _SURE = 0.995  # rounds to 100
 _OVERRIDES = re.compile("[\u202a-\u202e\u2066-\u2069]")
@@ -16,6 +24,24 @@ _MARKUP = re.compile(
     r"(?P<late>:(?=//|material/|[\w+-]+:)|@|(?<=www)\.|(?<=[<>=~-])[<>=~-])|[\\`*_{}\[\]()#+\-.!|<>~$:^&=]",
     re.IGNORECASE,
 )
+
+LANGUAGE = "language"  # what the user of a session has chosen
+
+
+def speak() -> None:
+    """Say everything in the language of the session; called before a page says anything."""
+    catalog.ask_for_language(_language)
+    if asked := catalog.best([st.query_params.get("lang", "")]):
+        st.session_state[LANGUAGE] = asked
+
+
+def _language() -> str:
+    """The language of the session whose page is drawn; empty outside of one."""
+    if get_script_run_ctx(suppress_warning=True) is None:
+        return ""
+    if LANGUAGE not in st.session_state:
+        st.session_state[LANGUAGE] = catalog.best([st.context.cookies.get(COOKIE, "")])
+    return str(st.session_state[LANGUAGE]) or catalog.best([st.context.locale or ""])
 
 
 def plain(text: str) -> str:
@@ -70,7 +96,7 @@ def points(share: float) -> str:
     """0.034 -> 3, and 0.004 -> 0.4: percentage points, negative ones with a true minus sign."""
     n = share * 100
     text = f"{abs(n):.0f}" if abs(n) >= 0.95 else f"{abs(n):.1f}".removesuffix(".0")
-    return f"\u2212{text}" if n < 0 and text != "0" else text
+    return f"\u2212{catalog.current().marked(text)}" if n < 0 and text != "0" else catalog.current().marked(text)
 
 
 def points_n(share: float) -> str:

@@ -12,7 +12,7 @@ from core.scores.evaluation import Evaluation, wilson
 from core.store.store import Run
 from pages.parts.frame import charts, context, gallery
 from pages.parts.frame.charts import Line
-from pages.parts.frame.words import between, class_or_any, plain, say
+from pages.parts.frame.words import between, class_or_any, number, plain, say
 from pages.parts.results import run_list
 from pages.parts.train import settings_form
 
@@ -128,7 +128,7 @@ def verdict(pair: Paired, p: float, first: str, second: str) -> str:
     better, worse = (first, second) if a >= b else (second, first)
     return say(
         key, better=better, worse=worse, more=max(a, b), fewer=min(a, b), n=pair.n,
-        p=f"{p:.2g}" if p >= 0.0001 else "0.0001", sign="=" if p >= 0.0001 else "<",
+        p=number(max(p, 0.0001), ".2g"), sign="=" if p >= 0.0001 else "<",
     )  # fmt: skip
 
 

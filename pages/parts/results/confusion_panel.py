@@ -11,6 +11,7 @@ import streamlit as st
 from plotly.graph_objects import Figure
 
 from core.dataset import Picture
+from core.language import catalog
 from core.pictures import album
 from core.scores import confusions, rescoring
 from core.scores.evaluation import Evaluation
@@ -59,8 +60,9 @@ def panel(project: Project, run: Run) -> None:
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)  # the value itself, which nothing changes
-def _figure(_scores: Evaluation, which: Which, show: str, order: tuple[int, ...], dark: bool) -> Figure:
-    """The matrix as a figure (40 ms for 50 classes); cached by `which`, which identifies the scores."""
+def _figure(_scores: Evaluation, which: Which, show: str, order: tuple[int, ...], dark: bool, language: str) -> Figure:
+    """The matrix as a figure (40 ms for 50 classes); cached by `which`, which identifies the scores, and by
+    the language of its words."""
     words = {"actual": say("actual"), "predicted": say("predicted")}
     return charts.confusion(_scores, charts.DARK if dark else charts.LIGHT, words, show, order)
 
@@ -77,7 +79,7 @@ def _matrix(scores: Evaluation, key: str, which: Which) -> None:
         some = confusions.confused(scores)
         if not st.toggle(say("matrix_all", n=len(order)), key=f"{key}-all"):
             order = [i for i in order if i in some] or order[:_ALL]
-    figure = _figure(scores, which, show, tuple(order), context.dark())
+    figure = _figure(scores, which, show, tuple(order), context.dark(), catalog.current().language)
     chart = f"{key}-chart-{st.session_state.get('matrix-turn', 0)}"
 
     def click() -> None:

@@ -17,7 +17,7 @@ from core.store.store import Project, Run
 from pages.parts.demo import try_model
 from pages.parts.frame import context, gallery
 from pages.parts.frame.gallery import Tile
-from pages.parts.frame.words import certainty, plain, say
+from pages.parts.frame.words import certainty, number, plain, say
 
 _PX = 480  # two pictures of this width fit side by side
 _NEAR = 8
@@ -95,7 +95,7 @@ def _near(run: Run, explained: Explanation) -> None:
 
 def _tile(neighbor: Neighbor, learned: str, label: str) -> Tile:
     mark = "\u2713" if learned == label else "\u2717"
-    return Tile(neighbor.id, learned, f"{mark} {learned} {neighbor.alike:.2f}")
+    return Tile(neighbor.id, learned, f"{mark} {learned} {number(neighbor.alike, '.2f')}")
 
 
 def _acts(project: Project, picture: Picture) -> None:

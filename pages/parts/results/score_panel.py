@@ -7,7 +7,7 @@ from core.scores import thresholds
 from core.scores.evaluation import Evaluation, Interval, Intervals, bootstrap, intervals, wilson
 from core.store.store import Run
 from pages.parts.frame import charts, context
-from pages.parts.frame.words import between, percent, plain, say
+from pages.parts.frame.words import between, number, percent, plain, say
 
 _TOP = (3, 5)
 
@@ -53,8 +53,8 @@ def panel(run: Run, scores: Evaluation) -> None:
     low, high = around.log_loss
     loss = {
         say("score"): say("log_loss"),
-        say("value"): f"{scores.log_loss:.3f}",
-        say("likely"): f"{low:.3f} - {high:.3f}",
+        say("value"): number(scores.log_loss or 0.0, ".3f"),
+        say("likely"): f"{number(low, '.3f')} - {number(high, '.3f')}",
     }
     table.append(loss | {say("meaning"): say("log_loss_help")})
     st.table(table, border="horizontal", hide_index=True)  # unlike a dataframe, it wraps sentences
@@ -99,7 +99,7 @@ def confidence(run: Run, scores: Evaluation) -> None:
     key = "calibrated" if run.outcome.temperature is not None else "calibrated_not"
     if key == "calibrated" and not context.evaluation(run, "val").n and run.outcome.exact is None:
         key = "calibrated_alike"
-    text = say(key, temperature=f"{temperature:.2f}", n=scores.n, **numbers)
+    text = say(key, temperature=number(temperature, ".2f"), n=scores.n, **numbers)
     was, now = calibration.error(before) or 0.0, calibration.error(scores) or 0.0
     if key == "calibrated" and now > was:
         doubt = say("calibrated_by_chance", n=scores.n) if was >= low else say("calibrated_worse")
@@ -125,7 +125,10 @@ def confidence(run: Run, scores: Evaluation) -> None:
         context.chart(figure, "pr_chart", say("pr_chart"))
     with roc:
         low, high = around[1]
-        st.markdown(say("roc", value=f"{found.auc:.3f}", low=f"{low:.2f}", high=f"{high:.2f}"), help=say("roc_help"))
+        st.markdown(
+            say("roc", value=number(found.auc, ".3f"), low=number(low, ".2f"), high=number(high, ".2f")),
+            help=say("roc_help"),
+        )
         words = {"x": say("false_alarms"), "y": say("recall")}
         x, y = [0.0, *found.false_alarms.tolist()], [0.0, *found.recall.tolist()]
         context.chart(charts.trade({"": (x, y)}, context.colors(), words), "roc_chart", say("roc_chart"))

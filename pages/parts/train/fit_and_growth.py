@@ -18,7 +18,7 @@ from core.runs import questions
 from core.runs.questions import Answered
 from core.store.store import Project
 from pages.parts.frame import charts, context
-from pages.parts.frame.words import between, duration, percent, points, points_n, say
+from pages.parts.frame.words import between, duration, number, percent, points, points_n, say
 from pages.parts.train import automatic_search, what_if_panel
 from pages.parts.train.backbone_picker import with_download
 
@@ -117,7 +117,7 @@ def _fit_numbers(fit: Fit, labels: dict[str, str]) -> None:
         say("fit_linear"): [between(each.correct / fit.n, *fit.interval(each)) for each in fit.sets],
         say("fit_near", k=transferability.NEIGHBORS): [percent(each.neighbors / fit.n) for each in fit.sets],
         say("fit_logme"): [round(each.logme, 3) for each in fit.sets],
-        say("fit_chance"): ["-", *(f"{each.chance:.2g}" for each in fit.sets[1:])],
+        say("fit_chance"): ["-", *(number(each.chance, ".2g") for each in fit.sets[1:])],
     }
     columns = {
         say("fit_near", k=transferability.NEIGHBORS): st.column_config.TextColumn(help=say("fit_near_help")),

@@ -1,13 +1,14 @@
 """Every setting of a training as a widget that shows its default, in groups, in an expander."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
 
 from core import backbones, plan
 from core.features import runtime
+from core.language import catalog
 from core.pictures.counts import Counts
 from core.plan import AUGMENTATIONS, Plan
 from core.runs.what_if import SETTINGS
@@ -60,8 +61,6 @@ _OPTIONS: dict[str, list[Any]] = {
 }
 # The settings that are on or off.
 _SWITCHES = ("mirrored", "choose_regularization", "refit", "fine_tune_fresh")
-_TITLES = {setting.name: say(f"setting.{setting.name}") for setting in fields(Plan)}
-_TITLES |= {name: f"{_TITLES[name]} :material/bolt:" for name in SETTINGS}
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,13 @@ class Form:
 
 def title(name: str) -> str:
     """The title of a setting, even one of an older or newer Headstart."""
-    return _TITLES.get(name, name.replace("_", " ").capitalize()).removesuffix(" :material/bolt:")
+    key = f"setting.{name}"
+    return say(key) if catalog.has(key) else name.replace("_", " ").capitalize()
+
+
+def _label(name: str) -> str:
+    """The title at a widget, with a sign where *What if* answers at once."""
+    return f"{title(name)} :material/bolt:" if name in SETTINGS else title(name)
 
 
 def value(name: str, chosen: Any) -> str:
@@ -104,7 +109,7 @@ def value(name: str, chosen: Any) -> str:
         return "-"
     if name in _SWITCHES:
         return say("yes" if chosen else "no")
-    return f"{chosen:g}" if isinstance(chosen, float) else str(chosen)
+    return catalog.number(chosen, "g") if isinstance(chosen, float) else str(chosen)
 
 
 Preview = Callable[[dict[str, Any]], None]
@@ -144,7 +149,7 @@ def _tuning(base: Plan, key: Callable[[str], str], head_rate: float) -> dict[str
                     _follow(name, base, key(name))
                     values[name] = _slider(name, base, key(name))
                     if name == "fine_tune_rate":
-                        st.caption(say("tune_rate_share", times=f"{values[name] / head_rate:.3g}"))
+                        st.caption(say("tune_rate_share", times=catalog.number(values[name] / head_rate, ".3g")))
     return values
 
 
@@ -178,7 +183,7 @@ def _slider(name: str, base: Plan, key: str) -> Any:
     default = getattr(base, name)
     common: dict[str, Any] = {"key": key, "help": say(f"setting_help.{name}"), "persist_state": "session"}
     if name == "seed":
-        return st.number_input(_TITLES[name], 0, 2**31 - 1, default, **common)
+        return st.number_input(_label(name), 0, 2**31 - 1, default, **common)
     if name == "augment_kinds":
         return _kinds(default, key)
     options = (
@@ -190,8 +195,8 @@ def _slider(name: str, base: Plan, key: str) -> Any:
     if name in _SWITCHES:
         common["format_func"] = lambda on: say("yes" if on else "no")
     if key in st.session_state:  # already set; Streamlit warns about a default beside it
-        return st.select_slider(_TITLES[name], options, **common)
-    return st.select_slider(_TITLES[name], options, default, **common)
+        return st.select_slider(_label(name), options, **common)
+    return st.select_slider(_label(name), options, default, **common)
 
 
 def _kinds(default: str, key: str) -> str:
@@ -201,7 +206,7 @@ def _kinds(default: str, key: str) -> str:
         st.session_state[key] = kept.split()
     given: Any = {} if key in st.session_state else {"default": default.split()}
     chosen = st.pills(
-        _TITLES["augment_kinds"], AUGMENTATIONS, selection_mode="multi", key=key,
+        _label("augment_kinds"), AUGMENTATIONS, selection_mode="multi", key=key,
         help=say("setting_help.augment_kinds"), format_func=lambda kind: say(f"kind_{kind}"), persist_state="session",
         **given,
     )  # fmt: skip

@@ -9,8 +9,8 @@ const each = (selector, action) => {
   for (const element of document.querySelectorAll(selector)) action(element)
 }
 
-function mend(words) {
-  set(document.documentElement, "lang", "en")
+function mend(words, lang) {
+  set(document.documentElement, "lang", lang)
   each(".st-key-way", (way) => {
     set(way, "role", "navigation")
     set(way, "aria-label", words.steps)
@@ -38,6 +38,12 @@ function mend(words) {
   })
 }
 
+// What was chosen is kept for a year, in this browser.
+function keep(name, value) {
+  // biome-ignore lint/suspicious/noDocumentCookie: the Cookie Store API is not in every browser
+  document.cookie = `${name}=${value}; path=/; max-age=31536000; samesite=lax`
+}
+
 function focusTitle() {
   const title = document.querySelector("h1")
   const app = document.querySelector("[data-testid=stApp]")
@@ -60,10 +66,11 @@ function focusField(dialog) {
 export default function draw({ data }) {
   if (shown !== null && shown !== data.page) moved = true
   shown = data.page
+  if (data.kept) keep(data.cookie, data.kept)
   let waiting = 0
   const look = () => {
     waiting = 0
-    mend(data.words)
+    mend(data.words, data.lang)
     each("[role=dialog]", focusField)
     if (moved) focusTitle()
   }
