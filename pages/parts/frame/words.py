@@ -1,8 +1,8 @@
 """Texts for pages: those of the catalog, numbers and times for people, and text of users.
 
 `say` fills a text of the catalog with values. Text that a user typed or uploaded goes through `plain` first. The
-language is that of `?lang=`, then what the user chose in this browser (in a cookie that `front/scripts/guide.js` writes),
-then the browser's own.
+language is that of `?lang=`, then what the user chose in this browser (kept in a cookie by `guide.js`), then the
+browser's own.
 """
 
 import re
