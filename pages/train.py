@@ -1,6 +1,8 @@
 """Choose how to train, start, and watch."""
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import streamlit as st
 
@@ -21,21 +23,13 @@ from pages.parts.train import (
     augmentation_panel,
     automatic_search,
     backbone_picker,
+    dial,
     fit_and_growth,
     repeat_run,
     settings_form,
 )
 from pages.parts.train.backbone_picker import BackboneChoice
 from pages.parts.train.settings_form import Form
-
-
-def _dial() -> str:
-    names = list(plan.DIALS)
-    chosen = st.segmented_control(
-        say("dial"), names, format_func=say, default="balanced", required=True, key="dial",
-        help=say("dial_help"), width="stretch", bind="query-params",
-    )  # fmt: skip
-    return str(chosen)
 
 
 def _consequences(form: Form, chosen: Plan) -> None:
@@ -63,15 +57,14 @@ def _close(job_id: str) -> None:
     st.session_state["closed"] = job_id
 
 
-def _draw(form: Form, fetching: bool, blocked: bool) -> Plan | None:
-    """Draw the form; returns the chosen plan, or None if it is not valid. `fetching`: weights are being downloaded;
-    `blocked`: no training can start."""
-    project, dial, learned = form.project, form.dial, form.pictures.learned
-    mirror = finished_runs.mirror(context.finished(project), list(learned))
-    suggested = plan.suggest(dial, learned, ablations.may_flip(mirror))
+def _draw(form: Form, suggested: Plan, mirror: dict[str, Any] | None, fetching: bool, blocked: bool) -> Plan | None:
+    """Draw the form; returns the chosen plan, or None if it is not valid. `mirror`: what earlier runs found of mirrored
+    pictures; `fetching`: weights are being downloaded; `blocked`: no training can start."""
+    project, learned = form.project, form.pictures.learned
+    summary = st.container()  # what a training does, and its button: above all that one may change
     backbone_picker.draw(BackboneChoice(project, form.backbone, fetching, lambda name: form.use({"backbone": name})))
-    base = repeat_run.base(project, dial, form.backbone) or suggested.on(backbones.find(form.backbone))
-    summary, offers = st.container(), st.container()  # above the settings, beside what they start
+    base = repeat_run.base(project, form.dial, form.backbone) or suggested.on(backbones.find(form.backbone))
+    offers = st.container()  # above the settings, of which they know
     try:
         show = partial(augmentation_panel.panel, project, list(learned), base.backbone, mirror)
         chosen = base.with_(**settings_form.settings(base, form.key, show))
@@ -80,9 +73,9 @@ def _draw(form: Form, fetching: bool, blocked: bool) -> Plan | None:
         return None
     with offers:
         automatic_search.choices(project, chosen, form.pictures, form.is_suggested)
-    repeat_run.panel(project, dial, form.use)
+    repeat_run.panel(project, form.dial, form.use)
     with summary:
-        repeat_run.verdict(project, dial, chosen)
+        repeat_run.verdict(project, form.dial, chosen)
         _consequences(form, chosen)
         waits = bool(queue.computing(context.store()))
         label = say("enqueue" if waits else "train_again" if context.finished(project) else "start")
@@ -93,10 +86,11 @@ def _draw(form: Form, fetching: bool, blocked: bool) -> Plan | None:
     return chosen
 
 
-def _live(form: Form, job: Job | None, chosen: Plan | None) -> None:
+def _live(form: Form, job: Job | None, chosen: Plan | None) -> Callable[[], None] | None:
+    """Draw how the newest job goes or went. Returns the function that draws the curves of a finished training."""
     if job is None:
         context.empty(say("live_empty"), say("live_empty_more"))
-        return
+        return None
     if job.state == "succeeded" and job.kind is TRAIN and job.runs:
         run = context.store().run(job.runs[0])
         result = run.outcome
@@ -109,9 +103,11 @@ def _live(form: Form, job: Job | None, chosen: Plan | None) -> None:
         if st.button(say("see_results"), type="primary", key="see", width="stretch"):
             run_list.pick(form.project, run.id)
             context.go("results", form.project)
+        return partial(job_panel.panel, form.project, job)
     job_panel.panel(form.project, job)
     if job.kind in automatic_search.KINDS and not job.active:
         automatic_search.outcome(job, chosen, form.use)
+    return None
 
 
 project = context.project()
@@ -128,9 +124,11 @@ else:
     blocked = class_rows.untrainable(project, album.classes(context.store(), project.id), "untrainable-train")
     left, right = st.columns([1, 1], gap="large")
     with left:
-        form = Form(project, _dial(), pictures)
-        settings = _draw(form, fetching, blocked)
-    with right:
+        mirror = finished_runs.mirror(context.finished(project), list(pictures.learned))
+        suggested = {each: plan.suggest(each, pictures.learned, ablations.may_flip(mirror)) for each in plan.DIALS}
+        form = Form(project, dial.choose(project, pictures, suggested), pictures)
+        settings = _draw(form, suggested[form.dial], mirror, fetching, blocked)
+    with right, st.container(key="live"):  # stays in view while one scrolls on the left
         newer = download is not None and (job is None or download.created_at > job.created_at)
         # A stopped download does not matter once the weights are here, by whatever way.
         told = download.parameters if download is not None else None
@@ -145,7 +143,7 @@ else:
             job_panel.panel(project, download)
             if stopped:
                 st.button(say("close"), key="close", on_click=_close, args=(download.id,))
-        _live(form, job, settings)
+        curves = _live(form, job, settings)
         job_queue.panel(job)
         if settings is not None:
-            fit_and_growth.tabs(project, settings, pictures, busy=bool(job and job.active))
+            fit_and_growth.tabs(project, settings, pictures, bool(job and job.active), curves)

@@ -8,6 +8,11 @@ from core.web.request_language import COOKIE
 from pages.parts.frame import context
 from pages.parts.frame.words import LANGUAGE, say
 
+# Texts of Streamlit itself, which it says in English alone; the script of the guide puts ours in their place.
+_OWN = (
+    "upload", "per_file", "apply", "submit", "no_results", "take_photo", "clear_photo", "choose", "home", "collapse",
+    "expand", "file_upload", "close", "fullscreen", "download_csv", "search", "columns",
+)  # fmt: skip
 _GUIDE = context.component("guide")
 _SHEET = (context.FRONT / "look.css").read_text()
 # For each theme: the accent as text, edges of controls, pale text, and actions that cannot be undone. Text has a
@@ -20,6 +25,8 @@ def draw(page: str) -> None:
     """Add the stylesheet and the labels to a page."""
     colors = ";".join(f"--{name}:{color}" for name, color in (_DARK if context.dark() else _LIGHT).items())
     st.html(f"<style>:root{{{colors}}}\n{_SHEET}</style>")
-    spoken = {"lang": catalog.current().tag, "cookie": COOKIE, "kept": st.session_state[LANGUAGE]}
+    english, spoken = catalog.of(catalog.ENGLISH), catalog.current()
     words = {"steps": say("steps"), "help": say("help_for")}
-    _GUIDE(key="guide", data={"page": page, "words": words} | spoken)
+    own = {english.say(f"own.{name}"): say(f"own.{name}") for name in _OWN}
+    language = {"lang": spoken.tag, "cookie": COOKIE, "kept": st.session_state[LANGUAGE]}
+    _GUIDE(key="guide", data={"page": page, "words": words, "own": own} | language)

@@ -1,4 +1,4 @@
-"""The backbones to choose from: four cards by their use, and all others in a table.
+"""The backbones to choose from: the chosen one, then four cards by their use, and all others in a table.
 
 A backbone without weights on this machine offers to download them, or to take them from a file of the user.
 """
@@ -35,8 +35,21 @@ class BackboneChoice:
 
 
 def draw(choice: BackboneChoice) -> None:
-    """Draw the cards and the table."""
-    st.markdown(f"**{say('backbone')}**", help=say("backbone_help"))
+    """Draw the chosen backbone in one row, and the others behind its button: cards, then a table of all."""
+    entry = backbones.find(choice.chosen)
+    with st.container(border=True, key="backbone", horizontal=True, vertical_alignment="center"):
+        with st.container(gap=None):
+            st.caption(say("backbone"), help=say("backbone_help"))
+            st.markdown(
+                f"**{choice.chosen}**", help=say("card_size", mb=round(entry.megabytes), ms=round(entry.cpu_ms))
+            )
+        with st.popover(say("backbone_change"), width="content"):
+            _cards(choice)
+            with st.expander(say("all_backbones", n=len(backbones.CATALOGUE)), icon=":material/list:"):
+                _table(choice)
+
+
+def _cards(choice: BackboneChoice) -> None:
     for name in _OFFERED if choice.chosen in _OFFERED else (choice.chosen, *_OFFERED):
         entry = backbones.find(name)
         with st.container(border=True, key=f"backbone-{name}", horizontal=True, vertical_alignment="center"):
@@ -44,8 +57,6 @@ def draw(choice: BackboneChoice) -> None:
                 st.markdown(f"**{name}**")
                 st.caption(_facts(choice.project, entry), help=say("top1_help") if entry.top1 else None)
             _button(choice, entry)
-    with st.popover(say("all_backbones", n=len(backbones.CATALOGUE)), icon=":material/list:", width="stretch"):
-        _table(choice)
 
 
 def with_download(label: str, backbone: str) -> str:

@@ -4,6 +4,8 @@ The answers of the last two come from jobs and are in the store; this module dra
 numbers.
 """
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from core.jobs import queue
@@ -35,13 +37,22 @@ def shown(project: Project, job: Job | None) -> Job | None:
     return queue.latest(context.store(), project.id, TRAIN, *automatic_search.KINDS)
 
 
-def tabs(project: Project, chosen: Plan, pictures: Counts, busy: bool) -> None:
-    """Draw all three for the chosen settings; `busy`: a job of the project runs or waits."""
+def tabs(
+    project: Project, chosen: Plan, pictures: Counts, busy: bool, curves: Callable[[], None] | None = None
+) -> None:
+    """Draw all three for the chosen settings; `busy`: a job of the project runs or waits. `curves` draws those of a
+    finished training, in a tab before the others."""
     trained = bool(context.finished(project))
-    names = [say("refit"), say("fit"), say("more")]
-    if_, fit, more = st.tabs(
-        names, default=names[0 if trained else 1], key=f"questions-{project.id}", on_change="rerun"
+    names = ["curves"] * (curves is not None) + ["refit", "fit", "more"]
+    words = [say(name) for name in names]
+    first = say("curves" if curves is not None else "refit" if trained else "fit")
+    drawn = dict(
+        zip(names, st.tabs(words, default=first, key=f"questions-{project.id}", on_change="rerun"), strict=True)
     )
+    if curves is not None:
+        with drawn["curves"]:
+            curves()
+    if_, fit, more = (drawn[name] for name in ("refit", "fit", "more"))
     with if_:
         if not trained or busy:
             st.caption(say("refit_waits" if trained else "refit_untrained"))

@@ -9,8 +9,37 @@ const each = (selector, action) => {
   for (const element of document.querySelectorAll(selector)) action(element)
 }
 
-function mend(words, lang) {
+// Texts that Streamlit says in English: as it wrote them, and as they stand now.
+const said = new WeakMap()
+
+// A text of Streamlit in our words; `own` has ours by its.
+export function inWords(text, own) {
+  for (const [theirs, ours] of Object.entries(own)) if (text.includes(theirs)) return text.replace(theirs, ours)
+  return text
+}
+
+function translate(own) {
+  each("[data-testid=stFileUploaderDropzone], [data-testid=InputInstructions], [data-testid=stCameraInput]", (part) => {
+    const texts = document.createTreeWalker(part, NodeFilter.SHOW_TEXT)
+    while (texts.nextNode()) {
+      const node = texts.currentNode
+      const before = said.get(node)
+      const from = before?.now === node.data ? before.from : node.data
+      const now = inWords(from, own)
+      said.set(node, { from, now })
+      if (node.data !== now) node.data = now
+    }
+  })
+  for (const [theirs, ours] of Object.entries(own)) {
+    for (const name of ["aria-label", "placeholder"]) {
+      each(`[${name}="${theirs}"]`, (element) => set(element, name, ours))
+    }
+  }
+}
+
+function mend({ words, lang, own }) {
   set(document.documentElement, "lang", lang)
+  translate(own)
   each(".st-key-way", (way) => {
     set(way, "role", "navigation")
     set(way, "aria-label", words.steps)
@@ -70,7 +99,7 @@ export default function draw({ data }) {
   let waiting = 0
   const look = () => {
     waiting = 0
-    mend(data.words, data.lang)
+    mend(data)
     each("[role=dialog]", focusField)
     if (moved) focusTitle()
   }

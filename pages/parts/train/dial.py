@@ -1,0 +1,24 @@
+"""The dial: how much effort a training may take. Each position says which network it uses and how long it takes."""
+
+from collections.abc import Mapping
+
+import streamlit as st
+
+from core import plan
+from core.pictures.counts import Counts
+from core.plan import Plan
+from core.store.store import Project
+from pages.parts.frame import context
+from pages.parts.frame.words import duration, say
+
+
+def choose(project: Project, pictures: Counts, suggested: Mapping[str, Plan]) -> str:
+    """Draw the positions, each with what its suggested plan does and takes; returns the chosen one."""
+    names = list(plan.DIALS)
+    takes = {name: duration(context.estimate_s(project, suggested[name], pictures)) for name in names}
+    does = [say(f"{name}_does", backbone=suggested[name].backbone, time=takes[name]) for name in names]
+    chosen = st.radio(
+        say("dial"), names, names.index("balanced"), format_func=say, captions=does, key="dial", help=say("dial_help"),
+        width="stretch", bind="query-params",
+    )  # fmt: skip
+    return str(chosen)
