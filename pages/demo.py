@@ -16,4 +16,5 @@ else:
     if context.is_stale(run):
         st.info(say("stale"), icon=":material/update:")
     try_model.draw(run, wide=False)
+    try_model.refusal(project, run)
     context.link("present", project, say("present_open"), icon=":material/present_to_all:", help=say("present_help"))

@@ -97,12 +97,14 @@ if not runs:
     context.empty(say("results_empty"), say("results_empty_more"), "train", project, say("go_train"))
     st.stop()
 
+first = st.container()  # the score, above the choice of the run that it is of
 with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
     run = names.choose(project, runs)
     with st.container(horizontal=True, gap="small", width="content"):
         names.tools(run)
         promote_dialog.button(project, run, runs)
-_headline(run)
+with first:
+    _headline(run)
 # Tab -> the function that draws it; only the open tab is drawn.
 tabs: dict[str, Callable[[], None]] = {}
 if (unread := damaged_files.of_scores(run)) is not None:

@@ -280,7 +280,7 @@ def try_sample(page: Page, url: str) -> str:
 
 def choose_fast(page: Page) -> None:
     """On the training page: turn the dial to Fast."""
-    page.get_by_role("radio", name=say("fast")).click()
+    page.get_by_test_id("stRadio").get_by_text(say("fast"), exact=True).click()
     idle(page)
 
 

@@ -10,7 +10,7 @@ classes are recognized. (After fine-tuning the estimate is slightly optimistic: 
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from core.audit.near_duplicates import unit
 from core.disk import blobs
 from core.features.streamed import Matrix, parts
+from core.scores.thresholds import Thresholds
 from core.settings import REMEMBERED
 
 Array = NDArray[np.float32]
@@ -35,6 +36,10 @@ NEIGHBOR = 5
 # 1,280 channels). Sun et al. lost little with 1 % of ImageNet. A class with fewer than k pictures would be far from
 # itself.
 OF_EACH = 2 * NEIGHBOR
+# The share of pictures of the classes that a new model refuses, until its user chooses another.
+REFUSED = 0.03
+# Val pictures that a distance needs to be found by.
+_ENOUGH = 20
 # Pictures that are compared with all remembered ones at once: 10 MB for 1,000 classes.
 _ROWS = 256
 
@@ -162,6 +167,14 @@ def measured(folder: Path, part: str) -> Distances | None:
 def limit(distances: Array, refused: float) -> float:
     """The distance beyond which about the share `refused` of such pictures gets no answer."""
     return float(np.quantile(distances, 1 - refused, method="higher"))
+
+
+def with_distance(limits: Thresholds, folder: Path) -> Thresholds:
+    """The limits that a user chose, with the distance for the model in this folder: the one that refuses the chosen
+    share of its val pictures, or `REFUSED` of them. Without a distance where there are too few to tell."""
+    val, share = measured(folder, "val"), REFUSED if limits.refused is None else limits.refused
+    enough = val is not None and len(val.known) >= _ENOUGH
+    return replace(limits, farthest=limit(val.known, share) if val is not None and enough and share else None)
 
 
 def separation(known: Array, unseen: Array) -> float | None:

@@ -26,11 +26,18 @@ Array = NDArray[np.float64]
 @dataclass(frozen=True)
 class Thresholds:
     """The probability that an answer needs: that of its class in `classes`, else `least`. There is no answer below it,
-    nor for a picture that is farther than `farthest` from the training pictures (see `core.explain.novelty`)."""
+    nor for a picture that is farther than `farthest` from the training pictures (see `core.explain.novelty`). `refused`
+    is the share of pictures of the classes that this distance refuses; None where nobody has chosen it."""
 
     least: float = 0.0
     classes: Mapping[str, float] = field(default_factory=dict)
     farthest: float | None = None
+    refused: float | None = None
+
+    @property
+    def chosen(self) -> "Thresholds":
+        """What a user chose: without the distance, which is that of one model."""
+        return replace(self, farthest=None)
 
     def of(self, label: str) -> float:
         return self.classes.get(label, self.least)

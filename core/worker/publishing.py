@@ -8,7 +8,6 @@ in place of the one before, which goes after that. Whenever a training is killed
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -104,9 +103,9 @@ def publish(store: Store, run_id: str, draft: Path) -> dict[str, str]:
     which still name those of before. What a user chose for the answers of those, he chose for these as well."""
     recorded = {name: blobs.sha256(draft / name) for name in RECORDED}
     before = store.folder(run_id)
-    limits = Thresholds.read(before)
+    limits = novelty.with_distance(Thresholds.read(before), draft)
     if limits != Thresholds():
-        replace(limits, farthest=None).write(draft)  # distances are of each model's own
+        limits.write(draft)
     number = _NAME.fullmatch(before.name)
     folder = store.root(run_id) / f"model-{int(number[1]) + 1 if number else 1}"
     while folder.exists():  # of a training that was killed before the rows named it, or newer than a backup in use

@@ -70,7 +70,7 @@ def test_what_an_answer_needs_travels_into_the_demo(page: Page, app: Server) -> 
     page.get_by_role("tab", name=say("threshold_tab")).click()
     expect(page.get_by_text("measured by leaving out each class in turn")).to_be_visible()
     slide(page, "refused-", *["ArrowRight"] * 5)
-    farthest = Thresholds.read(folder).farthest
+    farthest, refused = Thresholds.read(folder).farthest, Thresholds.read(folder).refused
     assert farthest is not None and 0 < farthest < 1
 
     some = {
@@ -94,13 +94,13 @@ def test_what_an_answer_needs_travels_into_the_demo(page: Page, app: Server) -> 
     page.get_by_role("tab", name=say("threshold_tab")).click()
     idle(page)
     slide(page, "least-", "End")
-    assert Thresholds.read(folder) == Thresholds(0.99, {}, farthest)
-    Thresholds(0.7, {}, farthest).write(folder)  # as another tab does
+    assert Thresholds.read(folder) == Thresholds(0.99, {}, farthest, refused)
+    Thresholds(0.7, {}, farthest, refused).write(folder)  # as another tab does
     page.get_by_role("tab", name=say("per_class")).click()
     idle(page)
     page.get_by_role("tab", name=say("threshold_tab")).click()
     idle(page)
-    assert Thresholds.read(folder) == Thresholds(0.7, {}, farthest)
+    assert Thresholds.read(folder) == Thresholds(0.7, {}, farthest, refused)
     expect(page.locator("[class*='st-key-least-']").get_by_role("slider")).to_have_value("70")
     step(page, "Export")
     expect(page.get_by_role("link", name="Download known.npz")).to_be_visible()

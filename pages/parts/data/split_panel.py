@@ -7,7 +7,7 @@ from core.pictures import album
 from core.pictures.album import ClassRow
 from core.store.store import Project
 from pages.parts.frame import context
-from pages.parts.frame.words import percent, say
+from pages.parts.frame.words import part_name, percent, say
 
 _SHADES = ("#0F766E", "#4F9F96", "#B45309")
 _SEEDS = 2**31  # the range of seeds in a run file
@@ -21,7 +21,8 @@ def show(project: Project, rows: list[ClassRow]) -> None:
     shades = zip(_SHADES, parts.values(), strict=True)
     pieces = [f'<div style="flex:{n};background:{color};height:14px"></div>' for color, n in shades]
     st.html(f'<div style="display:flex;gap:3px;border-radius:7px;overflow:hidden">{"".join(pieces)}</div>')
-    st.caption(" \u00b7 ".join(f"**{name}** {n} ({percent(n / total)})" for name, n in parts.items()))
+    st.caption(" \u00b7 ".join(f"**{part_name(name)}** {n} ({percent(n / total)})" for name, n in parts.items()))
+    st.caption(say("split_means"))
     for source, (groups, n, spanning) in album.groups(context.store(), project.id).items():
         what = say("groups_span", n=spanning) if spanning else say("groups_whole", n=groups)
         st.caption(f":material/group_work: {say(f'groups_{source}', n=n, groups=say('groups_n', n=groups))} {what}")

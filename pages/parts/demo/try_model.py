@@ -13,14 +13,15 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core import backbones
 from core.errors import HeadstartError
-from core.explain import grad_cam
+from core.explain import grad_cam, novelty
 from core.explain.predictor import Explanation, Prediction, Predictor
 from core.sandbox import decoding
-from core.store.store import Run
+from core.scores.thresholds import Thresholds
+from core.store.store import Project, Run
 from pages.parts.demo import damaged_files
 from pages.parts.frame import context, gallery
 from pages.parts.frame.gallery import Tile
-from pages.parts.frame.words import certainty, percent, plain, say
+from pages.parts.frame.words import certainty, part_name, percent, plain, say
 
 _EXAMPLES = 12
 _SHOWN = 5  # classes with a bar
@@ -103,8 +104,26 @@ def _answer(prediction: Prediction, ms: float) -> None:
         context.headline(say("demo_none"))
         shown = {"p": certainty(prediction.probability), "least": percent(prediction.least)}
         st.markdown(f"### {say('demo_none_more', label=plain(prediction.label), **shown)}")
-    bars(prediction.scores)
+    if prediction.is_known:  # else a bar would be sure of what was just refused
+        bars(prediction.scores)
     st.caption(say("demo_time", ms=round(ms)))
+
+
+def refusal(project: Project, run: Run) -> None:
+    """Say whether the model refuses pictures of none of the classes and what that costs, with the way to change it."""
+    folder = context.store().folder(run.id)
+    limits = Thresholds.read(folder)
+    part = "test" if run.outcome.test_n else "val"
+    measured = novelty.measured(folder, part)
+    if measured is None:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="refusal"):
+        n = int((~limits.knows(measured.known)).sum())
+        costs = {"n": n, "of": len(measured.known), "part": part_name(part)}
+        st.caption(say("demo_names_all") if limits.farthest is None else say("demo_refuses", **costs))
+        if st.button(say("demo_refuses_change"), key="refusal-change", type="tertiary"):
+            st.session_state["results-tab"] = say("threshold_tab")
+            context.go("results", project)
 
 
 def heat_map(run: Run, explained: Explanation, label: str, left: DeltaGenerator, right: DeltaGenerator) -> None:

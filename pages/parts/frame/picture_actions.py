@@ -15,7 +15,7 @@ from core.pictures.album import Filter
 from core.store.store import Project
 from pages.parts.data import findings_panel
 from pages.parts.frame import context, undo_line
-from pages.parts.frame.words import class_or_any, say
+from pages.parts.frame.words import class_or_any, part_name, say
 
 PAGE = 60  # pictures at a time
 _SORTER = context.component("sorter")
@@ -88,6 +88,7 @@ def sorter(
             "why": bool(choice.asked),
             "classes": names,
             "parts": PARTS,
+            "part_names": [part_name(part) for part in PARTS],
             "undo": say("undo", what=undo_line.said(change.code, change.values)) if change else "",
             "change": change.number if change else 0,
             "words": {name: say(key) for name, key in _WORDS.items()} | {"every": say("select_every", n=choice.n)},
@@ -103,7 +104,10 @@ def _filter(project: Project, names: list[str]) -> Filter:
         key=f"class-{project.id}",
     )  # fmt: skip
     part = part_box.selectbox(
-        say("part"), [None, *PARTS], format_func=lambda x: x or say("any_part"), key=f"part-{project.id}"
+        say("part"),
+        [None, *PARTS],
+        format_func=lambda x: part_name(x) if x else say("any_part"),
+        key=f"part-{project.id}",
     )
     with finding_box:
         kind = findings_panel.kind(project, f"gallery-{project.id}")
@@ -113,7 +117,7 @@ def _filter(project: Project, names: list[str]) -> Filter:
 
 
 def _item(picture: Picture) -> dict[str, str]:
-    part = picture.part or ""
+    part = part_name(picture.part) if picture.part else ""
     facts = [picture.label, part, f"{picture.width} \u00d7 {picture.height} px"]
     group = [say("group_of", name=picture.group)] if picture.group else []
     return {

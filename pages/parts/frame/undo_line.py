@@ -13,7 +13,7 @@ import streamlit as st
 from core.pictures import album
 from core.store.store import Project
 from pages.parts.frame import context
-from pages.parts.frame.words import plain, say
+from pages.parts.frame.words import part_name, plain, say
 
 _KEY = "deed"
 
@@ -28,6 +28,8 @@ def said(code: str, values: dict[str, Any]) -> str:
     """A change in words, as on its undo button."""
     if code == "classes_out":
         values = values | {"classes": say("classes_n", n=values["classes"])}
+    if "part" in values:
+        values = values | {"part": part_name(values["part"])}
     return say(f"change_{code}", **values)
 
 

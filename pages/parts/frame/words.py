@@ -75,6 +75,11 @@ def brief(name: str, most: int = 30) -> str:
     return name if len(name) <= most else f"{name[: most - 12]}\u2026{name[-11:]}"
 
 
+def part_name(part: str) -> str:
+    """What a part of a data set is called: train, val or test."""
+    return say(f"part.{part}")
+
+
 def certainty(share: float) -> str:
     """A probability of a model, which is never certain: 0.997 -> more than 99 %, 0.004 -> less than 1 %."""
     if share >= _SURE:

@@ -18,7 +18,7 @@ from core.scores.evaluation import Evaluation
 from core.store.store import Project, Run
 from pages.parts.data import findings_panel
 from pages.parts.frame import charts, context, picture_actions
-from pages.parts.frame.words import brief, certainty, class_or_any, isolated, plain, say
+from pages.parts.frame.words import brief, certainty, class_or_any, isolated, part_name, plain, say
 from pages.parts.results import explain_dialog
 
 _ALL = 25  # up to this many classes all are shown; of more only confused ones, since no screen shows all
@@ -44,7 +44,13 @@ def panel(project: Project, run: Run) -> None:
     part = parts[0]
     if len(parts) > 1:
         part = st.segmented_control(
-            say("part"), parts, default=part, key=f"matrix-part-{run.id}", required=True, label_visibility="collapsed"
+            say("part"),
+            parts,
+            default=part,
+            format_func=part_name,
+            key=f"matrix-part-{run.id}",
+            required=True,
+            label_visibility="collapsed",
         )
     scores = context.scores_now(run, part)
     which = (run.id, part, context.store().revision(run.project_id))
@@ -115,7 +121,7 @@ def _pictures(project: Project, scores: Evaluation, part: str, key: str) -> None
     cell = st.session_state.get(key)
     names = [row.label for row in album.classes(context.store(), project.id)]
     if cell is None or not set(cell) <= set(scores.classes):
-        st.markdown(f"**{say('mistakes') if scores.mistakes else say('no_mistakes', part=part)}**")
+        st.markdown(f"**{say('mistakes') if scores.mistakes else say('no_mistakes', part=part_name(part))}**")
         if part == "test" and scores.mistakes:
             st.caption(say("mistakes_of_test"))
         chosen = _filter(project, names, key) if scores.mistakes else Chosen(None, None, 0.0)

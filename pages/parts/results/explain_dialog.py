@@ -17,7 +17,7 @@ from core.store.store import Project, Run
 from pages.parts.demo import try_model
 from pages.parts.frame import context, gallery
 from pages.parts.frame.gallery import Tile
-from pages.parts.frame.words import certainty, number, plain, say
+from pages.parts.frame.words import certainty, number, part_name, plain, say
 
 _PX = 480  # two pictures of this width fit side by side
 _NEAR = 8
@@ -112,7 +112,9 @@ def _acts(project: Project, picture: Picture) -> None:
             _do(lambda: album.relabel(store, project.id, ids, str(label)))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         now = PARTS.index(picture.part) if picture.part in PARTS else None
-        part = st.selectbox(say("part"), PARTS, index=now, key=f"why-part-{picture.id}", width=170)
+        part = st.selectbox(
+            say("part"), PARTS, index=now, format_func=part_name, key=f"why-part-{picture.id}", width=170
+        )
         if st.button(say("why_part"), key="why-move-part", disabled=part in (None, picture.part)):
             _do(lambda: album.move(store, project.id, ids, str(part)))
     if st.button(say("leave_out"), key="why-out"):

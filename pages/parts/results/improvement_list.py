@@ -16,7 +16,7 @@ from core.runs.improvements import Remedy
 from core.scores.evaluation import Evaluation
 from core.store.store import Project, Run
 from pages.parts.frame import context, gallery, job_panel
-from pages.parts.frame.words import about, percent, plain, points, points_n, say
+from pages.parts.frame.words import about, part_name, percent, plain, points, points_n, say
 from pages.parts.results import run_list
 
 _SHOWN = 3  # causes that are shown; the rest is in an expander
@@ -38,7 +38,7 @@ def panel(project: Project, run: Run) -> None:
     if not ranked:
         return
     wrong = len(scores.mistakes)
-    flawless = say("remedies_flawless", part=part, n=scores.n)
+    flawless = say("remedies_flawless", part=part_name(part), n=scores.n)
     crossed = "_crossed" if part == "val" and run.outcome.learned_from_val else ""
     counted = say(f"remedies_{part}{crossed}", wrong=wrong, n=scores.n) if wrong else flawless
     st.markdown(f"**{say('remedies')}** {counted}", help=say("remedies_help"))
@@ -112,6 +112,7 @@ def _sentence(run: Run, remedy: Remedy, wrong: int) -> str:
         values |= {
             "ours": _right(run, values["part"]),
             "theirs": _right(context.store().run(values["run"]), values["part"]),
+            "part": part_name(values["part"]),
         }
         key += "_run"
     if remedy.kind == "features":

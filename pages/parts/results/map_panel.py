@@ -19,7 +19,7 @@ from core.language import messages
 from core.pictures import album, versions
 from core.store.store import Project, Run
 from pages.parts.frame import context, job_panel, picture_actions
-from pages.parts.frame.words import certainty, plain, say
+from pages.parts.frame.words import certainty, part_name, plain, say
 from pages.parts.results import explain_dialog
 
 _TICK_S, _SOON_S = 1.0, 0.3
@@ -89,7 +89,7 @@ def _map(project: Project, run: Run, have: dict[str, str]) -> Points:
         "packed": _packed(project.id, run.id, model, revision),
         "layouts": have,
         "classes": points.classes,
-        "parts": PARTS,
+        "parts": [part_name(part) for part in PARTS],
         "dark": context.dark(),
         "words": {name: say(f"map_{name}") for name in _WORDS},
     }
@@ -172,12 +172,13 @@ def _pictures(project: Project, run: Run, points: Points) -> None:
 
 
 def _item(picture: Picture, points: Points, i: int) -> dict[str, str]:
-    answer, short = "", picture.part or ""
+    part = part_name(picture.part) if picture.part else ""
+    answer, short = "", part
     if points.predicted[i] != NONE:
         name = points.classes[points.predicted[i]]
         answer = f"{name} {certainty(float(points.confidence[i]))}"
         short = "\u2713" if name == picture.label else f"\u2192 {name}"  # there is little space beside the label
-    facts = [picture.label, picture.part or "", say("model_says", what=answer) if answer else say("map_unasked")]
+    facts = [picture.label, part, say("model_says", what=answer) if answer else say("map_unasked")]
     return {
         "id": picture.id, "label": picture.label, "part": short,
         "facts": " \u00b7 ".join(text for text in facts if text),

@@ -54,14 +54,21 @@ def _choose(run: Run, limits: Thresholds, val: Array) -> None:
     def keep() -> None:
         share = st.session_state[key] / 100
         farthest = novelty.limit(val, share) if share else None
-        Thresholds.change(context.store().folder(run.id), farthest=farthest)
+        Thresholds.change(context.store().folder(run.id), farthest=farthest, refused=share)
 
-    now = 0 if limits.farthest is None else max(1, round(100 * float((val > limits.farthest).mean())))
-    st.session_state[key] = min(now, _MOST)  # the stored value, perhaps from another session
+    st.session_state[key] = min(_percent(limits, val), _MOST)  # the stored value, perhaps from another session
     st.slider(
         say("unknown_refuse"), 0, _MOST, step=1, format="%d %%", help=say("threshold_help"), key=key,
         on_change=context.attempt(keep),
     )  # fmt: skip
+
+
+def _percent(limits: Thresholds, val: Array) -> int:
+    """How many of 100 pictures of the classes the limits refuse, as it was chosen or, before, as it is on val."""
+    if limits.farthest is None:
+        return 0
+    refused = float((val > limits.farthest).mean()) if limits.refused is None else limits.refused
+    return max(1, round(100 * refused))
 
 
 def _table(limits: Thresholds, val: Distances, test: Distances, others: tuple[Other, ...]) -> pd.DataFrame:

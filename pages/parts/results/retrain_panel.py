@@ -1,6 +1,6 @@
 """The changes of pictures since a model was trained, *Retrain*, and the new score beside the old one."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import streamlit as st
 
@@ -118,10 +118,9 @@ def _retrain(project: Project, run: Run) -> None:
     except HeadstartError as error:
         quick = error
     new, _ = requests.train(store, project.id, plan)
-    limits = Thresholds.read(store.folder(run.id))
+    limits = Thresholds.read(store.folder(run.id)).chosen
     if new.result is None and limits != Thresholds():  # an existing run has its own
-        # Without the distance, which is only valid for one model.
-        replace(limits, farthest=None).write(store.folder(new.id))
+        limits.write(store.folder(new.id))
     st.session_state[_key(project)] = Retrained(run.id, new.id, new.fingerprint, quick)
 
 
@@ -143,7 +142,7 @@ def _outcome(project: Project, kept: Retrained, now: Dataset) -> None:
             _what_changed(steps[main])
     if saved and kept.quick is None:
         return
-    theirs, ours = (replace(Thresholds.read(store.folder(each.id)), farthest=None) for each in (before, new))
+    theirs, ours = (Thresholds.read(store.folder(each.id)).chosen for each in (before, new))
     if theirs == ours != Thresholds():
         st.caption(say("retrained_limits"))
     _saving(project, new, saved)

@@ -13,7 +13,7 @@ from core.scores.evaluation import wilson
 from core.scores.thresholds import Outcome, Thresholds
 from core.store.store import Run
 from pages.parts.frame import context
-from pages.parts.frame.words import between, percent, plain, say
+from pages.parts.frame.words import between, part_name, percent, plain, say
 from pages.parts.results import novelty_panel
 
 
@@ -69,11 +69,11 @@ def _rows(run: Run, limits: Thresholds) -> list[dict[str, Any]]:
     for part in ("val", "test"):
         scores, far = context.evaluation(run, part), novelty.measured(context.store().folder(run.id), part)
         distances = far.known if far else None
-        rows.append(_row(part, thresholds.apply(scores, limits, distances)))
+        rows.append(_row(part_name(part), thresholds.apply(scores, limits, distances)))
         for label in limits.classes:
             if label in scores.classes:
                 found = thresholds.apply(scores, limits, distances, scores.classes.index(label))
-                rows.append(_row(f"{part}: {plain(label)}", found, of_class=True))
+                rows.append(_row(f"{part_name(part)}: {plain(label)}", found, of_class=True))
     return rows
 
 

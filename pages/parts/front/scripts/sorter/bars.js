@@ -54,7 +54,7 @@ function drawPart(sorter) {
   const field = find(".part")
   field.setAttribute("aria-label", words.part)
   field.hidden = data.excluded
-  field.replaceChildren(option("", words.part), ...data.parts.map((name) => option(name, name)))
+  field.replaceChildren(option("", words.part), ...data.parts.map((part, i) => option(part, data.part_names[i])))
   field.onchange = () => {
     if (field.value) act(sorter, { code: "move", part: field.value })
   }
