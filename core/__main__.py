@@ -19,7 +19,7 @@ from core import backbones, settings
 from core.disk import blobs, home, space
 from core.errors import HeadstartError
 from core.explain.predictor import Predictor
-from core.intake import archive, sample
+from core.intake import archive, sample_sets
 from core.jobs import queue
 from core.jobs.kinds import INTAKE, Delivery
 from core.jobs.queue import Job
@@ -106,8 +106,9 @@ def _parser() -> argparse.ArgumentParser:
         "--home", type=Path, help="where everything is kept (default: $HEADSTART_HOME or ~/.headstart)"
     )
 
-    draw = _command(commands, "sample", _sample, "draw a labeled set of traffic signs to try things with")
+    draw = _command(commands, "sample", _sample, "draw a labeled set to try things with")
     draw.add_argument("out", type=Path, help="a .zip, or a folder")
+    draw.add_argument("--set", choices=list(sample_sets.SETS), default="signs", help="ladybirds are hard on purpose")
     draw.add_argument("--seed", type=int, default=0)
     return parser
 
@@ -369,7 +370,7 @@ def _restore(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
 
 
 def _sample(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    sample.write(options.out, options.seed)
+    sample_sets.write(options.out, sample_sets.SETS[options.set].draw(options.seed))
     return {"path": str(options.out.resolve())}, f"Wrote {options.out}."
 
 

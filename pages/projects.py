@@ -1,8 +1,12 @@
 """The projects of this server: an introduction if there are none, else a card for each."""
 
+from functools import partial
+from typing import Any
+
 import streamlit as st
 
 from core.disk import space
+from core.intake import sample_sets
 from core.jobs import queue
 from core.jobs.kinds import INTAKE, Delivery
 from core.pictures import album
@@ -21,11 +25,13 @@ def _create(name: str) -> None:
     st.session_state["open"] = project.id
 
 
-def _sample() -> None:
-    project = context.store().add_project(say("sample_name"), source="sample 0")
+def _sample(chosen: str) -> None:
+    """Open the project of a drawn set, which is made once."""
+    name, source = say(f"sample_{chosen}"), sample_sets.SETS[chosen].source
+    project = context.store().add_project(name, source=source)
     st.session_state["open"] = project.id
     if queue.latest(context.store(), project.id) is None:
-        queue.start(context.store(), project.id, INTAKE, Delivery(sample=0, audit=True))
+        queue.start(context.store(), project.id, INTAKE, Delivery(sample=0, sample_set=chosen, audit=True))
 
 
 @context.dialog(say("new_project"))
@@ -53,13 +59,12 @@ def _ask_delete(project: Project) -> None:
 def _buttons(rest: bool) -> None:
     """The buttons that create a project; `rest`: other projects exist, so that no button is the primary one."""
     with st.container(horizontal=True, horizontal_alignment="center", width="content" if rest else "stretch"):
-        st.button(
-            say("try_sample"),
-            type="secondary" if rest else "primary",
-            key="sample",
-            help=say("try_sample_help"),
-            on_click=context.attempt(_sample),
-        )
+        looks: dict[str, Any] = {"signs": "secondary" if rest else "primary", "ladybirds": "tertiary"}
+        for chosen, look in looks.items():
+            st.button(
+                say(f"try_{chosen}"), type=look, key=f"sample-{chosen}", help=say(f"try_{chosen}_help"),
+                on_click=context.attempt(partial(_sample, chosen)),
+            )  # fmt: skip
         if st.button(say("new_project"), key="new", type="secondary"):
             _ask_name()
 

@@ -273,7 +273,7 @@ def slide(page: Page, key: str, *presses: str) -> None:
 def try_sample(page: Page, url: str) -> str:
     """From the first look to the sample's data page; answers the project's id."""
     page.goto(url)
-    button(page, say("try_sample")).click()
+    button(page, say("try_signs")).click()
     expect(page.get_by_text(say("not_used", n=4, files=say("files_n", n=308)))).to_be_visible(timeout=90_000)
     return project_id(page)
 

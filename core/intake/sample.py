@@ -6,7 +6,6 @@ set contains the faults in PLANTED for the audit to find. The designs follow no 
 
 import io
 import math
-import zipfile
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -21,6 +20,7 @@ Array = NDArray[np.floating[Any]]
 Rng = np.random.Generator
 Size = tuple[int, int]  # (width, height), as Pillow has it; arrays are (height, width, channels) in 0..1
 CLASSES = ("Stop", "Yield", "Speed limit", "No entry", "Roundabout")
+PER_CLASS = 60
 
 
 class Planted(NamedTuple):
@@ -62,7 +62,7 @@ _MOODS = {
 }
 
 
-def draw(seed: int = 0, per_class: int = 60) -> Iterator[tuple[str, bytes]]:
+def draw(seed: int = 0, per_class: int = PER_CLASS) -> Iterator[tuple[str, bytes]]:
     """Yield (name, JPEG bytes), seed >= 0. With fewer than 10 per class, some faults of PLANTED are missing."""
     for index, label in enumerate(CLASSES):
         for number in range(1, per_class + 1):
@@ -76,20 +76,6 @@ def draw(seed: int = 0, per_class: int = 60) -> Iterator[tuple[str, bytes]]:
         if PLANTED.unreadable.startswith(f"{label}/"):
             content = _encode(_photograph(np.random.default_rng([seed, index, 0]), label, easy=True))
             yield PLANTED.unreadable, content[: len(content) * 2 // 5]
-
-
-def write(path: Path, seed: int = 0, per_class: int = 60) -> None:
-    """Write the files of `draw` as a ZIP where path ends in .zip, else as a folder of class folders."""
-    if path.suffix.lower() != ".zip":
-        for name, content in draw(seed, per_class):
-            (path / name).parent.mkdir(parents=True, exist_ok=True)
-            (path / name).write_bytes(content)
-        return
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
-        for name, content in draw(seed, per_class):
-            entry = zipfile.ZipInfo(name, date_time=(2026, 1, 1, 0, 0, 0))
-            entry.create_system, entry.external_attr = 3, 0o644 << 16  # the same bytes from Windows too
-            archive.writestr(entry, content)
 
 
 def _encode(picture: Image.Image, quality: int = 88) -> bytes:

@@ -50,6 +50,7 @@ class Project:
     split_seed: int
     val: float
     test: float
+    source: str | None = None  # what it was made from, once
 
 
 @dataclass(frozen=True)
@@ -331,7 +332,7 @@ class Store(Database):
 
 
 def _project(row: sqlite3.Row) -> Project:
-    return Project(row["id"], row["name"], row["created_at"], row["split_seed"], row["val"], row["test"])
+    return Project(row["id"], row["name"], row["created_at"], row["split_seed"], row["val"], row["test"], row["source"])
 
 
 def _run(row: sqlite3.Row) -> Run:

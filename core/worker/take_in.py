@@ -14,9 +14,10 @@ from typing import Any
 from core.audit import findings
 from core.dataset import File, Received
 from core.errors import HeadstartError
-from core.intake import archive, file_check, folder_labels, sample, table_effects
+from core.intake import archive, file_check, folder_labels, sample_sets, table_effects
 from core.intake.archive import Entry
 from core.intake.folder_labels import Place
+from core.intake.sample_sets import SampleSet
 from core.jobs import queue
 from core.jobs.job_context import Ticket
 from core.jobs.kinds import Delivery
@@ -26,7 +27,6 @@ from core.store import file_rows
 from core.store.store import Store
 
 _BATCH_FILES = 64  # files answered for in one transaction
-_SAMPLE_PER_CLASS = 60
 _TREE = 50  # folders of a tree that are kept to be shown
 
 
@@ -49,7 +49,7 @@ def take_in(ticket: Ticket, parameters: Delivery) -> None:
     """Take a delivery in. What lies in the inbox is removed once all of it is taken in."""
     store = ticket.store
     if parameters.sample is not None:
-        path = _draw(ticket, parameters.sample)
+        path = _draw(ticket, parameters.sample, sample_sets.SETS[parameters.sample_set])
         sources = [_Source(f"sample {parameters.sample}", path)]
     elif parameters.path:
         path = Path(parameters.path)
@@ -160,12 +160,11 @@ def _receive(ticket: Ticket, key: str, files: Sequence[tuple[Entry, Place]]) -> 
         raise
 
 
-def _draw(ticket: Ticket, seed: int) -> Path:
-    """Draw the sample into the inbox: class folders under the job's id, the same ones when the job goes on."""
+def _draw(ticket: Ticket, seed: int, chosen: SampleSet) -> Path:
+    """Draw a sample into the inbox: class folders under the job's id, the same ones when the job goes on."""
     folder = ticket.store.home / "inbox" / ticket.job.id
-    copies = len(sample.PLANTED.duplicates) + len(sample.PLANTED.near_duplicates) + 1
-    ticket.stage("draw", len(sample.CLASSES) * _SAMPLE_PER_CLASS + copies)
-    for name, data in sample.draw(seed, _SAMPLE_PER_CLASS):
+    ticket.stage("draw", chosen.n_files)
+    for name, data in chosen.draw(seed):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(data)
         ticket.tick()

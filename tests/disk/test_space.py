@@ -9,7 +9,7 @@ import pytest
 from core.__main__ import main
 from core.disk import space
 from core.errors import HeadstartError
-from core.intake import sample
+from core.intake import sample_sets
 from core.language.catalog import say
 from core.pictures import receiving
 from core.store.store import Store
@@ -135,6 +135,6 @@ def test_a_full_disk_is_called_that_by_the_command_line(
     def write(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(sample, "write", write)
+    monkeypatch.setattr(sample_sets, "write", write)
     assert main(["sample", "signs.zip"]) == 1
     assert capsys.readouterr().err.startswith(SAID)

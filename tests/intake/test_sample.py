@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.intake import sample
+from core.intake import sample, sample_sets
 
 N = 10  # the fewest pictures per class that hold every planted fault
 
@@ -139,8 +139,8 @@ def test_pictures_vary_in_shape_and_light() -> None:
 
 
 def test_a_zip_and_a_folder_hold_the_same_files(tmp_path: Path) -> None:
-    sample.write(tmp_path / "signs.ZIP", per_class=2)
-    sample.write(tmp_path / "signs", per_class=2)
+    sample_sets.write(tmp_path / "signs.ZIP", sample.draw(per_class=2))
+    sample_sets.write(tmp_path / "signs", sample.draw(per_class=2))
     with zipfile.ZipFile(tmp_path / "signs.ZIP") as archive:
         zipped = {name: archive.read(name) for name in archive.namelist()}
     folder = tmp_path / "signs"
@@ -150,7 +150,7 @@ def test_a_zip_and_a_folder_hold_the_same_files(tmp_path: Path) -> None:
 
 def test_the_same_seed_gives_the_same_zip_byte_by_byte(tmp_path: Path) -> None:
     for name in ("a.zip", "b.zip"):
-        sample.write(tmp_path / name, seed=3, per_class=1)
+        sample_sets.write(tmp_path / name, sample.draw(3, 1))
     assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
     with zipfile.ZipFile(tmp_path / "a.zip") as archive:
         assert {entry.compress_type for entry in archive.infolist()} == {zipfile.ZIP_STORED}

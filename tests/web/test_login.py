@@ -428,7 +428,7 @@ def test_one_signs_in_with_the_keyboard_and_out_again(tmp_path: Path, chromium: 
             page.keyboard.press("Enter")
             page.wait_for_url("**/data?project=a1")
             page.goto(f"http://127.0.0.1:{port}")
-            expect(browser.button(page, say("try_sample"))).to_be_visible()
+            expect(browser.button(page, say("try_signs"))).to_be_visible()
             page.get_by_role("link", name=say("sign_out")).click()
             page.wait_for_url("**/login")
             page.go_back()

@@ -578,15 +578,16 @@ def test_a_delivery_that_is_gone_is_said_to_be(server: Server) -> None:
 
 
 @pytest.mark.slow
-def test_the_sample_is_drawn_and_taken_in_by_a_job(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("chosen", "n", "classes"), [("signs", 308, 5), ("ladybirds", 320, 4)])
+def test_a_sample_is_drawn_and_taken_in_by_a_job(tmp_path: Path, chosen: str, n: int, classes: int) -> None:
     store = Store(tmp_path)
     project = store.add_project("sample").id
-    job = wait(store, queue.start(store, project, INTAKE, Delivery(sample=0)))
+    job = wait(store, queue.start(store, project, INTAKE, Delivery(sample=0, sample_set=chosen)))
     assert job.state == "succeeded", job.error
     stages = [(e.key, e.facts["total"]) for e in queue.events(store, job.id) if e.kind == "stage"]
-    assert stages == [("draw", 308), ("intake", 308)]
-    assert sum(store.outcomes(project).values()) == 308
-    assert len(store.dataset(project).classes) == 5
+    assert stages == [("draw", n), ("intake", n)]
+    assert sum(store.outcomes(project).values()) == n
+    assert len(store.dataset(project).classes) == classes
     assert removed(tmp_path / "inbox" / job.id)
 
 
