@@ -15,7 +15,7 @@ def shown(key: str, /, **values: Any) -> str:
 
 def pattern(key: str, /, **values: Any) -> re.Pattern[str]:
     """A text as a browser shows it, with anything where no value is given; without `n` in its form for many."""
-    text = catalog.current().texts[key][0 if values.get("n") == 1 else -1]
+    text = catalog.current().text(key, 1 if values.get("n") == 1 else 2)
     pieces = re.split(r"\{(\w+)[^}]*\}", _MARKUP.sub("", text))
     filled = (re.escape(str(values[name])) if name in values else ".+?" for name in pieces[1::2])
     fixed = map(re.escape, pieces[::2])

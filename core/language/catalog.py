@@ -40,12 +40,15 @@ class Catalog:
 
     def say(self, key: str, /, **values: Any) -> str:
         """The text of a key, filled with values; as it stands, placeholders and all, if there are none."""
+        text = self.text(key, int(values["n"])) if len(self.texts[key]) > 1 else self.text(key)
+        return self._fill(text, **values) if values else text
+
+    def text(self, key: str, n: int = 2) -> str:
+        """The text of a key as it stands, where it has a plural in the form for `n` things."""
         forms = self.texts[key]
         if len(forms) == 1:
-            text = self._translation.pgettext(key, forms[0])
-        else:
-            text = self._translation.npgettext(key, forms[0], forms[1], int(values["n"]))
-        return self._fill(text, **values) if values else text
+            return self._translation.pgettext(key, forms[0])
+        return self._translation.npgettext(key, forms[0], forms[1], n)
 
     def number(self, value: float, spec: str) -> str:
         """A number by a format of Python, with the marks of the language: 0.5 by ".2f" is 0,50 in Portuguese."""
