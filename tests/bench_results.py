@@ -27,6 +27,7 @@ from core.explain import picture_map
 from core.features.feature_cache import SHARD_ROWS, Cache, Recipe, views
 from core.jobs import queue
 from core.jobs.queue import Job
+from core.language.catalog import say
 from core.pictures import album
 from core.plan import Plan
 from core.runs import requests
@@ -254,7 +255,7 @@ def page_numbers(page: Page, url: str, store: Store, run: Run, large: Run) -> Nu
 def paint_ms(page: Page, url: str, run: Run) -> float:
     """Milliseconds from the click on the tab to drawn points."""
     page.goto(f"{url}/results?project={run.project_id}")
-    target = page.get_by_role("tab", name="Map")
+    target = page.get_by_role("tab", name=say("map"))
     target.wait_for()
     browser.idle(page)
     return float(target.evaluate(_PAINT))

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core.language.catalog import say
 from tests import forks
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 PAGES = ("projects", "data", "train", "results", "demo", "export", "present")
 
-# Visits all pages of the project in argv ("results:Runs" with that tab open), and tells what each says and which heavy
+# Visits all pages of the project in argv ("results:runs" with that tab open), and tells what each says and which heavy
 # modules were loaded by that.
 VISIT = """
 import json, sys
@@ -47,10 +48,10 @@ def begin(project: str) -> "AppTest":
 
 
 def turn(at: "AppTest", project: str, page: str, tab: str = "") -> "AppTest":
-    """Turn to a page, and to a tab of it; it is not run yet."""
+    """Turn to a page, and to the tab of this key; it is not run yet."""
     at.switch_page(f"{page}.py")
     if tab:
-        at.session_state[f"{page}-tab"] = tab
+        at.session_state[f"{page}-tab"] = say(tab)
     if project:
         at.query_params["project"] = project
     return at

@@ -82,7 +82,7 @@ def test_a_file_of_distances_that_is_damaged_takes_nothing_from_the_results_but_
     store = Store(home)
     (project,) = store.projects()
     (store.folder(store.runs(project.id)[0].id) / "known.npz").write_bytes(b"damaged")
-    said = visit(home, project.id, "results:Threshold", red=True)["said"]["results:Threshold"]
+    said = visit(home, project.id, "results:threshold_tab", red=True)["said"]["results:threshold_tab"]
     assert say("fault_title") in said["error"][0] and said["header"][0].startswith("Right on ")
 
 

@@ -19,14 +19,14 @@ from tests import drawing, names, visits
 from tests.pages.test_pages import project_of
 from tests.visits import PAGES, visit
 
-TABS = (say("per_class"), "Confidence", "Threshold", say("look_tab"), "Training", "Map", say("fit"), "Runs")
+TABS = ("per_class", "confidence", "threshold_tab", "look_tab", "curves", "map", "fit", "runs")
 
 # Opens everything on the results page that is opened by a button or a choice, and tells which keys the session has.
 _OPEN = """
 import json, sys
 from tests.visits import opened
 (project,) = sys.argv[1:]
-at = opened(project, "results", "Threshold")
+at = opened(project, "results", "threshold_tab")
 (own,) = [box for box in at.multiselect if str(box.key).startswith("own-")]
 own.set_value(own.options).run()
 shows = lambda: [button for button in at.button if button.label.startswith("Show them")]  # what is of each is hidden
@@ -78,7 +78,7 @@ def test_no_page_and_no_tab_shows_a_fault_whatever_classes_runs_and_projects_are
 ) -> None:
     store, project = mistaken
     said = visit(store.home, project, *PAGES, *(f"results:{tab}" for tab in TABS))["said"]
-    for page in ("data", "results", "results:Confidence"):
+    for page in ("data", "results", "results:confidence"):
         assert set(names.WORST) <= set(said[page]["options"]), page
     assert said["present"]["header"][:1] == [plain("=1+1 **b** http://evil.example __ <b>")]
     assert any("taken for" in text and "\\*\\*b\\*\\*" in text for text in said["results"]["button"])

@@ -76,7 +76,7 @@ def test_two_runs_are_compared_in_words_and_by_pictures(home: tuple[Store, Proje
     store.describe_run(run.id, "first", "", True)
     other = second(store, run, 6, hidden_units=64)
     store.describe_run(other.id, "second", "", False)
-    said = results(store, project, "results:Runs")
+    said = results(store, project, "results:runs")
     n = round(run.outcome.test_accuracy * 6)
     p = {6: "= 0.031", 5: "= 0.062"}[n].replace(" ", "\u00a0")
     verdict = next(text for text in said["markdown"] if "of 6 test pictures" in text)
@@ -90,7 +90,7 @@ def test_runs_of_other_test_pictures_are_said_not_to_compare(home: tuple[Store, 
     other = second(store, run, 2, seed=3)
     scores = evaluation(store, other)
     put_evaluation(store, other, Evaluation(scores.classes, scores.ids[1:], scores.truth[1:], scores.probabilities[1:]))
-    said = results(store, project, "results:Runs")
+    said = results(store, project, "results:runs")
     assert any("were tested on different pictures" in text for text in said["info"])
     assert not any("test pictures, " in text for text in said["markdown"])
 
@@ -197,9 +197,9 @@ def test_the_promoted_run_comes_before_starred_ones_and_the_results_tell_what_wa
     other = second(store, run, 3, hidden_units=64)
     store.describe_run(run.id, "starred", "", True)
     store.describe_run(other.id, "promoted", "", False)
-    assert say("promotions") not in " ".join(results(store, project, "results:Runs")["markdown"])
+    assert say("promotions") not in " ".join(results(store, project, "results:runs")["markdown"])
     finished_runs.promote(store, store.run(other.id))
-    said = results(store, project, "results:Runs")
+    said = results(store, project, "results:runs")
     assert "Promoted" in said["button"] and "**Promoted so far**" in said["markdown"]
     assert said["header"][0].startswith("Right on 3 of 6")
 
@@ -255,7 +255,7 @@ def test_a_run_as_the_dial_suggests_counts_answers_out_of_fold_and_names_no_epoc
     with store.write() as db:
         db.execute("UPDATE run SET plan = ?, result = ?", (json.dumps(plan.to_dict()), json.dumps(changed.to_dict())))
     counted = say("remedies_val_crossed" if is_exact else "remedies_val", n=worse.n, wrong=worse.n)
-    done = visits.run(_CURVES, project.id, say("curves"), home=store.home)
+    done = visits.run(_CURVES, project.id, "curves", home=store.home)
     assert done.returncode == 0, done.stderr
     kept, said = json.loads(done.stdout.splitlines()[-1])
     assert f"**{say('remedies')}** {counted}" in said
@@ -271,7 +271,7 @@ def test_results_show_every_score_with_its_interval_and_what_the_temperature_did
     assert say("scores_n", n=6) in said["caption"]
     temperature = run.outcome.temperature
     assert 0.2 < temperature < 5 and temperature != 1
-    said = visit(store.home, project.id, "results:Confidence")["said"]["results:Confidence"]
+    said = visit(store.home, project.id, "results:confidence")["said"]["results:confidence"]
     plain = [text.replace("\u00a0", " ") for text in said["markdown"]]
     (honest,) = [text for text in plain if text.startswith("Where the model says 80 %")]
     assert "On 6 test pictures" in honest and f"without the temperature of {temperature:.2f}" in honest
@@ -312,12 +312,12 @@ def test_a_run_that_is_scored_after_test_pictures_were_left_out_is_marked_wherev
     job = queue.start(store, project.id, TRAIN, OfRun(flattered.id))
     with queue.claim(store, job.id) as held:
         held.publish(flattered.id, flattered.outcome, store.files(flattered.id))
-    said = visit(store.home, project.id, "results:Runs", "train")["said"]
-    for name in ("results:Runs", "train"):
+    said = visit(store.home, project.id, "results:runs", "train")["said"]
+    for name in ("results:runs", "train"):
         assert say("test_left_out", n=1) in said[name]["warning"], name
-    assert any("(score too good)" in text for text in said["results:Runs"]["options"])
+    assert any("(score too good)" in text for text in said["results:runs"]["options"])
     album.exclude(store, project.id, [evaluation(store, run).ids[0]], excluded=False)
-    said = visit(store.home, project.id, "results:Runs")["said"]["results:Runs"]  # which the score was not measured on
+    said = visit(store.home, project.id, "results:runs")["said"]["results:runs"]  # which the score was not measured on
     assert say("test_left_out", n=1) in said["warning"]
 
 
@@ -421,7 +421,7 @@ def test_a_temperature_that_makes_it_worse_on_few_pictures_is_said_to_mean_nothi
     with store.write() as db:
         result = json.dumps(replace(run.outcome, temperature=0.5).to_dict())
         db.execute("UPDATE run SET result = ? WHERE id = ?", (result, run.id))
-    said = visit(store.home, project.id, "results:Confidence")["said"]["results:Confidence"]["markdown"]
+    said = visit(store.home, project.id, "results:confidence")["said"]["results:confidence"]["markdown"]
     found = pattern("calibrated", n=6, after="45\u00a0%", temperature="0.50", before="26\u00a0%")
     (text,) = [text for text in said if found.search(text)]
     assert text.endswith(say("calibrated_by_chance", n=6))

@@ -113,7 +113,7 @@ def test_tab_leads_through_the_whole_page_and_back(page: Page, app: Server, step
 def test_tab_leads_through_every_tab_of_the_results_and_back(page: Page, app: Server) -> None:
     (project,) = app.store.projects()
     page.goto(f"{app.url}/results?project={project.id}")
-    for tab in ("Confidence", "Threshold", say("look_tab"), "Training", "Map", say("fit"), "Runs"):
+    for tab in map(say, ("confidence", "threshold_tab", "look_tab", "curves", "map", "fit", "runs")):
         page.get_by_role("tab", name=tab, exact=True).click()
         idle(page)
         assert len(both_ways(page)) >= 10, tab

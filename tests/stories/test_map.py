@@ -37,7 +37,7 @@ def run(store: Store) -> Run:
 def open_map(page: Page, url: str, run: Run) -> Locator:
     """The frame of the map, with all points of the given layout drawn."""
     page.goto(f"{url}/results?project={run.project_id}")
-    page.get_by_role("tab", name="Map").click()
+    page.get_by_role("tab", name=say("map")).click()
     expect(page.get_by_text(say("map_lead"))).to_be_visible()
     frame = page.locator(".frame")
     expect(frame).to_have_attribute("data-drawn", re.compile(r"(pca|tsne) \d+"), timeout=60_000)

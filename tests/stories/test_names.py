@@ -69,7 +69,7 @@ SENT = (
     "Tomato___Late_blight", names.FAMILY, "\u05d1\u05d9\u05ea (1)", "=1+1", "**b** $x$ :smile:", "x www.evil.example",
     "2024-01-01",
 )  # fmt: skip
-TABS = (say("per_class"), "Confidence", "Threshold", say("look_tab"), "Training", "Map", say("fit"), "Runs")
+TABS = tuple(map(say, ("per_class", "confidence", "threshold_tab", "look_tab", "curves", "map", "fit", "runs")))
 
 
 def packed(path: Path) -> Path:
@@ -181,7 +181,7 @@ def _tabs(page: Page) -> None:
     for tab in TABS:
         page.get_by_role("tab", name=tab, exact=True).click()
         expect(page.get_by_role("tab", name=tab, exact=True)).to_have_attribute("aria-selected", "true")
-        if tab == "Threshold":
+        if tab == say("threshold_tab"):
             box = page.get_by_label(say("threshold_own"))
             for name in SENT:
                 box.click()

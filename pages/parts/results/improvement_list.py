@@ -64,7 +64,7 @@ def _ranked(project_id: str, run_id: str, part: str, when: tuple[Any, ...]) -> t
 
 def _line(project: Project, run: Run, remedy: Remedy, scores: Evaluation) -> None:
     key = f"remedy-{run.id}-{remedy.kind}-{hash(tuple(remedy.values.values()))}"
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"row-{key}"):
         st.markdown(f":material/{_ICONS[remedy.kind]}: {_sentence(run, remedy, len(scores.mistakes))}", width="stretch")
         if remedy.kind == "pair":
             is_open = st.session_state.get(key, False)
