@@ -121,3 +121,18 @@ def test_a_run_keeps_its_color_in_every_chart_and_its_name_as_it_was_written() -
     trade = charts.trade({name: ([0.0], [1.0]) for name in names}, charts.LIGHT, words)
     assert [line.line.color for line in loss.data] == [line.line.color for line in trade.data[1:]]
     assert [line.name for line in loss.data] == ["b &lt;b&gt;&amp; 93 %&lt;/b&gt; (2)", "c"]
+
+
+def test_what_a_chart_shows_is_also_a_table() -> None:
+    words = {"actual": "Shows", "predicted": "Says", "pictures": "Pictures"}
+    mixed = Evaluation(("a", "b"), ("1", "2", "3"), np.array([0, 0, 1]), np.array([[0, 1], [0, 1], [0, 1]], np.float32))
+    assert charts.cells(mixed, words) == [
+        {"Shows": "a", "Says": "b", "Pictures": 2},
+        {"Shows": "b", "Says": "b", "Pictures": 1},
+    ]
+    bars = charts.bars([("Starter", 0.8312, 0.7, 0.9), ("pixels", 0.5, 0.4, 0.6)], charts.LIGHT, "Right, %")
+    rows = charts.as_rows(bars, "Name")
+    assert [list(row.values()) for row in rows] == [["Starter", 83.12], ["pixels", 50.0]]
+    lines = {"one": ([1.0, 2.0], [0.5, 0.25]), "two": ([1.0], [0.125])}
+    drawn = charts.as_rows(charts.overlaid(lines, charts.LIGHT, {"x": "Epoch", "y": "Loss"}), "Run")
+    assert drawn[0] == {"Run": "one", "Loss": 0.5, "Epoch": 1.0} and drawn[2]["Run"] == "two" and len(drawn) == 3

@@ -270,6 +270,37 @@ def _plain(colors: Colors) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def as_rows(figure: go.Figure, name: str) -> list[dict[str, Any]]:
+    """What bars or lines show, as rows of a table: by axis titles, and by `name` where there are several lines."""
+    x, y = (axis.title.text or key for key, axis in (("x", figure.layout.xaxis), ("y", figure.layout.yaxis)))
+    drawn = [trace for trace in figure.data if trace.hoverinfo != "skip"]
+    rows = []
+    for trace in drawn:
+        named = {name: trace.name} if len([each for each in drawn if each.name]) > 1 else {}
+        for across, up in zip(trace.x, trace.y, strict=True):
+            rows.append(named | {y: _rounded(up), x: _rounded(across)})
+    return rows
+
+
+def cells(evaluation: Evaluation, words: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The cells of a confusion matrix in which there are pictures, as rows of a table, the most pictures first. `words`
+    gives the titles (actual, predicted, pictures)."""
+    counts = evaluation.confusion
+    found = sorted(zip(*np.nonzero(counts), strict=True), key=lambda cell: -counts[cell])
+    return [
+        {
+            words["actual"]: evaluation.classes[row],
+            words["predicted"]: evaluation.classes[column],
+            words["pictures"]: int(counts[row, column]),
+        }
+        for row, column in found
+    ]
+
+
+def _rounded(value: Any) -> Any:
+    return value if isinstance(value, str) else round(float(value), 3)
+
+
 def training(
     phases: tuple[History, History], kept: int | None, what: str, colors: Colors, words: Mapping[str, str]
 ) -> dict[str, Any]:

@@ -32,7 +32,7 @@ from core.scores.evaluation import Evaluation
 from core.store.store import Project, Run, Store
 from pages.parts.frame import charts
 from pages.parts.frame.charts import Colors
-from pages.parts.frame.words import plain, say
+from pages.parts.frame.words import about, plain, say
 
 ART = Path(__file__).parents[1] / "art"
 PIECE = 8_000_000  # bytes of an upload that are sent at once
@@ -77,11 +77,21 @@ def colors() -> Colors:
     return charts.DARK if dark() else charts.LIGHT
 
 
-def chart(figure: Figure, key: str, alt: str, **options: Any) -> None:
-    """A chart in our colors, without a toolbar; `alt` describes it for screen readers."""
+def chart(figure: Figure, key: str, alt: str, rows: Callable[[], Any] | None = None, **options: Any) -> None:
+    """A chart in our colors, without a toolbar; `alt` describes it for screen readers. Below it is what it shows as a
+    table: `rows`, or those of its bars or lines."""
     spoken = catalog.current()
     figure.update_layout(separators=spoken.decimal + spoken.group)
     st.plotly_chart(figure, key=key, alt=alt, theme=None, config={"displayModeBar": False}, **options)
+    as_table(key, alt, rows or (lambda: charts.as_rows(figure, say("table_name"))))
+
+
+def as_table(key: str, alt: str, rows: Callable[[], Any]) -> None:
+    """A button that opens what a chart shows as a table."""
+    opened = st.popover(about(say("as_table"), alt), type="tertiary", key=f"{key}-table", on_change="rerun")
+    if opened.open:
+        with opened:
+            table(rows(), key=f"{key}-rows")
 
 
 def table(data: Any, **options: Any) -> Any:

@@ -193,7 +193,21 @@ def curves(phases: tuple[History, History], kept: int | None) -> None:
         }  # fmt: skip
         option = charts.training(phases, kept, what, colors, words)
         st.echarts_chart(option, key=f"curve-{what}", height=230, theme=None, alt=say(f"curve_{what}"))
+    context.as_table("curves", say("curves"), lambda: _epoch_rows(phases))
     st.caption(say("curve_help"))
+
+
+def _epoch_rows(phases: tuple[History, History]) -> list[dict[str, Any]]:
+    """The scores of each epoch by their names; those of fine-tuning follow those of the head."""
+    names = {
+        f"{part}{what}": f"{say(f'curve_{what}')}, {say('curve_val' if part else 'curve_train')}"
+        for what in ("accuracy", "loss")
+        for part in ("", "val_")
+    }
+    return [
+        {say("curve_epoch"): i} | {name: round(row[key], 4) for key, name in names.items() if row.get(key) is not None}
+        for i, row in enumerate([*phases[0], *phases[1]], start=1)
+    ]
 
 
 def bar(job: Job, text: str) -> None:

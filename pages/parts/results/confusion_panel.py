@@ -93,7 +93,11 @@ def _matrix(scores: Evaluation, key: str, which: Which) -> None:
         cell = [scores.classes[int(i)] for i in points[0]["customdata"][:2]] if points else None
         st.session_state[key] = cell
 
-    context.chart(figure, chart, say("matrix"), on_select=context.attempt(click), selection_mode="points")
+    words = {"actual": say("actual"), "predicted": say("predicted"), "pictures": say("pictures")}
+    context.chart(
+        figure, chart, say("matrix"), lambda: charts.cells(scores, words), on_select=context.attempt(click),
+        selection_mode="points",
+    )  # fmt: skip
 
 
 def _pairs(scores: Evaluation, key: str) -> None:

@@ -67,4 +67,5 @@ def _show(answer: Answer, chosen: Plan) -> None:
     st.caption(facts)
     colors = context.colors()
     figure = charts.confusion(val, colors, {"actual": say("actual"), "predicted": say("predicted")})
-    context.chart(figure, "refit-matrix", say("refit"))
+    words = {"actual": say("actual"), "predicted": say("predicted"), "pictures": say("pictures")}
+    context.chart(figure, "refit-matrix", say("refit"), lambda: charts.cells(val, words))
