@@ -41,6 +41,7 @@ TARGETS = {
     "rerun_fine_tune_ms_p95": ("The same while a backbone is fine-tuned", 300, "ms"),
     "rss_mb": ("Server process after visiting all pages", 250, "MB"),
     "story_s": ("Sample, fast training, results, demo", 180, "s"),
+    "layout_shift": ("What moves when results arrive (CLS)", 0.1, ""),
 }
 _FIRST_PAINT = """() => new Promise(done => {
   const look = list => {
@@ -49,6 +50,15 @@ _FIRST_PAINT = """() => new Promise(done => {
   }
   new PerformanceObserver(list => look(list.getEntries())).observe({type: 'paint', buffered: true})
 })"""
+
+# Adds up what moves by itself on a page (https://web.dev/articles/cls), without windows of time: no less than CLS.
+_SHIFTS = """() => {
+  window.shifted = 0
+  const see = list => {
+    for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifted += entry.value
+  }
+  new PerformanceObserver(see).observe({type: 'layout-shift'})
+}"""
 
 # Clicks an element and waits for other pictures in the gallery and for the script to be at rest. The clock is the
 # page's own, so that Playwright's way to it does not count.
@@ -102,7 +112,7 @@ def measure(chromium: Browser, folder: Path) -> dict[str, float]:
         browser.server(folder / "small", browser.free_port(), by_command=True) as app,
         browser.tab(chromium, app.url) as page,
     ):
-        story = story_s(page, app)
+        story, shift = story_s(page, app)
     return {
         "first_paint_s": round(paint, 3),
         "rerun_ms_p95": round(float(np.percentile(reruns, 95)), 1),
@@ -110,6 +120,7 @@ def measure(chromium: Browser, folder: Path) -> dict[str, float]:
         "rerun_fine_tune_ms_p95": round(float(np.percentile(busy["fine_tune"], 95)), 1),
         "rss_mb": round(rss, 1),
         "story_s": round(story, 1),
+        "layout_shift": round(shift, 3),
     }
 
 
@@ -182,17 +193,21 @@ def visit_all(page: Page, app: Server, project: Project) -> None:
         browser.idle(page)
 
 
-def story_s(page: Page, app: Server) -> float:
-    """Seconds from the first look to the answer for an example."""
+def story_s(page: Page, app: Server) -> tuple[float, float]:
+    """Seconds from the first look to the answer for an example, and what moved from the start of the training to the
+    results."""
     began = time.monotonic()
     browser.try_sample(page, app.url)
     step(page, "Train")
     browser.choose_fast(page)
+    page.evaluate(_SHIFTS)
     button(page, "Start training").click()
     browser.await_results(page)
+    browser.idle(page)
+    shift = float(page.evaluate("window.shifted"))
     step(page, "Demo")
     browser.await_answer(page)
-    return time.monotonic() - began
+    return time.monotonic() - began, shift
 
 
 if __name__ == "__main__":
