@@ -12,6 +12,7 @@ from core.plan import rarest
 from core.store.store import Project
 from pages.parts.data import (
     add_pictures,
+    class_cards,
     class_rows,
     data_versions,
     findings_panel,
@@ -68,12 +69,19 @@ def _unused(project: Project) -> None:
     context.table(table, height=high, row_height=tall, column_config=columns)
 
 
+def _begin(project: Project, busy: bool) -> None:
+    """Draw the cards of the first classes."""
+    st.header(say("classes_here"), anchor=False)
+    class_cards.begin(project, [], [], busy)
+
+
 project = context.project()
 rows = album.classes(context.store(), project.id)
 job = queue.current(context.store(), project.id, INTAKE)
 
 if job is not None and not deliveries.is_dismissed(context.store(), job):
     job_panel.panel(project, job)
+busy = job is not None and job.active
 asked = unsorted_pictures.panel(project, [row.label for row in rows])
 if rows:
     folder_panel.show(project)
@@ -81,7 +89,7 @@ if rows:
     findings_panel.panel(project)
     left, right = st.columns([3, 2], gap="large")
     with left:
-        class_rows.show(project, rows)
+        class_rows.show(project, rows, busy)
     with right:
         split_panel.show(project, rows)
         data_versions.panel(project)
@@ -92,13 +100,13 @@ if rows:
         if asked:
             st.caption(f":material/help: {say('asked_above')}")
         add_pictures.take_out(project)
-elif asked or (job is not None and job.active):
-    add_pictures.take_in(project, slim=True)
+elif asked or busy:
+    add_pictures.take_in(project, slim=True, between=lambda: _begin(project, busy))
 else:
     hidden = album.count(context.store(), project.id, Filter(excluded=True))
     context.headline(say("all_left_out", n=hidden) if hidden else say("data_empty"))
     st.markdown(say("all_left_out_more") if hidden else say("data_empty_more"))
     class_rows.take_back(project)
-    add_pictures.take_in(project, slim=False)
+    add_pictures.take_in(project, slim=False, between=lambda: _begin(project, busy))
 if rows or album.count(context.store(), project.id, Filter(excluded=True)):
     picture_actions.gallery(project, [row.label for row in rows])

@@ -57,7 +57,7 @@ def test_an_empty_project_asks_for_pictures_and_each_later_step_says_what_is_mis
         [r"Empty \*one\*: Data"],
         [r"Empty \*one\*: Present"],
     ]
-    assert said["data"]["header"] == [say("data_empty")]
+    assert said["data"]["header"] == [say("data_empty"), say("classes_here")]
     titles = {name: said[name]["header"][-1] for name in PAGES[2:]}
     assert titles == {
         "train": say("train_locked"),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pages.parts.data import camera_burst, drop_zone
+from pages.parts.data import camera_burst, class_cards, drop_zone
 from pages.parts.frame import picture_actions
 from pages.parts.results import map_panel
 from pages.parts.train import weights_field
@@ -53,8 +53,9 @@ def modules_of(path: Path) -> set[Path]:
     [
         ("sorter", {*picture_actions._WORDS, "every"}),
         ("picture_map", map_panel._WORDS),
-        ("uploader", drop_zone._WORDS),
-        ("camera", camera_burst._WORDS),
+        ("uploader", drop_zone.WORDS),
+        ("camera", camera_burst.WORDS),
+        ("class_cards", {*drop_zone.WORDS, *camera_burst.WORDS, *class_cards._WORDS}),
         ("weights", weights_field._WORDS),
     ],
 )

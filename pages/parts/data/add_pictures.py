@@ -13,10 +13,11 @@ from pages.parts.frame import context
 from pages.parts.frame.words import say
 
 
-def take_in(project: Project, slim: bool) -> None:
-    """Draw the drop zone, and below it the other ways to add pictures."""
+def take_in(project: Project, slim: bool, between: Callable[[], None] = lambda: None) -> None:
+    """Draw the drop zone, and below it the other ways to add pictures, after what stands `between`."""
     if drop_zone.receive(project.id, st.session_state.get(f"loose-{project.id}", ""), slim):
         st.rerun()
+    between()
     # The popover stays open when the page changes: a camera in use goes on with the next class.
     opened = st.popover(say("more_ways"), icon=":material/more_horiz:", key=f"ways-{project.id}", on_change="rerun")
     with opened:

@@ -4,19 +4,18 @@ from pages.parts.frame import context
 from pages.parts.frame.words import say
 
 _COMPONENT = context.component("camera")
-_PX = 640  # longer side of a picture; networks see at most 600
-_EVERY_MS = 125
-_WORDS = {
+# Of a burst: longer side of a picture (networks see at most 600), ms between two, maximum pictures (50 seconds).
+BURST = {"px": 640, "every": 125, "most": 400}
+WORDS = {
     "on": "camera_on", "hold": "camera_hold", "taken": "camera_taken", "sending": "camera_sending",
     "refused": "camera_refused", "no_class": "camera_no_class", "upload_gave_up": "upload_gave_up",
     "upload_foreign": "upload_foreign",
 }  # fmt: skip
-_MOST = 400  # maximum pictures of one burst: 50 seconds
 
 
 def take(project_id: str, label: str) -> bool:
     """Draw the camera; returns whether the intake of a burst has just begun. `label` is the class of a burst that
     begins now."""
-    words = {name: say(key) for name, key in _WORDS.items()}
-    data = {"project": project_id, "label": label.strip(), "px": _PX, "every": _EVERY_MS, "most": _MOST, "words": words}
+    words = {name: say(key) for name, key in WORDS.items()}
+    data = {"project": project_id, "label": label.strip(), "words": words} | BURST
     return bool(_COMPONENT(key=f"camera-{project_id}", data=data, on_done_change=lambda: None).done)

@@ -14,6 +14,7 @@ from core.pictures import album, classes
 from core.pictures.album import ClassRow, Filter
 from core.settings import LIMITS
 from core.store.store import Project
+from pages.parts.data import class_cards
 from pages.parts.frame import context, gallery, undo_line
 from pages.parts.frame.gallery import Tile
 from pages.parts.frame.words import about, brief, plain, say
@@ -24,12 +25,14 @@ _NAMED = 6  # maximum classes with their own buttons in one finding
 _PLACE = "classes"
 
 
-def show(project: Project, rows: Sequence[ClassRow]) -> None:
-    """Draw the first classes by name, one other class of choice, and the classes that are left out."""
+def show(project: Project, rows: Sequence[ClassRow], busy: bool) -> None:
+    """Draw the first classes by name, one other class of choice, the classes that are left out, and cards of classes
+    to come; `busy` is whether pictures are taken in."""
     st.header(say("classes"), anchor=False)
     undo_line.line(project, _PLACE)
     most = max(row.n for row in rows)
-    for number, row in enumerate(rows[:_ROWS]):
+    listed = list(rows[:_ROWS])
+    for number, row in enumerate(listed):
         _row(project, rows, row, most, str(number))
     if rows[_ROWS:]:
         others = {row.label: row for row in rows[_ROWS:]}
@@ -38,8 +41,10 @@ def show(project: Project, rows: Sequence[ClassRow]) -> None:
             format_func=lambda label: f"{label} \u00b7 {others[label].n}", key=f"other-class-{project.id}",
         )  # fmt: skip
         if chosen in others:
+            listed.append(others[chosen])
             _row(project, rows, others[chosen], most, "other")
     take_back(project)
+    class_cards.begin(project, [row.label for row in rows], [row.label for row in listed], busy)
 
 
 def take_back(project: Project) -> None:
@@ -120,14 +125,28 @@ def _out_button(project: Project, labels: list[str], text: str, key: str, place:
 
 
 def _row(project: Project, rows: Sequence[ClassRow], row: ClassRow, most: int, number: str) -> None:
-    name, strip = st.columns([2, 5], vertical_alignment="center", gap="medium")
+    name, strip = st.container(key=class_cards.row_key(row.label)).columns(
+        [2, 5], vertical_alignment="center", gap="medium"
+    )
     with name.container(gap=None, key=f"class-{number}"):
         asked = _menu(row, ["rename", "merge", "out"], f"class-menu-{number}", "tertiary")
         st.progress(row.n / most)
+        _add(project, row)
     with strip:
         shown = album.page(context.store(), project.id, Filter(row.label), 0, _STRIP)
         gallery.show([Tile(p.id, p.label) for p in shown], f"strip-{number}", 84, strip=True)
     _answer(project, rows, row, asked, _PLACE)
+
+
+def _add(project: Project, row: ClassRow) -> None:
+    """A button that opens the ways to add pictures of a class."""
+    add = st.popover(
+        about(say("row_add"), say("row_add_to", label=row.label)), icon=":material/add:", type="tertiary", on_change="rerun",
+        key=f"add-to-{class_cards.row_key(row.label)}",
+    )  # fmt: skip
+    if add.open:
+        with add:
+            class_cards.fill(project, row.label)
 
 
 def _rename(project: Project, row: ClassRow) -> None:

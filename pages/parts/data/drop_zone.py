@@ -7,7 +7,7 @@ from pages.parts.frame import context
 from pages.parts.frame.words import say
 
 _COMPONENT = context.component("uploader")
-_WORDS = (
+WORDS = (  # of whatever sends files
     "drop", "drop_more", "choose_files", "choose_folder", "uploading", "upload_failed", "upload_gave_up",
     "upload_foreign", "upload_stopped", "upload_stopped_class", "upload_again", "upload_next", "drop_nothing",
     "drop_unreadable", "dismiss", "left",
@@ -17,6 +17,6 @@ _WORDS = (
 def receive(project_id: str, label: str, slim: bool) -> bool:
     """Draw the drop zone; returns whether an intake has just begun. `label` is the class of pictures in no folder that
     are dropped now."""
-    words = {name: say(name) for name in _WORDS}
+    words = {name: say(name) for name in WORDS}
     data = {"project": project_id, "label": label.strip(), "chunk": context.PIECE, "slim": slim, "words": words}
     return bool(_COMPONENT(key=f"uploader-{project_id}", data=data, on_done_change=lambda: None).done)

@@ -57,12 +57,13 @@ def store() -> Store:
     return Store(settings.home())
 
 
-def component(name: str) -> Any:
-    """A component from its files in `front`, read once.
+def component(name: str, *inside: str) -> Any:
+    """A component from its files in `front`, read once; `inside` are others whose styles it needs.
 
     Streamlit runs inline code as a module without an address, which can import nothing; ours are served at /scripts.
     """
-    html, css = ((FRONT / f"{name}.{kind}").read_text() for kind in ("html", "css"))
+    html = (FRONT / f"{name}.html").read_text()
+    css = "".join((FRONT / f"{each}.css").read_text() for each in (*inside, name))
     js = f"const script = await import(`${{location.origin}}/scripts/{name}.js`)\nexport default script.default"
     return st.components.v2.component(name, html=html, css=_NAMELESS + css, js=js)
 

@@ -1,6 +1,7 @@
 // The drop zone: shows what is sent and what stopped; the sending itself is the queue's.
 import { element } from "./elements.js"
-import { dropped, picked } from "./upload/dropped.js"
+import { receiveRest } from "./upload/anywhere.js"
+import { picked } from "./upload/dropped.js"
 import { describeStop, queueOf } from "./upload/queue.js"
 import { randomId, stopped, warnBeforeLeaving } from "./upload/tab.js"
 import { fill } from "./words.js"
@@ -15,10 +16,11 @@ export default function draw({ data, parentElement, setTriggerValue }) {
   queue.taken = () => {
     if (zone.isConnected) setTriggerValue("done", randomId())
   }
-  queue.draw = () => drawQueue(queue, find)
+  queue.views.zone = () => drawQueue(queue, find)
   drawTexts(find, data)
-  letPick(find, queue)
-  letDrop(zone, queue)
+  const send = (list) => queue.add(list, data.label)
+  letPick(find, send)
+  receiveRest(zone, send, (error) => queue.note(fill(data.words.drop_unreadable, { why: error.message })))
   queue.takeInArrived()
   queue.draw()
 }
@@ -47,36 +49,19 @@ function notice(text, dismiss, words) {
   return element("div", { className: "notice" }, element("span", { textContent: text }), close)
 }
 
-function letPick(find, queue) {
+function letPick(find, send) {
   for (const [button, field] of [
     ["files", "pick-files"],
     ["folder", "pick-folder"],
   ]) {
     find(button).onclick = () => find(field).click()
-    find(field).onchange = ({ target }) => take(target, queue)
-    if (find(field).files.length) take(find(field), queue) // chosen before this script was there
+    find(field).onchange = ({ target }) => take(target, send)
+    if (find(field).files.length) take(find(field), send) // chosen before this script was there
   }
 }
 
-function take(field, queue) {
+function take(field, send) {
   const list = picked(field.files)
   field.value = "" // else choosing the same files again, to go on, would be no change
-  queue.add(list)
-}
-
-function letDrop(zone, queue) {
-  zone.ondragover = (event) => {
-    event.preventDefault()
-    zone.classList.add("over")
-  }
-  zone.ondragleave = () => zone.classList.remove("over")
-  zone.ondrop = async (event) => {
-    event.preventDefault()
-    zone.classList.remove("over")
-    try {
-      queue.add(await dropped(event.dataTransfer.items))
-    } catch (error) {
-      queue.note(fill(queue.settings.words.drop_unreadable, { why: error.message }))
-    }
-  }
+  send(list)
 }

@@ -47,19 +47,19 @@ beforeEach(() => {
 
 const ended = (queue) =>
   new Promise((done) => {
-    queue.draw = () => {
+    queue.views.test = () => {
       if (!queue.now && !live.size) done()
     }
   })
 
-function queueWith(label = "") {
+function newQueue() {
   const queue = new Queue("p")
-  queue.settings = { label, words, chunk: 2 }
+  queue.settings = { words, chunk: 2 }
   return queue
 }
 
 test("a delivery is sent piece by piece, taken in, and forgotten", async () => {
-  const queue = queueWith()
+  const queue = newQueue()
   let taken = 0
   queue.taken = () => taken++
   const end = ended(queue)
@@ -72,7 +72,7 @@ test("a delivery is sent piece by piece, taken in, and forgotten", async () => {
 })
 
 test("a second delivery waits for the first", async () => {
-  const queue = queueWith()
+  const queue = newQueue()
   const end = ended(queue)
   queue.add([file("a")])
   queue.add([file("b"), file("c")])
@@ -82,9 +82,26 @@ test("a second delivery waits for the first", async () => {
   assert.deepEqual(kinds, ["PUT", "PUT", "POST", "PUT", "PUT", "PUT", "PUT", "POST"])
 })
 
+test("each delivery goes to the class of the place where its files were put", async () => {
+  const labels = []
+  const queue = newQueue()
+  const end = ended(queue)
+  const { fetch } = globalThis
+  globalThis.fetch = (url, options) => {
+    if (options.method === "POST") labels.push(JSON.parse(options.body).label)
+    return fetch(url, options)
+  }
+  queue.add([file("a")], "cats")
+  queue.add([file("b")], "dogs")
+  assert.deepEqual([queue.isSending("Cats "), queue.isSending("dogs"), queue.isSending("cows")], [true, true, false])
+  queue.add([file("c")])
+  await end
+  assert.deepEqual([labels, queue.isSending("dogs")], [["cats", "dogs", ""], false])
+})
+
 test("what the server refuses stays with its sentence until the next files come", async () => {
   serve((method) => (method === "POST" ? answer({ error: "Too large.", hint: "Send less." }, 413) : undefined))
-  const queue = queueWith()
+  const queue = newQueue()
   let end = ended(queue)
   queue.add([file("a")])
   await end
@@ -102,7 +119,7 @@ test("the same files go on under their batch, after the server was asked what it
   const list = [file("a", 1)]
   const these = digest(JSON.stringify(list.map(({ file: one, name }) => [name, one.size, one.lastModified])))
   remember("p", { batch: "old", these, n: 1, sent: 0, label: "cats" })
-  const queue = queueWith()
+  const queue = newQueue()
   const end = ended(queue)
   queue.add(list)
   await end
@@ -112,7 +129,7 @@ test("the same files go on under their batch, after the server was asked what it
 test("what arrived before the page was left is taken in without being sent again", async () => {
   remember("p", { batch: "old", these: "", n: 2, sent: 2, label: "" })
   remember("p", { batch: "half", these: "", n: 2, sent: 1, label: "" })
-  const queue = queueWith()
+  const queue = newQueue()
   const end = ended(queue)
   queue.takeInArrived()
   await end
@@ -124,7 +141,7 @@ test("what arrived before the page was left is taken in without being sent again
 })
 
 test("an empty drop is told and sends nothing", () => {
-  const queue = queueWith()
+  const queue = newQueue()
   queue.add([])
   assert.deepEqual([queue.notes, requests], [["drop_nothing"], []])
   queue.dismissNote("drop_nothing")

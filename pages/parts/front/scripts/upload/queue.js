@@ -1,4 +1,5 @@
 // What one project sends in this tab: one delivery after the other, some files of it at once.
+import { isSame } from "../cards/names.js"
 import { fill } from "../words.js"
 import { Meter } from "./meter.js"
 import { sendFile, takeIn } from "./requests.js"
@@ -13,10 +14,14 @@ export function queueOf(project) {
 }
 
 export class Queue {
-  // `draw` and `taken` are those of the page that was drawn last, `settings` its data; `notes` are sentences that are
-  // about no delivery.
+  // `views` are what shows it on the page that was drawn last, by name; `taken` and `settings` (data) are of that page
+  // too; `notes` are sentences that are about no delivery.
   constructor(project) {
-    Object.assign(this, { project, waiting: [], now: null, notes: [], draw() {}, taken() {} })
+    Object.assign(this, { project, waiting: [], now: null, notes: [], views: {}, taken() {} })
+  }
+
+  draw() {
+    for (const show of Object.values(this.views)) show()
   }
 
   get nWaiting() {
@@ -38,8 +43,14 @@ export class Queue {
     this.draw()
   }
 
-  add(list) {
-    const { label, words } = this.settings
+  // Whether files for a class are sent or wait to be.
+  isSending(label) {
+    return [this.now, ...this.waiting].some((each) => each && isSame(each.record.label, label))
+  }
+
+  // Sends files; `label` is the class of those that are in no folder.
+  add(list, label = "") {
+    const { words } = this.settings
     if (!list.length) return this.note(words.drop_nothing)
     this.notes = []
     const these = digest(JSON.stringify(list.map(({ file, name }) => [name, file.size, file.lastModified])))
