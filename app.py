@@ -57,7 +57,7 @@ async def _back_up() -> None:
 # deep link two failing requests. A separate file, since the guard allows no other inline script.
 SETUP = "window.__streamlit = {BACKEND_BASE_URL: location.origin}"
 SCRIPTS = Path(__file__).parent / "pages" / "parts" / "front" / "scripts"
-PAGES = ("", "data", "train", "results", "demo", "export", "present")
+PAGES = ("", "data", "train", "results", "demo", "export", "present", "learn")
 
 
 async def front(_: Request) -> Response:

@@ -10,7 +10,7 @@ from pages.parts.results import run_list as names
 project = context.project()
 runs = context.finished(project)
 if not runs:
-    context.empty(say("demo_empty"), say("demo_empty_more"), "train", project, say("go_train"))
+    context.empty(say("demo_empty"), say("demo_empty_more"), "demo", project, ("train", say("go_train")))
 else:
     run = names.choose(project, runs)
     if context.is_stale(run):

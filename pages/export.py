@@ -74,7 +74,7 @@ def _offer(button: Any, name: str, make: Callable[[], bytes]) -> None:
 project = context.project()
 runs = context.finished(project)
 if not runs:
-    context.empty(say("export_empty"), say("export_empty_more"), "train", project, say("go_train"))
+    context.empty(say("export_empty"), say("export_empty_more"), "export", project, ("train", say("go_train")))
     st.stop()
 
 run = names.choose(project, runs)

@@ -21,6 +21,6 @@ with st.container(horizontal=True, horizontal_alignment="distribute", vertical_a
     st.header(plain(project.name), anchor=False)
     context.link("demo", project, say("present_leave"), icon=":material/close:")
 if not runs:
-    context.empty(say("demo_empty"), say("demo_empty_more"))
+    context.empty(say("demo_empty"), say("demo_empty_more"), "demo")
 else:
     try_model.draw(names.present(project, runs), wide=True)

@@ -79,6 +79,8 @@ def _hero() -> None:
         with column:
             st.image(str(context.ART / f"{name}.webp"), width="stretch", alt=say(f"hero_{name}").replace("**", ""))
             st.markdown(say(f"hero_{name}"), text_alignment="center")
+    with st.container(horizontal_alignment="center"):
+        st.page_link(context.PAGES["learn"], label=say("learn"), icon=":material/school:")
 
 
 def _card(project: Project) -> None:

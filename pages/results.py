@@ -12,7 +12,7 @@ from core.plan import Plan
 from core.store.store import Project, Run
 from pages.parts.demo import damaged_files
 from pages.parts.frame import context, job_panel
-from pages.parts.frame.words import percent, plain, say
+from pages.parts.frame.words import percent, plain, say, with_terms
 from pages.parts.results import (
     compare_runs,
     confusion_panel,
@@ -42,7 +42,7 @@ def _headline(run: Run) -> None:
     text = say(
         "headline", correct=result.test_correct, n=n, score=percent(score), low=round(low * 100), high=percent(high)
     )
-    st.header(text, anchor=False, help=say("headline_help"))
+    st.header(text, anchor=False, help=with_terms("headline_help"))
     names.warn_too_good(run)
     before, tuned = result.before_fine_tune, result.fine_tune
     if before and tuned and not tuned.best_epoch:
@@ -94,7 +94,7 @@ def _runs(project: Project, all_runs: list[Run], current: Run) -> None:
 project = context.project()
 runs = context.finished(project)
 if not runs:
-    context.empty(say("results_empty"), say("results_empty_more"), "train", project, say("go_train"))
+    context.empty(say("results_empty"), say("results_empty_more"), "results", project, ("train", say("go_train")))
     st.stop()
 
 first = st.container()  # the score, above the choice of the run that it is of

@@ -5,6 +5,7 @@ import streamlit as st
 from core.jobs import queue
 from pages.parts.frame import banners, context, navigation, notifications, style
 from pages.parts.frame.words import say, speak
+from pages.parts.learn import tour
 
 speak()
 st.set_page_config(page_title=say("app"), page_icon=str(context.ART / "icon.png"), layout="wide")
@@ -14,7 +15,7 @@ context.PAGES.update(
         name: st.Page(
             f"{name}.py", title=say(name), url_path="" if name == "projects" else name, default=name == "projects"
         )
-        for name in ("projects", *context.STEPS, "present")
+        for name in ("projects", *context.STEPS, "present", "learn")
     }
 )
 page = st.navigation(list(context.PAGES.values()), position="hidden")
@@ -28,6 +29,7 @@ try:
         banners.show()
         context.show_pending_error()
         notifications.watch()  # before the page, which may stop early
+        tour.show(current)
     else:
         navigation.title(current)
     page.run()

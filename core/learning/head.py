@@ -7,10 +7,12 @@ standardization into the first layer. `solve` finds the exact linear head.
 
 import io
 import itertools
+import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -85,6 +87,22 @@ class Head:
     def from_bytes(data: bytes) -> "Head":
         with np.load(io.BytesIO(data), allow_pickle=False) as file:
             return Head(tuple((file[f"k_{i}"], file[f"b_{i}"]) for i in range(len(file.files) // 2)))
+
+
+def sizes(path: Path) -> list[int]:
+    """The widths of the head in a file, from its inputs to its classes; its numbers are not read."""
+    found = []
+    with zipfile.ZipFile(path) as file:
+        for i in range(len(file.namelist()) // 2):
+            with file.open(f"k_{i}.npy") as array:
+                np.lib.format.read_magic(array)
+                found.append(np.lib.format.read_array_header_1_0(array)[0])
+    return [found[0][0], *(shape[1] for shape in found)]
+
+
+def n_weights(sizes: Sequence[int]) -> int:
+    """The number of weights and biases of a head of these widths."""
+    return sum((a + 1) * b for a, b in itertools.pairwise(sizes))
 
 
 @dataclass(frozen=True)

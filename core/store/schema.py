@@ -140,4 +140,8 @@ CREATE TRIGGER answer_added AFTER INSERT ON event WHEN NEW.kind IN ('audit', 'fi
     BEGIN UPDATE project SET revision = revision + 1
         WHERE id = (SELECT project_id FROM job WHERE id = NEW.job_id); END;
 """,
+    """
+-- What a home remembers beside its projects, such as that its user has seen the tour.
+CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+""",
 )

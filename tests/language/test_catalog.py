@@ -61,7 +61,7 @@ def code() -> tuple[frozenset[str], tuple[re.Pattern[str], ...], frozenset[str]]
                 patterns.add(
                     "".join(re.escape(p.value) if isinstance(p, ast.Constant) else r"(\w+)" for p in node.values)
                 )
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "say":
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("say", "with_terms"):
                 asked |= {first.value for first in node.args[:1] if isinstance(first, ast.Constant)}
     return frozenset(constants), tuple(re.compile(each) for each in patterns), frozenset(asked)
 

@@ -163,6 +163,17 @@ def test_npz_brings_back_the_same_head_and_holds_no_pickle() -> None:
     assert data[:2] == b"PK" and b"numpy.core" not in data and b"numpy._core" not in data
 
 
+@pytest.mark.parametrize(("units", "widths"), [(0, [5, 3]), (4, [5, 4, 3])])
+def test_the_widths_of_a_head_are_read_from_its_file_alone(tmp_path: Path, units: int, widths: list[int]) -> None:
+    rng = np.random.default_rng(0)
+    rows = Labeled(rng.normal(size=(12, 5)).astype(np.float32), np.arange(12) % 3)
+    model = head.fit(rows, rows, 3, Plan(hidden_units=units, epochs=1), Silent()).head
+    path = tmp_path / "head.npz"
+    path.write_bytes(model.to_bytes())
+    assert head.sizes(path) == widths
+    assert head.n_weights(widths) == sum(kernel.size + bias.size for kernel, bias in model.layers)
+
+
 def test_cancelling_stops_at_the_epoch_that_was_reported_last() -> None:
     watch = Recorder(cancel_after=3)
     with pytest.raises(Cancelled):

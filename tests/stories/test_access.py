@@ -18,6 +18,7 @@ from core.jobs import queue
 from core.language import messages
 from core.plan import Plan
 from core.runs import requests
+from core.store import setting_rows
 from core.store.store import Store
 from pages.parts.frame.words import say
 from tests import browser
@@ -192,6 +193,20 @@ def states(page: Page, place: Server) -> Iterator[str]:
     page.goto(f"{place.url}/present?project={key}")
     browser.await_answer(page)
     yield "Present"
+    for project in (key, ""):
+        page.goto(f"{place.url}/learn?project={project}")
+        idle(page)
+        yield f"How it works, {'with' if project else 'without'} a project"
+    setting_rows.write(place.store, "tour", "")
+    with place.store.write() as db:
+        db.execute("UPDATE project SET source = 'sample 0' WHERE id = ?", (key,))
+    page.goto(f"{place.url}/data?project={key}")
+    expect(by_key(page, "tour")).to_be_visible()
+    expect(page.locator("[class*='st-key-gallery-'] .cell").first).to_be_visible()
+    idle(page)
+    yield "tour"
+    button(page, say("tour_skip")).click()
+    idle(page)
 
 
 def seen(found: Locator) -> float:
@@ -229,7 +244,7 @@ def test_no_page_has_a_serious_fault_and_each_has_one_title_and_headings_in_orde
     assert not found, "\n".join(found)
     assert all(in_order(each) for each in levels.values()), levels
     assert not any(twins.values()), twins
-    assert len(levels) >= 26
+    assert len(levels) >= 29
 
 
 def measure(found: Locator, what: str = "color") -> float:

@@ -7,7 +7,7 @@ from core.pictures import album
 from core.pictures.album import ClassRow
 from core.store.store import Project
 from pages.parts.frame import context
-from pages.parts.frame.words import part_name, percent, say
+from pages.parts.frame.words import part_name, percent, say, with_terms
 
 _SHADES = ("#0F766E", "#4F9F96", "#B45309")
 _SEEDS = 2**31  # the range of seeds in a run file
@@ -15,7 +15,7 @@ _SEEDS = 2**31  # the range of seeds in a run file
 
 def show(project: Project, rows: list[ClassRow]) -> None:
     """Draw one bar, the settings of the shares, and why some can no longer be changed."""
-    st.header(say("split"), anchor=False, help=say("split_help"))
+    st.header(say("split"), anchor=False, help=with_terms("split_help"))
     total = sum(row.n for row in rows)
     parts = {part: sum(row.parts[part] for row in rows) for part in PARTS}
     shades = zip(_SHADES, parts.values(), strict=True)

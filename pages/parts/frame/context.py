@@ -3,6 +3,7 @@
 All state is in the store; the session only has an id or two. A page calls `project()` before it draws anything.
 """
 
+import contextlib
 import functools
 import gc
 import json
@@ -33,6 +34,7 @@ from core.store.store import Project, Run, Store
 from pages.parts.frame import charts
 from pages.parts.frame.charts import Colors
 from pages.parts.frame.words import about, plain, say
+from pages.parts.learn import figures
 
 ART = Path(__file__).parents[1] / "art"
 PIECE = 8_000_000  # bytes of an upload that are sent at once
@@ -119,9 +121,17 @@ def project() -> Project:
         except HeadstartError as error:
             show(error)
     else:
-        empty(say("project_none"), say("project_none_more"))
+        empty(say("project_none"), say("project_none_more"), "")
     st.page_link(PAGES["projects"], label=say("all_projects"), icon=":material/arrow_back:")
     st.stop()
+
+
+def asked() -> Project | None:
+    """The project of the URL, or None."""
+    key = st.query_params.get("project")
+    with contextlib.suppress(HeadstartError):
+        return store().project(key) if key else None
+    return None
 
 
 def finished(project: Project) -> list[Run]:
@@ -275,14 +285,19 @@ def show_pending_error() -> None:
         st.toast(plain(error.message), icon=":material/error:")  # the top of the page may be out of view
 
 
-def empty(title: str, more: str, step: str | None = None, project: Project | None = None, label: str = "") -> None:
-    """The message of a page that has nothing to show yet, with a link to the step to do first."""
+def empty(
+    title: str, more: str, drawing: str, project: Project | None = None, go_to: tuple[str, str] = ("", "")
+) -> None:
+    """The message of a page that has nothing to show yet, with a drawing of what will be there, and a button to the
+    step to do first (its name and the label)."""
     with st.container(horizontal_alignment="center", key="empty", gap="small"):
-        st.space("large")
+        st.space("small")
+        if drawing:
+            figures.draw(f"empty_{drawing}", width=280)
         st.header(title, anchor=False, text_alignment="center")
         st.markdown(more, text_alignment="center")
-        if step and project and st.button(label, type="primary", key="empty-go"):
-            go(step, project)
+        if project and st.button(go_to[1], type="primary", key="empty-go"):
+            go(go_to[0], project)
 
 
 def headline(text: str) -> None:

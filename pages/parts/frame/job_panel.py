@@ -23,7 +23,7 @@ from core.result import History
 from core.runs import requests
 from core.store.store import Project
 from pages.parts.frame import charts, context, job_queue, notifications
-from pages.parts.frame.words import about, duration, left, pace, plain, say
+from pages.parts.frame.words import about, duration, left, pace, plain, say, with_terms
 from pages.parts.train import automatic_search, overfitting
 
 _TICK_S = 1.0
@@ -194,7 +194,7 @@ def curves(phases: tuple[History, History], kept: int | None) -> None:
         option = charts.training(phases, kept, what, colors, words)
         st.echarts_chart(option, key=f"curve-{what}", height=230, theme=None, alt=say(f"curve_{what}"))
     context.as_table("curves", say("curves"), lambda: _epoch_rows(phases))
-    st.caption(say("curve_help"))
+    st.caption(with_terms("curve_help"))
 
 
 def _epoch_rows(phases: tuple[History, History]) -> list[dict[str, Any]]:

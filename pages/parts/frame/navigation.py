@@ -3,11 +3,8 @@
 The state of a step comes from the store, never from the session.
 """
 
-import contextlib
-
 import streamlit as st
 
-from core.errors import HeadstartError
 from core.jobs import queue
 from core.jobs.kinds import DOWNLOAD, INTAKE, WEIGHTS
 from core.jobs.queue import Job
@@ -33,7 +30,7 @@ _BESIDE = {INTAKE, DOWNLOAD, WEIGHTS}
 
 def frame(current: str) -> None:
     """Draw the top line (project and steps) and the sidebar."""
-    project = _found()
+    project = context.asked()
     st.logo(context.ART / "icon.png", size="large")
     with st.sidebar:
         st.page_link(context.PAGES["projects"], label=say("all_projects"), icon=":material/grid_view:")
@@ -44,6 +41,7 @@ def frame(current: str) -> None:
                 context.go("data", other)
         st.divider()
         _language()
+        _learn(project)
         st.caption(say("help"))
         st.caption(say("privacy"))
         if COOKIE in st.context.cookies:
@@ -77,18 +75,16 @@ def _speak() -> None:
     st.query_params.pop("lang", None)
 
 
-def _found() -> Project | None:
-    """The project of the URL, or None."""
-    key = st.query_params.get("project")
-    with contextlib.suppress(HeadstartError):
-        return context.store().project(key) if key else None
-    return None
+def _learn(project: Project | None) -> None:
+    """The link to the lesson, which has the numbers of the project."""
+    asked = {"project": project.id} if project else None
+    st.page_link(context.PAGES["learn"], label=say("learn"), icon=":material/school:", query_params=asked)
 
 
 def title(current: str) -> None:
     """The name of the page, for screen readers; it gets the focus when the page changes."""
-    if current != "projects":  # it has a visible title
-        project = _found()
+    if current not in ("projects", "learn"):  # they have a visible title
+        project = context.asked()
         with st.container(key="title"):
             st.title(f"{plain(project.name)}: {say(current)}" if project else say(current), anchor=False)
 

@@ -7,6 +7,7 @@ browser's own.
 
 import re
 import unicodedata
+from typing import Any
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -26,6 +27,34 @@ _MARKUP = re.compile(
 )
 
 LANGUAGE = "language"  # what the user of a session has chosen
+# The terms of the glossary, and the texts that lead to each: those beside which it first stands on a page.
+TERMS = {
+    "accuracy": ("headline_help", "curve_help"),
+    "augmentation": ("setting_help.augment", "setting_help.augment_kinds", "setting_help.fine_tune_fresh"),
+    "backbone": ("backbone_help",),
+    "batch": ("setting_help.batch_size",),
+    "calibration": ("calibrated_help",),
+    "confusion-matrix": ("matrix_help",),
+    "cross-validation": ("setting_help.choose_regularization", "setting_help.refit"),
+    "dropout": ("setting_help.dropout",),
+    "epoch": ("setting_help.epochs", "setting_help.patience", "setting_help.fine_tune_epochs"),
+    "features": ("setting_help.mirrored", "why_near_help"),
+    "fine-tuning": ("dial_help", "setting_help.fine_tune_blocks"),
+    "frozen": ("dial_help", "setting_help.fine_tune_batch_norm"),
+    "head": ("preset_help", "setting_help.hidden_units", "setting_help.hidden_layers"),
+    "heat-map": ("look_help",),
+    "imagenet": ("top1_help",),
+    "interval": ("headline_help",),
+    "learning-rate": ("setting_help.learning_rate", "setting_help.fine_tune_rate"),
+    "loss": ("curve_help", "compare_loss_help"),
+    "over-fitting": ("preset_help", "curve_help"),
+    "pooling": ("setting_help.pooling",),
+    "precision-recall": ("pr_help",),
+    "regularization": ("setting_help.regularization",),
+    "split": ("split_help",),
+    "threshold": ("threshold_help",),
+    "transfer-learning": ("fit_lead",),
+}
 
 
 def speak() -> None:
@@ -42,6 +71,20 @@ def _language() -> str:
     if LANGUAGE not in st.session_state:
         st.session_state[LANGUAGE] = catalog.best([st.context.cookies.get(COOKIE, "")])
     return str(st.session_state[LANGUAGE]) or catalog.best([st.context.locale or ""])
+
+
+def with_terms(key: str, /, **values: Any) -> str:
+    """The text of a key, and behind it links to what the terms in it mean. They open another tab, so that nothing that
+    was set on the page is lost."""
+    links = [f"[{say(f'term.{term}')}]({address(term)})" for term, keys in TERMS.items() if key in keys]
+    text = say(key, **values)
+    return f"{text} {say('more_terms', terms=', '.join(links))}" if links else text
+
+
+def address(term: str) -> str:
+    """Where a term is explained, beside the numbers of the project of the page."""
+    project = re.sub(r"\W", "", st.query_params.get("project", ""))
+    return f"/learn{f'?project={project}' if project else ''}#{term}"
 
 
 def plain(text: str) -> str:

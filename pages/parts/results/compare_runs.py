@@ -12,7 +12,7 @@ from core.scores.evaluation import Evaluation, wilson
 from core.store.store import Run
 from pages.parts.frame import charts, context, gallery
 from pages.parts.frame.charts import Line
-from pages.parts.frame.words import between, class_or_any, number, plain, say
+from pages.parts.frame.words import between, class_or_any, number, plain, say, with_terms
 from pages.parts.results import run_list
 from pages.parts.train import settings_form
 
@@ -60,7 +60,7 @@ def _curves(chosen: Sequence[Run], scores: dict[str, Evaluation], shown: dict[st
     left, right = st.columns(2, gap="large")
     with left:
         lines = {shown[run.id]: _precision(scores[run.id], label) for run in chosen}
-        st.markdown(say("compare_pr"), help=say("pr_help"))
+        st.markdown(say("compare_pr"), help=with_terms("pr_help"))
         figure = charts.trade(lines, context.colors(), {"x": say("recall"), "y": say("precision")})
         context.chart(figure, "compare-pr_chart", say("pr_chart"))
     with right:
@@ -69,7 +69,7 @@ def _curves(chosen: Sequence[Run], scores: dict[str, Evaluation], shown: dict[st
             epochs = (*run.outcome.head.history, *run.outcome.tuned_epochs)
             loss = [row["val_loss"] for row in epochs if "val_loss" in row]
             lines[shown[run.id]] = (list(range(1, len(loss) + 1)), loss)
-        st.markdown(say("compare_loss"), help=say("compare_loss_help"))
+        st.markdown(say("compare_loss"), help=with_terms("compare_loss_help"))
         figure = charts.overlaid(lines, context.colors(), {"x": say("curve_epoch"), "y": say("val_loss")})
         context.chart(figure, "compare-loss_chart", say("loss_chart"))
 

@@ -18,7 +18,7 @@ from core.scores.evaluation import Evaluation
 from core.store.store import Project, Run
 from pages.parts.data import findings_panel
 from pages.parts.frame import charts, context, picture_actions
-from pages.parts.frame.words import brief, certainty, class_or_any, isolated, part_name, plain, say
+from pages.parts.frame.words import brief, certainty, class_or_any, isolated, part_name, plain, say, with_terms
 from pages.parts.results import explain_dialog
 
 _ALL = 25  # up to this many classes all are shown; of more only confused ones, since no screen shows all
@@ -75,7 +75,7 @@ def _figure(_scores: Evaluation, which: Which, show: str, order: tuple[int, ...]
 
 def _matrix(scores: Evaluation, key: str, which: Which) -> None:
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.markdown(f"**{say('matrix')}**", help=say("matrix_help"), width="content")
+        st.markdown(f"**{say('matrix')}**", help=with_terms("matrix_help"), width="content")
         show = st.segmented_control(
             say("matrix_numbers"), charts.NUMBERS, default="count", key=f"{key}-numbers", required=True,
             format_func=lambda name: say(f"matrix_{name}"), label_visibility="collapsed",

@@ -17,7 +17,7 @@ from core.store.store import Project, Run
 from pages.parts.demo import try_model
 from pages.parts.frame import context, gallery
 from pages.parts.frame.gallery import Tile
-from pages.parts.frame.words import certainty, number, part_name, plain, say
+from pages.parts.frame.words import certainty, number, part_name, plain, say, with_terms
 
 _PX = 480  # two pictures of this width fit side by side
 _NEAR = 8
@@ -89,7 +89,7 @@ def _near(run: Run, explained: Explanation) -> None:
     tiles = [_tile(each, try_model.predictor(run).classes[each.target], label) for each in near]
     same = sum(tile.alt == label for tile in tiles)
     text = say("why_near_same", n=same, of=len(near), label=plain(label))
-    st.caption(f"{text} {say('why_near_help')}")
+    st.caption(f"{text} {with_terms('why_near_help')}")
     gallery.show(tiles, "why-near", 92)
 
 

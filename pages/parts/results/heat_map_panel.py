@@ -12,7 +12,7 @@ from core.explain.mean_heat_maps import MeanHeatMap
 from core.store.store import Run
 from pages.parts.demo import damaged_files, try_model
 from pages.parts.frame import context
-from pages.parts.frame.words import percent, plain, say
+from pages.parts.frame.words import percent, plain, say, with_terms
 
 _PX = 192
 _PAGE = 24  # classes at a time
@@ -27,7 +27,7 @@ def panel(run: Run) -> None:
     chosen = mean_heat_maps.choose(scores, run.plan["backbone"])
     folder = context.store().folder(run.id)
     found = {shown.label: shown for shown in _read(folder)}
-    st.markdown(say("look_help"))
+    st.markdown(with_terms("look_help"))
     if not set(chosen) <= set(found):
         n = sum(len(ids) for label, ids in chosen.items() if label not in found)
         if not st.button(say("look", n=n), key="look", type="primary"):

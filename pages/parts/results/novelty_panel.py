@@ -16,7 +16,7 @@ from core.scores.thresholds import Thresholds
 from core.store.store import Run
 from pages.parts.demo import try_model
 from pages.parts.frame import context
-from pages.parts.frame.words import between, percent, plain, say
+from pages.parts.frame.words import between, percent, plain, say, with_terms
 
 _MOST = 20  # maximum percent of pictures of the classes to refuse
 _OTHERS = 200  # maximum pictures to try at once: some seconds
@@ -58,7 +58,7 @@ def _choose(run: Run, limits: Thresholds, val: Array) -> None:
 
     st.session_state[key] = min(_percent(limits, val), _MOST)  # the stored value, perhaps from another session
     st.slider(
-        say("unknown_refuse"), 0, _MOST, step=1, format="%d %%", help=say("threshold_help"), key=key,
+        say("unknown_refuse"), 0, _MOST, step=1, format="%d %%", help=with_terms("threshold_help"), key=key,
         on_change=context.attempt(keep),
     )  # fmt: skip
 

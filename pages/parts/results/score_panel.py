@@ -7,7 +7,7 @@ from core.scores import thresholds
 from core.scores.evaluation import Evaluation, Interval, Intervals, bootstrap, intervals, wilson
 from core.store.store import Run
 from pages.parts.frame import charts, context
-from pages.parts.frame.words import between, number, percent, plain, say
+from pages.parts.frame.words import between, number, percent, plain, say, with_terms
 
 _TOP = (3, 5)
 
@@ -104,7 +104,7 @@ def confidence(run: Run, scores: Evaluation) -> None:
     if key == "calibrated" and now > was:
         doubt = say("calibrated_by_chance", n=scores.n) if was >= low else say("calibrated_worse")
         text = f"{text} {doubt}"
-    st.markdown(text, help=say("calibrated_help"))
+    st.markdown(text, help=with_terms("calibrated_help"))
     words = {name: say(f"reliability_{name}") for name in ("x", "y", "before", "after")}
     figure = charts.reliability(calibration.bins(before), calibration.bins(scores), context.colors(), words)
     context.chart(figure, "reliability", say("reliability"))
@@ -119,7 +119,7 @@ def confidence(run: Run, scores: Evaluation) -> None:
     st.caption(say("curves_n", n=int((scores.truth == c).sum()), label=plain(labels[c]), of=scores.n))
     pr, roc = st.columns(2, gap="large")
     with pr:
-        st.markdown(say("pr", value=between(found.average_precision, *around[0])), help=say("pr_help"))
+        st.markdown(say("pr", value=between(found.average_precision, *around[0])), help=with_terms("pr_help"))
         words = {"x": say("recall"), "y": say("precision")}
         figure = charts.trade({"": (found.recall.tolist(), found.precision.tolist())}, context.colors(), words)
         context.chart(figure, "pr_chart", say("pr_chart"))

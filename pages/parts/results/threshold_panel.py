@@ -13,7 +13,7 @@ from core.scores.evaluation import wilson
 from core.scores.thresholds import Outcome, Thresholds
 from core.store.store import Run
 from pages.parts.frame import context
-from pages.parts.frame.words import between, part_name, percent, plain, say
+from pages.parts.frame.words import between, part_name, percent, plain, say, with_terms
 from pages.parts.results import novelty_panel
 
 
@@ -36,7 +36,7 @@ def _slider(label: str, key: str, now: float, keep: Callable[[float], None]) -> 
     """A slider that shows the stored value, even if another session has changed it."""
     st.session_state[key] = round(100 * now)
     moved = context.attempt(lambda: keep(st.session_state[key] / 100))
-    st.slider(label, 0, 99, step=1, format="%d %%", help=say("threshold_help"), key=key, on_change=moved)
+    st.slider(label, 0, 99, step=1, format="%d %%", help=with_terms("threshold_help"), key=key, on_change=moved)
 
 
 def _keep(run: Run, share: float) -> None:

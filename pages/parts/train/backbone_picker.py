@@ -17,7 +17,7 @@ from core.language import catalog
 from core.runs import backbone_gain
 from core.store.store import Project
 from pages.parts.frame import context
-from pages.parts.frame.words import about, say
+from pages.parts.frame.words import about, say, with_terms
 from pages.parts.train import weights_field
 
 # One for each use; `core/backbones.py` has the figures for this choice.
@@ -39,7 +39,7 @@ def draw(choice: BackboneChoice) -> None:
     entry = backbones.find(choice.chosen)
     with st.container(border=True, key="backbone", horizontal=True, vertical_alignment="center"):
         with st.container(gap=None):
-            st.caption(say("backbone"), help=say("backbone_help"))
+            st.caption(say("backbone"), help=with_terms("backbone_help"))
             st.markdown(
                 f"**{choice.chosen}**", help=say("card_size", mb=round(entry.megabytes), ms=round(entry.cpu_ms))
             )
@@ -55,7 +55,7 @@ def _cards(choice: BackboneChoice) -> None:
         with st.container(border=True, key=f"backbone-{name}", horizontal=True, vertical_alignment="center"):
             with st.container(gap=None):
                 st.markdown(f"**{name}**")
-                st.caption(_facts(choice.project, entry), help=say("top1_help") if entry.top1 else None)
+                st.caption(_facts(choice.project, entry), help=with_terms("top1_help") if entry.top1 else None)
             _button(choice, entry)
 
 

@@ -9,7 +9,7 @@ from core.pictures.counts import Counts
 from core.plan import Plan
 from core.store.store import Project
 from pages.parts.frame import context
-from pages.parts.frame.words import duration, say
+from pages.parts.frame.words import duration, say, with_terms
 
 
 def choose(project: Project, pictures: Counts, suggested: Mapping[str, Plan]) -> str:
@@ -18,7 +18,7 @@ def choose(project: Project, pictures: Counts, suggested: Mapping[str, Plan]) ->
     takes = {name: duration(context.estimate_s(project, suggested[name], pictures)) for name in names}
     does = [say(f"{name}_does", backbone=suggested[name].backbone, time=takes[name]) for name in names]
     chosen = st.radio(
-        say("dial"), names, names.index("balanced"), format_func=say, captions=does, key="dial", help=say("dial_help"),
-        width="stretch", bind="query-params",
+        say("dial"), names, names.index("balanced"), format_func=say, captions=does, key="dial",
+        help=with_terms("dial_help"), width="stretch", bind="query-params",
     )  # fmt: skip
     return str(chosen)

@@ -20,7 +20,7 @@ from core.runs import questions
 from core.runs.questions import Answered
 from core.store.store import Project
 from pages.parts.frame import charts, context
-from pages.parts.frame.words import between, duration, number, percent, points, points_n, say
+from pages.parts.frame.words import between, duration, number, percent, points, points_n, say, with_terms
 from pages.parts.train import automatic_search, what_if_panel
 from pages.parts.train.backbone_picker import with_download
 
@@ -70,7 +70,7 @@ def panel(project: Project, kind: Kind[OfRun], chosen: Plan, pictures: Counts) -
     job = queue.current(context.store(), project.id, kind)
     with st.container(key=f"panel-{kind.name}"):
         if answered is None:
-            st.markdown(say(f"{kind.name}_lead", backbone=chosen.backbone))
+            st.markdown(with_terms(f"{kind.name}_lead", backbone=chosen.backbone))
         else:
             if not answered.current:
                 st.info(say("answer_stale"), icon=":material/update:")
@@ -101,8 +101,8 @@ def _ask(project: Project, kind: Kind[OfRun], chosen: Plan, pictures: Counts, ag
 # -- does it fit
 
 
-def _show_fit(answered: Answered, chosen: Plan) -> None:
-    fit, name = answered.fit, chosen.backbone
+def fit_words(fit: Fit, name: str) -> str:
+    """The verdict on a backbone and the numbers behind it, as sentences."""
     low, high = fit.gain_interval
     rival = say(f"set_{fit.rival.name}_in", backbone=name)
     numbers = {
@@ -110,8 +110,12 @@ def _show_fit(answered: Answered, chosen: Plan) -> None:
         "other": percent(fit.rival.correct / fit.n), "gain": points_n(fit.gain), "low": points(low),
         "high": points(high),
     }  # fmt: skip
-    icon = f":material/{_ICONS[fit.verdict]}:"
-    _LOOKS[fit.verdict](f"{say(f'fit_{fit.verdict}', **numbers)} {say('fit_numbers', **numbers)}", icon=icon)
+    return f"{say(f'fit_{fit.verdict}', **numbers)} {say('fit_numbers', **numbers)}"
+
+
+def _show_fit(answered: Answered, chosen: Plan) -> None:
+    fit, name = answered.fit, chosen.backbone
+    _LOOKS[fit.verdict](fit_words(fit, name), icon=f":material/{_ICONS[fit.verdict]}:")
     labels = {each: say(f"set_{each}", backbone=name) for each in transferability.SETS}
     rows = [(labels[each.name], each.correct / fit.n, *fit.interval(each)) for each in fit.sets]
     figure = charts.bars(rows, context.colors(), say("fit_axis"))

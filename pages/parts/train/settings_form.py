@@ -13,7 +13,7 @@ from core.pictures.counts import Counts
 from core.plan import AUGMENTATIONS, Plan
 from core.runs.what_if import SETTINGS
 from core.store.store import Project
-from pages.parts.frame.words import say
+from pages.parts.frame.words import say, with_terms
 
 _GROUPS = {
     "group_head": (
@@ -175,13 +175,13 @@ def _presets(base: Plan, key: Callable[[str], str]) -> None:
 
     st.segmented_control(
         say("preset"), list(sets), format_func=lambda name: say(f"preset_{name}"), key=chosen, on_change=take,
-        help=say("preset_help"),
+        help=with_terms("preset_help"),
     )  # fmt: skip
 
 
 def _slider(name: str, base: Plan, key: str) -> Any:
     default = getattr(base, name)
-    common: dict[str, Any] = {"key": key, "help": say(f"setting_help.{name}"), "persist_state": "session"}
+    common: dict[str, Any] = {"key": key, "help": with_terms(f"setting_help.{name}"), "persist_state": "session"}
     if name == "seed":
         return st.number_input(_label(name), 0, 2**31 - 1, default, **common)
     if name == "augment_kinds":
@@ -207,7 +207,7 @@ def _kinds(default: str, key: str) -> str:
     given: Any = {} if key in st.session_state else {"default": default.split()}
     chosen = st.pills(
         _label("augment_kinds"), AUGMENTATIONS, selection_mode="multi", key=key,
-        help=say("setting_help.augment_kinds"), format_func=lambda kind: say(f"kind_{kind}"), persist_state="session",
-        **given,
+        help=with_terms("setting_help.augment_kinds"), format_func=lambda kind: say(f"kind_{kind}"),
+        persist_state="session", **given,
     )  # fmt: skip
     return " ".join(chosen)

@@ -1,6 +1,7 @@
 // What Streamlit's own elements lack for who hears the page or goes by keys, added to each as it comes.
 let shown = null // the page
 let moved = false // to another page, whose title is not focused yet
+let arrived = false // at the place that the address named when it was opened
 
 const set = (element, name, value) => {
   if (element.getAttribute(name) !== value) element.setAttribute(name, value)
@@ -85,6 +86,15 @@ function focusTitle() {
   title.focus({ preventScroll: true })
 }
 
+// Streamlit goes to the place that an address names before the page has its style, which moves that place.
+function goToPlace() {
+  const place = document.getElementById(location.hash.slice(1))
+  if (arrived || !place || document.querySelector("[data-testid=stApp]")?.dataset.testScriptState !== "notRunning")
+    return
+  arrived = true
+  document.fonts.ready.then(() => place.scrollIntoView())
+}
+
 function focusField(dialog) {
   const field = dialog.querySelector("[data-testid=stForm] input")
   if (!field || field.dataset.reached) return
@@ -102,6 +112,7 @@ export default function draw({ data }) {
     mend(data)
     each("[role=dialog]", focusField)
     if (moved) focusTitle()
+    goToPlace()
   }
   const watch = new MutationObserver(() => {
     waiting ||= requestAnimationFrame(look)
