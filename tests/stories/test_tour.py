@@ -45,6 +45,7 @@ def place(page: Page, n: int) -> Locator:
 def test_the_tour_goes_along_with_the_user_and_never_comes_again_once_it_has_ended(page: Page, app: Server) -> None:
     page.goto(f"{app.url}/data?project={project_of(app)}")
     expect(place(page, 1)).to_be_visible()
+    idle(page)
     box = by_key(page, "tour").bounding_box()
     below = page.get_by_text(pattern("all_used", n=36)).bounding_box()
     assert box is not None and below is not None and box["y"] + box["height"] <= below["y"]  # it covers nothing
