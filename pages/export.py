@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from core import backbones, settings
+from core import backbones
 from core.disk import blobs
 from core.errors import HeadstartError
 from core.explain import novelty
@@ -17,11 +17,10 @@ from core.scores import thresholds
 from core.store.store import Run
 from pages.parts.demo import damaged_files
 from pages.parts.frame import context
-from pages.parts.frame.words import about, number, plain, say, size
+from pages.parts.frame.words import about, in_this_language, number, plain, say, size
 from pages.parts.results import run_list as names
 from pages.parts.train import settings_form
 
-SCRIPT = Path(settings.__file__).parent / "neural" / "exported" / "use_model.py"
 # The last two exist only if thresholds were chosen, or the model keeps its training pictures' features.
 _FILES = (
     ("model.keras", "keras_for"),
@@ -66,8 +65,8 @@ def _say_agreement(agrees: Any, name: str, folder: Path, damaged: Sequence[str])
 def _offer(button: Any, name: str, make: Callable[[], bytes]) -> None:
     """A button for a file that is built when it is clicked."""
     button.download_button(
-        about(say("download_file"), name), make, name, "application/octet-stream", icon=":material/download:",
-        on_click="ignore", key=f"get-{name}", width="stretch",
+        about(say("download_file"), name), in_this_language(make), name, "application/octet-stream",
+        icon=":material/download:", on_click="ignore", key=f"get-{name}", width="stretch",
     )  # fmt: skip
 
 
@@ -99,8 +98,9 @@ for name, purpose in _FILES:
             continue
         _say_agreement(agrees, name, folder, damaged)
         _link(button, run, name)
-with _row("use_model.py", "script_for", SCRIPT.stat().st_size) as (_, button):
-    _offer(button, "use_model.py", SCRIPT.read_bytes)
+script = keras_script.use_model()
+with _row("use_model.py", "script_for", len(script)) as (_, button):
+    _offer(button, "use_model.py", lambda: script)
 
 st.header(say("export_run"), anchor=False, help=say("export_run_help"))
 with _row("train.zip", "train_for") as (agrees, button):
@@ -120,4 +120,4 @@ with _row("logs.zip", "logs_for" if "logs.zip" in artifacts else "logs_missing")
 
 st.header(say("script_title"), anchor=False)
 st.markdown(say("script_more"))
-st.code(SCRIPT.read_text(), language="python", wrap_lines=True)
+st.code(script.decode(), language="python", wrap_lines=True)

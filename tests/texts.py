@@ -1,10 +1,12 @@
 """Texts of the catalog as tests look for them: as a browser shows them, and with values that a test does not know."""
 
 import re
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from core.language import catalog
 
+T = TypeVar("T")
 _MARKUP = re.compile(r"\*\*|(?<!\w)\*|\*(?!\w)|`|:material/\w+: ?")
 
 
@@ -20,3 +22,12 @@ def pattern(key: str, /, **values: Any) -> re.Pattern[str]:
     filled = (re.escape(str(values[name])) if name in values else ".+?" for name in pieces[1::2])
     fixed = map(re.escape, pieces[::2])
     return re.compile("".join(part for pair in zip(fixed, [*filled, ""], strict=True) for part in pair))
+
+
+def in_portuguese(make: Callable[[], T]) -> T:
+    """What a function answers when Portuguese is spoken."""
+    token = catalog.speaking.set("pt_BR")
+    try:
+        return make()
+    finally:
+        catalog.speaking.reset(token)

@@ -1,7 +1,7 @@
 """Exports a run as a plain Keras script that trains it again without Headstart, with the files it needs, in one ZIP.
 
 The script is `neural/exported/train_script.py` with the settings of the run. It computes in float32 and follows the
-settings in `_FOLLOWED`; `unlike` names the others.
+settings in `_FOLLOWED`; `unlike` names the others. What its files say to people is in the language that is spoken.
 """
 
 import csv
@@ -16,9 +16,10 @@ from typing import Any
 from core import backbones
 from core.dataset import Dataset
 from core.intake import label_tables
+from core.language.catalog import say
 from core.pictures import versions
 from core.plan import Plan
-from core.runs import run_file
+from core.runs import run_file, script_language
 from core.store.store import Run, Store
 
 _NEURAL = Path(__file__).parents[1] / "neural"
@@ -31,14 +32,14 @@ _FOLLOWED = (
 
 
 def unlike(run: Run) -> list[str]:
-    """What the script of a run does not reproduce: names of settings, and weights that a user gave."""
+    """What the script of a run does not reproduce: names of settings, and `weights_given`: those that a user gave."""
     plan = run.plan
     defaults = {setting.name: setting.default for setting in fields(Plan)}
     other = [name for name, value in plan.items() if name not in _FOLLOWED and value != defaults.get(name)]
     if _tuned_blocks(run) and plan.get("mirrored"):
         other.append("mirrored")  # it cannot tell where the frozen part of both views ends
     if backbones.find(plan["backbone"]).weights_given:
-        other.append("weights from a file")
+        other.append("weights_given")
     return [name for name in other if _tuned_blocks(run) or not name.startswith("fine_tune")]
 
 
@@ -53,12 +54,13 @@ def build(store: Store, run: Run) -> bytes:
     where `keras.applications` has none: Starter's with its weights, or that for keras-hub."""
     dataset = versions.of_run(store, run.id)
     files = {"train.py": text(run, dataset).encode(), "split.csv": _split(dataset).encode()}
-    files |= {name: (_NEURAL / "exported" / name).read_bytes() for name in ("augmentation.py", "use_model.py")}
+    files |= {"augmentation.py": _spoken("exported/augmentation.py").encode(), "use_model.py": use_model()}
     files["run.yaml"] = run_file.write(store, run).encode()
     if run.plan["backbone"] == backbones.STARTER.name:
-        files |= {name: (_NEURAL / name).read_bytes() for name in ("starter.py", "starter.weights.h5")}
+        files["starter.py"] = _spoken("starter.py").encode()
+        files["starter.weights.h5"] = (_NEURAL / "starter.weights.h5").read_bytes()
     if backbones.find(run.plan["backbone"]).hub:
-        files["hub.py"] = (_NEURAL / "hub.py").read_bytes()
+        files["hub.py"] = _spoken("hub.py").encode()
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in files.items():
@@ -86,24 +88,29 @@ def text(run: Run, dataset: Dataset) -> str:
     if backbone.hub:
         facts["hub"] = asdict(backbone.hub) | {"arguments": dict(backbone.hub.arguments)}
         facts |= {"weights_url": backbone.weights_url, "weights_file": backbone.weights_file}
-    measured = f"Headstart: right on {result.test_correct} of {result.test_n} test pictures."
-    if unlike(run):
-        measured += f" This script does not follow: {', '.join(unlike(run))}."
+    measured = say("script_measured", correct=result.test_correct, n=result.test_n)
+    if other := unlike(run):
+        given = say("setting.weights_given").lower()
+        names = ", ".join(given if name == "weights_given" else name for name in other)
+        measured += f" {say('script_unlike', names=names)}"
     lines = [
         f"BACKBONE: dict[str, Any] = {_shown(facts)}",
         f"CLASSES = {json.dumps(list(dataset.classes), ensure_ascii=False)}",
         f"PLAN: dict[str, Any] = {_shown(plan)}",
-        f"MEASURED = {json.dumps(measured)}",
+        f"MEASURED = {json.dumps(measured, ensure_ascii=False)}",
     ]
-    template = (
-        (_NEURAL / "exported" / "train_script.py")
-        .read_text(encoding="utf-8")
-        .replace("from core.neural.exported.", "from ")
-        .replace("from core.neural.", "from ")
-    )
-    return re.sub(
-        r"(?s)(# -- the run\n).*(# -- end of the run\n)", lambda m: m[1] + "\n".join(lines) + "\n" + m[2], template
-    )
+    template = _spoken("exported/train_script.py")
+    template = template.replace("from core.neural.exported.", "from ").replace("from core.neural.", "from ")
+    return re.sub(r"(?ms)^BACKBONE: .*?(?=^# -- )", lambda _: "\n".join(lines) + "\n", template, count=1)
+
+
+def use_model() -> bytes:
+    """The script that answers for picture files with a model."""
+    return _spoken("exported/use_model.py").encode()
+
+
+def _spoken(name: str) -> str:
+    return script_language.spoken((_NEURAL / name).read_text(encoding="utf-8"))
 
 
 def _shown(values: dict[str, Any]) -> str:

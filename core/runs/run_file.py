@@ -15,6 +15,7 @@ import yaml
 
 from core import backbones, settings
 from core.errors import HeadstartError
+from core.language.catalog import say
 from core.pictures import album, versions
 from core.plan import Plan
 from core.result import Origin, SplitSettings
@@ -87,8 +88,8 @@ def write(store: Store, run: Run) -> str:
     }
     text: str = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=120)
     lines = (
-        "# A run of Headstart. To repeat it: python -m core run PICTURES --run-file THIS_FILE",
-        "# PICTURES is the ZIP of 'Download the pictures' (on Data), which has classes and parts as they are there.",
+        f"# {say('run_file_repeat')}",
+        f"# {say('run_file_pictures', download=say('take_out'), page=say('data'))}",
     )
     return "\n".join([*lines, text])
 

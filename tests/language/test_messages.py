@@ -70,7 +70,7 @@ def test_every_error_of_one_file_or_one_zip_has_a_short_form_and_no_other_has() 
 
 
 def test_every_note_that_core_makes_has_a_sentence() -> None:
-    made = found(r"""\b(?:note|say)\(\s*["'](\w+)["']""") | found(r"""notes\.append\(["'](\w+)["']\)""")
+    made = found(r"""\b(?:note|notes\.say)\(\s*["'](\w+)["']""") | found(r"""notes\.append\(["'](\w+)["']\)""")
     made |= found(r"""\byield ["'](\w+)["'], """)
     made["first_frame"] = Path(decoding.__file__).name
     assert len(made) >= 10

@@ -18,11 +18,13 @@ from core.neural import __file__ as neural
 from core.neural import model, networks
 from core.neural.exported import use_model
 from core.plan import Plan
+from core.runs import keras_script
 from core.sandbox import decoding
 from core.scores.thresholds import Thresholds
 from core.store.store import Store
-from tests import drawing
+from tests import drawing, forks
 from tests.bad_files import encoded, noise
+from tests.texts import in_portuguese
 
 
 def test_the_exported_script_answers_like_the_demo_with_nothing_of_headstart_around(
@@ -50,6 +52,14 @@ def test_the_exported_script_answers_like_the_demo_with_nothing_of_headstart_aro
     ]
     assert {a.label for a in answers} > {"circle"}
     assert done.stdout.splitlines() == expected
+    (tmp_path / "use_model.py").write_bytes(in_portuguese(keras_script.use_model))
+    script = "import runpy; runpy.run_path('use_model.py', run_name='__main__')"
+    again = forks.run("keras", script, "model.keras", *names, "none.png", out=tmp_path, folder=tmp_path)
+    assert again.returncode == 0, again.stderr
+    none, *others = again.stdout.splitlines()
+    assert none.startswith("none.png: sem resposta, ")
+    ours = "sem certeza suficiente (mínimo: 101%): "
+    assert others == [line.replace(doubt["circle"], ours) for line in expected]
 
 
 @pytest.mark.parametrize(

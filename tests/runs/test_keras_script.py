@@ -25,6 +25,7 @@ from core.sandbox import decoding
 from core.store.store import Run, Store
 from tests import forks
 from tests.bad_files import encoded, noise
+from tests.texts import in_portuguese
 from tests.worker.test_training import prepare
 from tests.workers import wait
 
@@ -80,6 +81,14 @@ def test_the_script_of_a_frozen_linear_run_repeats_it_from_a_folder_of_pictures(
     said = repeat(store, run, shapes, tmp_path / "script")
     require_same_score(run, said)
     require_same_course(run, said)
+    again = in_portuguese(lambda: repeat(store, run, shapes, tmp_path / "roteiro"))
+    (right,) = re.findall(r"^Acertou (\d+ de \d+) imagens de teste: ", again, re.MULTILINE)
+    assert right.split(" de ") == list(SCORE.search(said).groups())
+    assert f"Headstart: acertou {run.outcome.test_correct} de {run.outcome.test_n} imagens de teste." in again
+    losses = re.findall(r"^cabeça, época \d+: perda de validação ([0-9.]+),", again, re.MULTILINE)
+    assert [float(loss) for loss in losses] == pytest.approx([float(x) for _, x in EPOCH.findall(said)], abs=1e-3)
+    assert not re.search("test pictures|epoch \\d", again)
+    assert "# Uma execução do Headstart." in (tmp_path / "roteiro" / "run.yaml").read_text()
 
 
 @pytest.mark.usefixtures("in_process")

@@ -154,6 +154,17 @@ def test_numbers_have_a_comma_where_the_language_has_one(page: Page, place: Serv
     expect(page.locator("tr", has_text=loss)).to_contain_text(re.compile(r"\d,\d{3}"))
 
 
+def test_what_is_taken_away_speaks_the_language_too(page: Page, place: Server) -> None:
+    (project,) = place.store.projects()
+    page.goto(f"{place.url}/export?project={project.id}&lang=pt")
+    idle(page)
+    expect(page.get_by_test_id("stCode")).to_contain_text("Classifica imagens com um modelo feito com o Headstart")
+    for name, line in (("run.yaml", "# Uma execução do Headstart."), ("use_model.py", '"""Classifica imagens')):
+        with page.expect_download() as coming:
+            browser.by_key(page, f"file-{name}").get_by_role("button").click()
+        assert coming.value.path().read_text().startswith(line)
+
+
 @pytest.fixture
 def page(chromium: Browser, place: Server) -> Iterator[Page]:
     with browser.tab(chromium, place.url) as opened:

@@ -7,6 +7,7 @@ browser's own.
 
 import re
 import unicodedata
+from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
@@ -85,6 +86,20 @@ def address(term: str) -> str:
     """Where a term is explained, beside the numbers of the project of the page."""
     project = re.sub(r"\W", "", st.query_params.get("project", ""))
     return f"/learn{f'?project={project}' if project else ''}#{term}"
+
+
+def in_this_language(make: Callable[[], bytes]) -> Callable[[], bytes]:
+    """A function that says everything in the language of now, when it is called later and outside of the page."""
+    language = catalog.current().language
+
+    def made() -> bytes:
+        token = catalog.speaking.set(language)
+        try:
+            return make()
+        finally:
+            catalog.speaking.reset(token)
+
+    return made
 
 
 def plain(text: str) -> str:
