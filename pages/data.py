@@ -29,6 +29,16 @@ _LINES = 72  # height in px of a row whose cells have several lines
 _NAMED = 6  # classes that one finding names
 
 
+def _next(project: Project, rows: list[ClassRow]) -> None:
+    """What there is, and the way on."""
+    total = sum(row.n for row in rows)
+    with st.container(horizontal=True, vertical_alignment="center", key="row-next"):
+        n = say("card_counts", pictures=say("pictures_n", n=total), classes=say("classes_n", n=len(rows)))
+        st.markdown(f"**{n}**", width="stretch")
+        if len(rows) >= 2 and st.button(say("next_train"), type="primary", key="next"):
+            context.go("train", project)
+
+
 def _findings(project: Project, rows: list[ClassRow]) -> None:
     """What the user should know about the pictures before a training; `rows` are the classes."""
     outcomes = context.store().outcomes(project.id)
@@ -84,6 +94,7 @@ if job is not None and not deliveries.is_dismissed(context.store(), job):
 busy = job is not None and job.active
 asked = unsorted_pictures.panel(project, [row.label for row in rows])
 if rows:
+    _next(project, rows)
     folder_panel.show(project)
     _findings(project, rows)
     findings_panel.panel(project)
@@ -93,8 +104,6 @@ if rows:
     with right:
         split_panel.show(project, rows)
         data_versions.panel(project)
-        if len(rows) >= 2 and st.button(say("next_train"), type="primary", key="next", width="stretch"):
-            context.go("train", project)
         st.header(say("add_pictures"), anchor=False)
         add_pictures.take_in(project, slim=True)
         if asked:
