@@ -141,8 +141,8 @@ def _row(project: Project, rows: Sequence[ClassRow], row: ClassRow, most: int, n
 def _add(project: Project, row: ClassRow) -> None:
     """A button that opens the ways to add pictures of a class."""
     add = st.popover(
-        about(say("row_add"), say("row_add_to", label=row.label)), icon=":material/add:", type="tertiary", on_change="rerun",
-        key=f"add-to-{class_cards.row_key(row.label)}",
+        about(say("row_add"), say("row_add_to", label=row.label)), icon=":material/add:", type="tertiary",
+        on_change="rerun", key=f"add-to-{class_cards.row_key(row.label)}",
     )  # fmt: skip
     if add.open:
         with add:
