@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from core.audit.near_duplicates import unit
 from core.disk import blobs
 from core.features.streamed import Matrix, parts
+from core.scores import thresholds
 from core.scores.thresholds import Thresholds
 from core.settings import REMEMBERED
 
@@ -36,9 +37,10 @@ NEIGHBOR = 5
 # 1,280 channels). Sun et al. lost little with 1 % of ImageNet. A class with fewer than k pictures would be far from
 # itself.
 OF_EACH = 2 * NEIGHBOR
-# The share of pictures of the classes that a new model refuses, until its user chooses another.
+# The share of pictures of the classes that a new model refuses, until its user chooses another; docs/backbones.md says
+# what that does to two real sets.
 REFUSED = 0.03
-# Val pictures that a distance needs to be found by.
+# Val pictures that this needs: of fewer, the share would be less than one picture.
 _ENOUGH = 20
 # Pictures that are compared with all remembered ones at once: 10 MB for 1,000 classes.
 _ROWS = 256
@@ -169,12 +171,29 @@ def limit(distances: Array, refused: float) -> float:
     return float(np.quantile(distances, 1 - refused, method="higher"))
 
 
+def carried(folder: Path) -> Thresholds:
+    """The limits of the model in this folder for another model: without the distance, which is that of one model. Where
+    only a distance was kept, by an older version, the share that it refuses of val."""
+    limits = Thresholds.read(folder)
+    if limits.refused is None and (folder / thresholds.FILE).is_file():
+        val, share = measured(folder, "val"), 0.0
+        if limits.farthest is not None and val is not None and len(val.known):
+            share = float((val.known > limits.farthest).mean())
+        limits = replace(limits, refused=share)
+    return replace(limits, farthest=None)
+
+
 def with_distance(limits: Thresholds, folder: Path) -> Thresholds:
-    """The limits that a user chose, with the distance for the model in this folder: the one that refuses the chosen
-    share of its val pictures, or `REFUSED` of them. Without a distance where there are too few to tell."""
-    val, share = measured(folder, "val"), REFUSED if limits.refused is None else limits.refused
-    enough = val is not None and len(val.known) >= _ENOUGH
-    return replace(limits, farthest=limit(val.known, share) if val is not None and enough and share else None)
+    """The limits with the distance for the model in this folder: the one that refuses the chosen share of its val
+    pictures. Where nobody has chosen, it is `REFUSED`, unless there are too few val pictures to tell."""
+    val = measured(folder, "val")
+    if val is None or not len(val.known):
+        return limits
+    if limits.refused is None:
+        if len(val.known) < _ENOUGH:
+            return limits
+        limits = replace(limits, refused=REFUSED)
+    return replace(limits, farthest=limit(val.known, limits.refused) if limits.refused else None)
 
 
 def separation(known: Array, unseen: Array) -> float | None:

@@ -92,9 +92,9 @@ def ask_for_language(answer: Callable[[], str]) -> None:
 @functools.cache
 def languages() -> Mapping[str, str]:
     """The languages that texts are in, English first: as files are named -> as its speakers call it."""
-    from babel import Locale
+    from babel import Locale, localedata
 
-    names = [ENGLISH, *sorted(path.stem for path in _FOLDER.glob("*.po"))]
+    names = [ENGLISH, *sorted(path.stem for path in _FOLDER.glob("*.po") if localedata.exists(path.stem))]
     shown = {name: str(Locale.parse(name).get_display_name(name)) for name in names}
     return {name: text[:1].upper() + text[1:] for name, text in shown.items()}
 
@@ -115,7 +115,7 @@ def best(wanted: Sequence[str]) -> str:
 
 def default() -> str:
     """The language where nobody has chosen one: that of HEADSTART_LANGUAGE, else English."""
-    return os.environ.get(ENVIRONMENT, ENGLISH)
+    return best([os.environ.get(ENVIRONMENT, "")]) or ENGLISH
 
 
 def say(key: str, /, **values: Any) -> str:

@@ -8,6 +8,7 @@ standardization into the first layer. `solve` finds the exact linear head.
 import io
 import itertools
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -90,14 +91,19 @@ class Head:
 
 
 def sizes(path: Path) -> list[int]:
-    """The widths of the head in a file, from its inputs to its classes; its numbers are not read."""
+    """The widths of the head in a file, from its inputs to its classes; its numbers are not read. Raises ValueError if
+    it is not such a file."""
     found = []
-    with zipfile.ZipFile(path) as file:
-        for i in range(len(file.namelist()) // 2):
-            with file.open(f"k_{i}.npy") as array:
-                np.lib.format.read_magic(array)
-                found.append(np.lib.format.read_array_header_1_0(array)[0])
-    return [found[0][0], *(shape[1] for shape in found)]
+    try:
+        with zipfile.ZipFile(path) as file:
+            for i in range(len(file.namelist()) // 2):
+                with file.open(f"k_{i}.npy") as array:
+                    np.lib.format.read_magic(array)
+                    found.append(np.lib.format.read_array_header_1_0(array)[0])
+        return [found[0][0], *(shape[1] for shape in found)]
+    # All that zipfile raises for damaged bytes, beside ValueError.
+    except (zipfile.BadZipFile, zlib.error, KeyError, IndexError, EOFError, NotImplementedError, RuntimeError) as error:
+        raise ValueError(path) from error
 
 
 def n_weights(sizes: Sequence[int]) -> int:

@@ -34,11 +34,6 @@ class Thresholds:
     farthest: float | None = None
     refused: float | None = None
 
-    @property
-    def chosen(self) -> "Thresholds":
-        """What a user chose: without the distance, which is that of one model."""
-        return replace(self, farthest=None)
-
     def of(self, label: str) -> float:
         return self.classes.get(label, self.least)
 

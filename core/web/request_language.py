@@ -1,10 +1,10 @@
 """The language that a request is answered in: of `?lang=`, of what was chosen in this browser, or the browser's own."""
 
 from contextlib import suppress
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers
+from starlette.requests import cookie_parser
 from starlette.types import Scope
 
 from core.language import catalog
@@ -20,10 +20,9 @@ def of(scope: Scope) -> str:
 
 
 def _kept(headers: Headers) -> list[str]:
-    with suppress(CookieError):  # a cookie can be anything
-        found = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-        return [found.value] if found else []
-    return []
+    # Not by `SimpleCookie`, which gives up at a cookie of another server of this machine that it cannot read.
+    found = cookie_parser(headers.get("cookie", "")).get(COOKIE)
+    return [found] if found else []
 
 
 def _accepted(header: str) -> list[str]:

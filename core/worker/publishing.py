@@ -103,7 +103,7 @@ def publish(store: Store, run_id: str, draft: Path) -> dict[str, str]:
     which still name those of before. What a user chose for the answers of those, he chose for these as well."""
     recorded = {name: blobs.sha256(draft / name) for name in RECORDED}
     before = store.folder(run_id)
-    limits = novelty.with_distance(Thresholds.read(before), draft)
+    limits = novelty.with_distance(novelty.carried(before), draft)
     if limits != Thresholds():
         limits.write(draft)
     number = _NAME.fullmatch(before.name)

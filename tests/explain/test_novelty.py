@@ -170,3 +170,34 @@ def test_distances_of_a_model_are_those_of_its_pictures(trained: Path) -> None:
     with Predictor(folder) as predictor:
         said = [predictor.predict(store.pictures.path(key).read_bytes()).distance for key in ids[:6]]
     assert np.abs(np.array(said) - test.known[:6]).max() < 2e-3
+
+
+def measured_at(folder: Path, val: list[float]) -> Path:
+    """A folder of a model whose val pictures have these distances."""
+    folder.mkdir()
+    none = np.empty(0, np.float32)
+    parts = {"val": Distances(np.array(val, np.float32), none), "test": Distances(none, none)}
+    known = Known(("a",), np.eye(1, 4, dtype=np.float32), np.zeros(1, np.int64))
+    (folder / novelty.FILE).write_bytes(novelty.to_bytes(known, parts))
+    return folder
+
+
+def test_a_new_model_refuses_three_of_a_hundred_val_pictures_unless_there_are_too_few(tmp_path: Path) -> None:
+    many = measured_at(tmp_path / "many", [i / 100 for i in range(100)])
+    limits = novelty.with_distance(Thresholds(), many)
+    assert limits.farthest == pytest.approx(0.97) and limits.refused == 0.03
+    few = measured_at(tmp_path / "few", [0.1] * 19)
+    assert novelty.with_distance(Thresholds(), few) == Thresholds()
+    assert novelty.with_distance(Thresholds(refused=0.1), few).farthest == pytest.approx(0.1)  # it was chosen
+    assert novelty.with_distance(Thresholds(refused=0.0), many).farthest is None
+
+
+def test_what_was_chosen_goes_to_another_model_as_a_share(tmp_path: Path) -> None:
+    old = measured_at(tmp_path / "old", [i / 100 for i in range(100)])
+    assert novelty.carried(old) == Thresholds()
+    Thresholds(0.5, {}, farthest=0.895).write(old)  # by a version that kept the distance alone
+    assert novelty.carried(old) == Thresholds(0.5, {}, refused=0.1)
+    Thresholds(0.5).write(old)
+    assert novelty.carried(old) == Thresholds(0.5, {}, refused=0.0)
+    Thresholds(0.5, {}, 0.2, 0.07).write(old)
+    assert novelty.carried(old) == Thresholds(0.5, {}, refused=0.07)

@@ -1,5 +1,6 @@
 """The numpy head: as good as scikit-learn, its gradients right, and reproducible."""
 
+import contextlib
 import itertools
 import subprocess
 import sys
@@ -460,3 +461,21 @@ print((peak() - before) / (20_000 * 1024))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert 20 < float(done.stdout) < head._BYTES_PER_WEIGHT
+
+
+def test_the_widths_of_a_head_are_read_from_its_file_and_of_a_damaged_one_are_an_error(tmp_path: Path) -> None:
+    layers = tuple((np.zeros((a, b), np.float32), np.zeros(b, np.float32)) for a, b in ((5, 3), (3, 2)))
+    path = tmp_path / "head.npz"
+    path.write_bytes(Head(layers).to_bytes())
+    assert head.sizes(path) == [5, 3, 2] and head.n_weights([5, 3, 2]) == 26
+    whole, draw = path.read_bytes(), np.random.default_rng(0)
+    for _ in range(300):
+        bytes_now = bytearray(whole)
+        for place in draw.integers(0, len(whole), 4):
+            bytes_now[place] ^= int(draw.integers(1, 256))
+        path.write_bytes(bytes(bytes_now))
+        with contextlib.suppress(ValueError, OSError):
+            head.sizes(path)
+    path.write_bytes(b"PK\x05\x06" + bytes(18))  # an empty archive
+    with pytest.raises(ValueError):
+        head.sizes(path)

@@ -131,8 +131,13 @@ def test_what_a_chart_shows_is_also_a_table() -> None:
         {"Shows": "b", "Says": "b", "Pictures": 1},
     ]
     bars = charts.bars([("Starter", 0.8312, 0.7, 0.9), ("pixels", 0.5, 0.4, 0.6)], charts.LIGHT, "Right, %")
-    rows = charts.as_rows(bars, "Name")
-    assert [list(row.values()) for row in rows] == [["Starter", 83.12], ["pixels", 50.0]]
-    lines = {"one": ([1.0, 2.0], [0.5, 0.25]), "two": ([1.0], [0.125])}
-    drawn = charts.as_rows(charts.overlaid(lines, charts.LIGHT, {"x": "Epoch", "y": "Loss"}), "Run")
-    assert drawn[0] == {"Run": "one", "Loss": 0.5, "Epoch": 1.0} and drawn[2]["Run"] == "two" and len(drawn) == 3
+    titles = {"name": "Name", "low": "From", "high": "To"}
+    assert charts.as_rows(bars, titles) == [
+        {"Name": "Starter", "Right, %": 83.12, "From": 70.0, "To": 90.0},
+        {"Name": "pixels", "Right, %": 50.0, "From": 40.0, "To": 60.0},
+    ]
+    lines = {"one & <b>": ([1.0, 2.0], [0.5, 0.25]), "two": ([1.0], [0.125])}
+    drawn = charts.as_rows(charts.overlaid(lines, charts.LIGHT, {"x": "Epoch", "y": "Loss"}), titles)
+    assert (
+        drawn[0] == {"Name": "one & <b>", "Loss": 0.5, "Epoch": 1.0} and drawn[2]["Name"] == "two" and len(drawn) == 3
+    )

@@ -18,7 +18,7 @@ from tests.texts import shown
 pytestmark = pytest.mark.browser
 
 PORTUGUESE = "pt_BR"
-PAGES = ("", "data", "train", "results", "demo", "export", "present")
+PAGES = ("", "data", "train", "results", "demo", "export", "present", "learn")
 # What has the focus: the name that a screen reader would say, or the text.
 FOCUSED = """
 () => {
@@ -75,7 +75,7 @@ def test_keys_alone_lead_from_the_sample_to_the_demo(chromium: Browser, language
         page.goto(f"{app.url}/?lang={language}")
         idle(page)
         expect(page.locator("html")).to_have_attribute("lang", language.replace("_", "-"))
-        enter(page, say("try_sample"))
+        enter(page, say("try_signs"))
         page.wait_for_url(re.compile("/data"))
         expect(page.get_by_text(say("not_used", n=4, files=say("files_n", n=308)))).to_be_visible(timeout=90_000)
         idle(page)

@@ -134,7 +134,7 @@ def bars(rows: Sequence[tuple[str, float, float, float]], colors: Colors, title:
             # Gray for the others, with a contrast of 3 to 1 on either background.
             marker={"color": [colors.accent, *[colors.ink] * others], "opacity": [1, *[0.55] * others]},
             customdata=list(zip(lows, highs, strict=True)),
-            hovertemplate="%{y}: %{x:.0f} % (%{customdata[0]:.0f} to %{customdata[1]:.0f})<extra></extra>",
+            hovertemplate="%{y}: %{x:.0f} % (%{customdata[0]:.0f} \u2013 %{customdata[1]:.0f})<extra></extra>",
         )
     )  # fmt: skip
     for name, share, high in zip(names, shares, highs, strict=True):
@@ -270,15 +270,23 @@ def _plain(colors: Colors) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def as_rows(figure: go.Figure, name: str) -> list[dict[str, Any]]:
-    """What bars or lines show, as rows of a table: by axis titles, and by `name` where there are several lines."""
-    x, y = (axis.title.text or key for key, axis in (("x", figure.layout.xaxis), ("y", figure.layout.yaxis)))
+def as_rows(figure: go.Figure, words: Mapping[str, str]) -> list[dict[str, Any]]:
+    """What bars or lines show, as rows of a table: by axis titles, with intervals where they have some. `words` gives
+    the titles of names, of lines or bars, and of the ends of an interval (name, low, high)."""
+    x, y = (axis.title.text or words["name"] for axis in (figure.layout.xaxis, figure.layout.yaxis))
     drawn = [trace for trace in figure.data if trace.hoverinfo != "skip"]
     rows = []
     for trace in drawn:
-        named = {name: trace.name} if len([each for each in drawn if each.name]) > 1 else {}
-        for across, up in zip(trace.x, trace.y, strict=True):
-            rows.append(named | {y: _rounded(up), x: _rounded(across)})
+        named = {words["name"]: html.unescape(trace.name)} if sum(bool(each.name) for each in drawn) > 1 else {}
+        lying = getattr(trace, "orientation", None) == "h"
+        ends = trace.error_x if lying else trace.error_y
+        for i, (across, up) in enumerate(zip(trace.x, trace.y, strict=True)):
+            row = named | {y: _rounded(up), x: _rounded(across)}
+            if ends.array is not None:
+                middle = across if lying else up
+                low, high = middle - ends.arrayminus[i], middle + ends.array[i]
+                row |= {words["low"]: _rounded(low), words["high"]: _rounded(high)}
+            rows.append(row)
     return rows
 
 
@@ -298,7 +306,7 @@ def cells(evaluation: Evaluation, words: Mapping[str, str]) -> list[dict[str, An
 
 
 def _rounded(value: Any) -> Any:
-    return value if isinstance(value, str) else round(float(value), 3)
+    return html.unescape(value) if isinstance(value, str) else round(float(value), 3)
 
 
 def training(

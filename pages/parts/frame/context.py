@@ -86,7 +86,8 @@ def chart(figure: Figure, key: str, alt: str, rows: Callable[[], Any] | None = N
     spoken = catalog.current()
     figure.update_layout(separators=spoken.decimal + spoken.group)
     st.plotly_chart(figure, key=key, alt=alt, theme=None, config={"displayModeBar": False}, **options)
-    as_table(key, alt, rows or (lambda: charts.as_rows(figure, say("table_name"))))
+    words = {name: say(f"table_{name}") for name in ("name", "low", "high")}
+    as_table(key, alt, rows or (lambda: charts.as_rows(figure, words)))
 
 
 def as_table(key: str, alt: str, rows: Callable[[], Any]) -> None:

@@ -13,7 +13,7 @@ from core.pictures import album
 from core.store.store import Project
 from core.web.login import COOKIE
 from pages.parts.frame import context, job_panel
-from pages.parts.frame.words import LANGUAGE, about, plain, say
+from pages.parts.frame.words import KEPT, LANGUAGE, about, plain, say
 
 _ICONS = {
     "empty": ":material/radio_button_unchecked:",
@@ -71,7 +71,7 @@ def _language() -> None:
 
 
 def _speak() -> None:
-    st.session_state[LANGUAGE] = st.session_state["language-switch"]
+    st.session_state[LANGUAGE] = st.session_state[KEPT] = st.session_state["language-switch"]
     st.query_params.pop("lang", None)
 
 

@@ -6,7 +6,7 @@ import streamlit as st
 from core.language import catalog
 from core.web.request_language import COOKIE
 from pages.parts.frame import context
-from pages.parts.frame.words import LANGUAGE, say
+from pages.parts.frame.words import KEPT, say
 
 # Texts of Streamlit itself, which it says in English alone; the script of the guide puts ours in their place.
 _OWN = (
@@ -28,5 +28,5 @@ def draw(page: str) -> None:
     english, spoken = catalog.of(catalog.ENGLISH), catalog.current()
     words = {"steps": say("steps"), "help": say("help_for")}
     own = {english.say(f"own.{name}"): say(f"own.{name}") for name in _OWN}
-    language = {"lang": spoken.tag, "cookie": COOKIE, "kept": st.session_state[LANGUAGE]}
+    language = {"lang": spoken.tag, "cookie": COOKIE, "kept": st.session_state.pop(KEPT, "")}
     _GUIDE(key="guide", data={"page": page, "words": words, "own": own} | language)

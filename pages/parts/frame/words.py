@@ -1,8 +1,8 @@
 """Texts for pages: those of the catalog, numbers and times for people, and text of users.
 
 `say` fills a text of the catalog with values. Text that a user typed or uploaded goes through `plain` first. The
-language is that of `?lang=`, then what the user chose in this browser (kept in a cookie by `guide.js`), then the
-browser's own.
+language is that of `?lang=`, for this tab, then what the user chose in this browser (kept in a cookie by `guide.js`),
+then the browser's own.
 """
 
 import re
@@ -27,7 +27,8 @@ _MARKUP = re.compile(
     re.IGNORECASE,
 )
 
-LANGUAGE = "language"  # what the user of a session has chosen
+LANGUAGE = "language"  # of a session
+KEPT = "language-kept"  # what its user has just chosen, on the way to the browser
 # The terms of the glossary, and the texts that lead to each: those beside which it first stands on a page.
 TERMS = {
     "accuracy": ("headline_help", "curve_help"),

@@ -1,6 +1,5 @@
 """What the lesson says about a finished run of the user: weights, scores, rates, and whether its backbone fits."""
 
-import zipfile
 from collections.abc import Iterator
 
 import streamlit as st
@@ -33,7 +32,7 @@ def _sizes(run_id: str, revision: int) -> list[int]:
     """The widths of the head from the features to the classes; empty where its file cannot be read."""
     try:
         return head.sizes(context.store().folder(run_id) / "head.npz")
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+    except (OSError, ValueError):
         return []
 
 

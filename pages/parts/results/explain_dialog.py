@@ -30,10 +30,9 @@ def panel(project: Project, run: Run) -> None:
     asked = st.session_state.pop(ASKED, None)
     pictures = album.pictures(context.store(), project.id, [asked]) if asked else []
     if pictures:
-        _dialog(project, run, pictures[0])
+        context.dialog(say("why_title"), width="large")(_dialog)(project, run, pictures[0])
 
 
-@context.dialog(say("why_title"), width="large")
 def _dialog(project: Project, run: Run, picture: Picture) -> None:
     try:
         explained = _explain(run, picture)

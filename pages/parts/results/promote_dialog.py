@@ -25,7 +25,7 @@ def button(project: Project, run: Run, all_runs: Sequence[Run]) -> None:
         help=say("promote_help"),
     ):  # fmt: skip
         if promoted is not None:
-            _ask(run, promoted, run_list.names(all_runs))
+            context.dialog(say("promote_title"))(_ask)(run, promoted, run_list.names(all_runs))
         else:
             core_runs.promote(context.store(), run)
             st.rerun()
@@ -55,7 +55,6 @@ def _promoted(project: Project, all_runs: Sequence[Run]) -> Run | None:
     return next((run for run in all_runs if run.id in newest), None)
 
 
-@context.dialog(say("promote_title"))
 def _ask(run: Run, promoted: Run, shown: dict[str, str]) -> None:
     """Say whether this run is better than the promoted one by more than chance; the user decides."""
     ours, theirs = context.evaluation(run), context.evaluation(promoted)

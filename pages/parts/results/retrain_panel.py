@@ -6,6 +6,7 @@ import streamlit as st
 
 from core.dataset import Dataset
 from core.errors import HeadstartError
+from core.explain import novelty
 from core.jobs import eta, queue
 from core.jobs.kinds import TRAIN
 from core.jobs.queue import Job
@@ -118,7 +119,7 @@ def _retrain(project: Project, run: Run) -> None:
     except HeadstartError as error:
         quick = error
     new, _ = requests.train(store, project.id, plan)
-    limits = Thresholds.read(store.folder(run.id)).chosen
+    limits = novelty.carried(store.folder(run.id))
     if new.result is None and limits != Thresholds():  # an existing run has its own
         limits.write(store.folder(new.id))
     st.session_state[_key(project)] = Retrained(run.id, new.id, new.fingerprint, quick)
@@ -142,7 +143,7 @@ def _outcome(project: Project, kept: Retrained, now: Dataset) -> None:
             _what_changed(steps[main])
     if saved and kept.quick is None:
         return
-    theirs, ours = (Thresholds.read(store.folder(each.id)).chosen for each in (before, new))
+    theirs, ours = (novelty.carried(store.folder(each.id)) for each in (before, new))
     if theirs == ours != Thresholds():
         st.caption(say("retrained_limits"))
     _saving(project, new, saved)

@@ -184,7 +184,7 @@ def tools(run: Run) -> None:
         with st.popover(about(say("describe"), name(run)), icon=":material/edit:", type="tertiary", key="describe"):
             _form(run)
         if st.button(about(say("delete"), name(run)), key="delete-run", type="tertiary", icon=":material/delete:"):
-            _ask_delete(run)
+            context.dialog(say("delete_run_title"))(_ask_delete)(run)
     if run.note:
         st.markdown(f":material/sticky_note_2: {plain(run.note)}")
 
@@ -202,7 +202,6 @@ def _form(run: Run) -> None:
         widget(label, getattr(run, what), **options)
 
 
-@context.dialog(say("delete_run_title"))
 def _ask_delete(run: Run) -> None:
     st.markdown(say("delete_run_text", name=plain(name(run))))
     runs = context.finished(context.store().project(run.project_id))  # none, once the only one was deleted here

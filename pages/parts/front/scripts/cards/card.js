@@ -86,7 +86,7 @@ export class Card {
       }
       return element("button", { type: "button", textContent: text, onclick: act })
     }
-    const text = fill(words.card_folders, { n: folders.length, folders: folders.slice(0, 3).join(", ") })
+    const text = fill(words.card_folders, { n: folders.length, folders: named(folders) })
     const one = answer(fill(words.card_folders_one, { label: name }), () => this._send(list))
     const each = answer(words.card_folders_each, () => send(list, ""))
     this.question.replaceChildren(element("span", { textContent: text }), one, each)
@@ -116,6 +116,8 @@ export class Card {
     }
   }
 }
+
+const named = (folders) => [...folders.slice(0, 3), ...(folders.length > 3 ? ["\u2026"] : [])].join(", ")
 
 // What the camera needs to be drawn in.
 function film() {

@@ -6,8 +6,8 @@ import { isSame } from "./names.js"
 const BOTH = 2 // classes and cards without pictures that there are at least: a model tells classes apart
 
 export class Drafts {
-  // A draft has an `id` and a `name`, and is `sent` once pictures were sent under that name. `isOn`, which is not kept,
-  // is whether its camera is in use.
+  // A draft has an `id` and a `name`, and is `sent` once pictures were sent under that name; `asked` if somebody wanted
+  // one more. `isOn`, which is not kept, is whether its camera is in use.
   constructor(project) {
     this.key = `cards-${project}`
     this.list = JSON.parse(sessionStorage.getItem(this.key) ?? "[]")
@@ -15,20 +15,22 @@ export class Drafts {
   }
 
   keep() {
-    const kept = this.list.map(({ id, name, sent }) => ({ id, name, sent }))
+    const kept = this.list.map(({ id, name, sent, asked }) => ({ id, name, sent, asked }))
     sessionStorage.setItem(this.key, JSON.stringify(kept))
   }
 
-  // The classes that the project has now; a card that has become one goes, unless its camera is in use.
+  // The classes that the project has now; a card that has become one goes, unless its camera is in use, and so does one
+  // that nobody has touched once there are enough classes.
   see(labels) {
     this.labels = labels
-    this.list = this.list.filter((draft) => draft.isOn || !(draft.sent && this._isClass(draft.name)))
+    const isDone = ({ name, sent, asked }) => (sent ? this._isClass(name) : !name && !asked && labels.length >= BOTH)
+    this.list = this.list.filter((draft) => draft.isOn || !isDone(draft))
     while (this.labels.length + this.list.length < BOTH) this._begin()
     this.keep()
   }
 
   add() {
-    const draft = this._begin()
+    const draft = Object.assign(this._begin(), { asked: true })
     this.keep()
     return draft
   }

@@ -49,7 +49,7 @@ function light(element) {
 }
 
 function show(event) {
-  const place = placeOf(event.composedPath()) ?? (hasFiles(event) ? others() : null)
+  const place = hasFiles(event) && (placeOf(event.composedPath()) ?? others())
   if (!place || event.defaultPrevented) return light(null)
   event.preventDefault()
   light(place.element)
@@ -57,7 +57,7 @@ function show(event) {
 
 async function drop(event) {
   light(null)
-  const place = placeOf(event.composedPath()) ?? (hasFiles(event) ? others() : null)
+  const place = hasFiles(event) && (placeOf(event.composedPath()) ?? others())
   if (!place || event.defaultPrevented) return
   event.preventDefault()
   try {

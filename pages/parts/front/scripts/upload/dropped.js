@@ -43,8 +43,8 @@ export function flat(list) {
 // The folders that hold files themselves, by their own names.
 export function foldersOf(list) {
   const paths = list.map(({ name }) => name.split("/")).filter((path) => !path.some(isHidden))
-  const folders = new Map(paths.map((path) => [path.slice(0, -1).join("/"), path.at(-2) ?? ""]))
-  return [...folders.values()]
+  const inside = paths.filter((path) => path.length > 1)
+  return [...new Map(inside.map((path) => [path.slice(0, -1).join("/"), path.at(-2)])).values()]
 }
 
 const isHidden = (part) => part.startsWith(".") || part === "__MACOSX"

@@ -1,7 +1,11 @@
 // How far a delivery is: bytes, speed, and the time that is left.
 const WINDOW = 5000 // ms of which the speed is the mean
 
-const mb = (n) => (n / 1e6).toFixed(n < 1e7 ? 1 : 0)
+const mb = (n) => {
+  const digits = n < 1e7 ? 1 : 0
+  const exactly = { minimumFractionDigits: digits, maximumFractionDigits: digits }
+  return (n / 1e6).toLocaleString(globalThis.document?.documentElement.lang || "en", exactly)
+}
 
 export class Meter {
   constructor(sizes, now) {
