@@ -108,7 +108,7 @@ def _parser() -> argparse.ArgumentParser:
 
     draw = _command(commands, "sample", _sample, "draw a labeled set to try things with")
     draw.add_argument("out", type=Path, help="a .zip, or a folder")
-    draw.add_argument("--set", choices=list(sample_sets.SETS), default="signs", help="ladybirds are hard on purpose")
+    draw.add_argument("--set", choices=list(sample_sets.SETS), default="signs", help="ladybugs are hard on purpose")
     draw.add_argument("--seed", type=int, default=0)
     return parser
 

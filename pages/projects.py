@@ -59,7 +59,7 @@ def _ask_delete(project: Project) -> None:
 def _buttons(rest: bool) -> None:
     """The buttons that create a project; `rest`: other projects exist, so that no button is the primary one."""
     with st.container(horizontal=True, horizontal_alignment="center", width="content" if rest else "stretch"):
-        looks: dict[str, Any] = {"signs": "secondary" if rest else "primary", "ladybirds": "tertiary"}
+        looks: dict[str, Any] = {"signs": "secondary" if rest else "primary", "ladybugs": "tertiary"}
         for chosen, look in looks.items():
             st.button(
                 say(f"try_{chosen}"), type=look, key=f"sample-{chosen}", help=say(f"try_{chosen}_help"),

@@ -175,8 +175,8 @@ def test_the_sample_trains_and_its_unreadable_file_is_named(
 def test_the_hard_sample_is_half_learned_by_the_smallest_backbone(
     store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run(capsys, "sample", str(tmp_path / "ladybirds.zip"), "--set", "ladybirds")
-    _, answer = run(capsys, "run", str(tmp_path / "ladybirds.zip"), "--home", str(store.home), "--dial", "fast")
+    run(capsys, "sample", str(tmp_path / "ladybugs.zip"), "--set", "ladybugs")
+    _, answer = run(capsys, "run", str(tmp_path / "ladybugs.zip"), "--home", str(store.home), "--dial", "fast")
     assert answer["pictures"] == 320 and not answer["excluded"]
     assert 0.5 <= answer["test_accuracy"] <= 0.8
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.intake import ladybirds, sample
+from core.intake import ladybugs, sample
 
 Files = Iterable[tuple[str, bytes]]  # names with class folders, and contents
 
@@ -22,7 +22,7 @@ class SampleSet:
 _COPIES = len(sample.PLANTED.duplicates) + len(sample.PLANTED.near_duplicates) + 1
 SETS = {
     "signs": SampleSet(sample.draw, len(sample.CLASSES) * sample.PER_CLASS + _COPIES, "sample 0"),
-    "ladybirds": SampleSet(ladybirds.draw, len(ladybirds.CLASSES) * ladybirds.PER_CLASS, "sample ladybirds 0"),
+    "ladybugs": SampleSet(ladybugs.draw, len(ladybugs.CLASSES) * ladybugs.PER_CLASS, "sample ladybugs 0"),
 }
 
 

@@ -27,7 +27,7 @@ def test_each_kind_has_a_function_that_takes_its_parameters_and_a_name_on_screen
 @pytest.mark.parametrize(
     ("kind", "parameters"),
     [
-        (INTAKE, Delivery(sample=0, audit=True)), (INTAKE, Delivery(sample=0, sample_set="ladybirds")),
+        (INTAKE, Delivery(sample=0, audit=True)), (INTAKE, Delivery(sample=0, sample_set="ladybugs")),
         (INTAKE, Delivery("a.zip", "b", "cat")), (FIT, OfRun("x")),
         (COMPARE, OfRuns(("x", "y"))),
     ],

@@ -1,4 +1,4 @@
-"""What curves say: the best epoch, and over-fitting named only where it is."""
+"""What curves say: the best epoch, and overfitting named only where it is."""
 
 import json
 from dataclasses import replace

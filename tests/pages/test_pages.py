@@ -35,7 +35,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, trained: Path) -> dict[st
 def test_without_projects_the_first_page_invites_and_the_others_lead_back(tmp_path: Path) -> None:
     said = visit(tmp_path / "home", "", *PAGES)["said"]
     assert said["projects"]["title"] == [say("hero")]
-    assert said["projects"]["button"] == [say("try_signs"), say("try_ladybirds"), say("new_project")]
+    assert said["projects"]["button"] == [say("try_signs"), say("try_ladybugs"), say("new_project")]
     for name in PAGES[1:]:
         assert said[name]["title"] == [name.capitalize()] and not said[name]["button"], name
 

@@ -578,7 +578,7 @@ def test_a_delivery_that_is_gone_is_said_to_be(server: Server) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("chosen", "n", "classes"), [("signs", 308, 5), ("ladybirds", 320, 4)])
+@pytest.mark.parametrize(("chosen", "n", "classes"), [("signs", 308, 5), ("ladybugs", 320, 4)])
 def test_a_sample_is_drawn_and_taken_in_by_a_job(tmp_path: Path, chosen: str, n: int, classes: int) -> None:
     store = Store(tmp_path)
     project = store.add_project("sample").id

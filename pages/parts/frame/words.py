@@ -49,7 +49,7 @@ TERMS = {
     "interval": ("headline_help",),
     "learning-rate": ("setting_help.learning_rate", "setting_help.fine_tune_rate"),
     "loss": ("curve_help", "compare_loss_help"),
-    "over-fitting": ("preset_help", "curve_help"),
+    "overfitting": ("preset_help", "curve_help"),
     "pooling": ("setting_help.pooling",),
     "precision-recall": ("pr_help",),
     "regularization": ("setting_help.regularization",),

@@ -11,7 +11,7 @@ _WIDE = 620  # pixels of a text
 # Terms with a drawing -> its name.
 _DRAWN = {
     "augmentation": "augmentation", "calibration": "calibration", "confusion-matrix": "matrix",
-    "fine-tuning": "fine_tuning", "heat-map": "heat_map", "over-fitting": "over_fitting", "split": "split",
+    "fine-tuning": "fine_tuning", "heat-map": "heat_map", "overfitting": "over_fitting", "split": "split",
     "threshold": "threshold",
 }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Draws a data set that is hard on purpose: ladybirds that differ in nothing but the spots on their backs.
+"""Draws a data set that is hard on purpose: ladybugs that differ in nothing but the spots on their backs.
 
 All labels are right, and a person who looks closely can tell all four kinds apart. A pretrained network looks at
 colors, shapes and textures first, which are the same in all classes. As in `core.intake.sample`, a picture depends on
