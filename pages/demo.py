@@ -5,12 +5,14 @@ import streamlit as st
 from pages.parts.demo import try_model
 from pages.parts.frame import context
 from pages.parts.frame.words import say
+from pages.parts.learn import figures
 from pages.parts.results import run_list as names
 
 project = context.project()
 runs = context.finished(project)
 if not runs:
-    context.empty(say("demo_empty"), say("demo_empty_more"), "demo", project, ("train", say("go_train")))
+    figures.coming("demo")
+    context.empty(say("demo_empty"), say("demo_empty_more"), project, ("train", say("go_train")))
 else:
     run = names.choose(project, runs)
     if context.is_stale(run):

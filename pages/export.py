@@ -18,6 +18,7 @@ from core.store.store import Run
 from pages.parts.demo import damaged_files
 from pages.parts.frame import context
 from pages.parts.frame.words import about, in_this_language, number, plain, say, size
+from pages.parts.learn import figures
 from pages.parts.results import run_list as names
 from pages.parts.train import settings_form
 
@@ -73,7 +74,8 @@ def _offer(button: Any, name: str, make: Callable[[], bytes]) -> None:
 project = context.project()
 runs = context.finished(project)
 if not runs:
-    context.empty(say("export_empty"), say("export_empty_more"), "export", project, ("train", say("go_train")))
+    figures.coming("export")
+    context.empty(say("export_empty"), say("export_empty_more"), project, ("train", say("go_train")))
     st.stop()
 
 run = names.choose(project, runs)

@@ -5,6 +5,7 @@ import streamlit as st
 from pages.parts.demo import try_model
 from pages.parts.frame import context
 from pages.parts.frame.words import plain, say
+from pages.parts.learn import figures
 from pages.parts.results import run_list as names
 
 # Streamlit keeps an empty sidebar when the user comes from a page with one, and space for its header. The limits of the
@@ -21,6 +22,7 @@ with st.container(horizontal=True, horizontal_alignment="distribute", vertical_a
     st.header(plain(project.name), anchor=False)
     context.link("demo", project, say("present_leave"), icon=":material/close:")
 if not runs:
-    context.empty(say("demo_empty"), say("demo_empty_more"), "demo")
+    figures.coming("demo")
+    context.empty(say("demo_empty"), say("demo_empty_more"))
 else:
     try_model.draw(names.present(project, runs), wide=True)

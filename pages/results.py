@@ -13,6 +13,7 @@ from core.store.store import Project, Run
 from pages.parts.demo import damaged_files
 from pages.parts.frame import context, job_panel
 from pages.parts.frame.words import percent, plain, say, with_terms
+from pages.parts.learn import figures
 from pages.parts.results import (
     compare_runs,
     confusion_panel,
@@ -94,7 +95,8 @@ def _runs(project: Project, all_runs: list[Run], current: Run) -> None:
 project = context.project()
 runs = context.finished(project)
 if not runs:
-    context.empty(say("results_empty"), say("results_empty_more"), "results", project, ("train", say("go_train")))
+    figures.coming("results")
+    context.empty(say("results_empty"), say("results_empty_more"), project, ("train", say("go_train")))
     st.stop()
 
 first = st.container()  # the score, above the choice of the run that it is of

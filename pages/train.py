@@ -18,6 +18,7 @@ from core.runs import finished_runs, requests
 from pages.parts.data import class_rows
 from pages.parts.frame import context, job_panel, job_queue
 from pages.parts.frame.words import duration, percent, plain, say
+from pages.parts.learn import figures
 from pages.parts.results import run_list
 from pages.parts.train import (
     augmentation_panel,
@@ -89,7 +90,8 @@ def _draw(form: Form, suggested: Plan, mirror: dict[str, Any] | None, fetching: 
 def _live(form: Form, job: Job | None, chosen: Plan | None) -> Callable[[], None] | None:
     """Draw how the newest job goes or went. Returns the function that draws the curves of a finished training."""
     if job is None:
-        context.empty(say("live_empty"), say("live_empty_more"), "train")
+        figures.coming("train")
+        context.empty(say("live_empty"), say("live_empty_more"))
         return None
     if job.state == "succeeded" and job.kind is TRAIN and job.runs:
         run = context.store().run(job.runs[0])
@@ -117,7 +119,8 @@ download = queue.current(context.store(), project.id, DOWNLOAD, WEIGHTS)
 fetching = download is not None and download.active
 
 if len(pictures.learned) < 2:
-    context.empty(say("train_locked"), say("train_locked_more"), "train", project, ("data", say("data")))
+    figures.coming("train")
+    context.empty(say("train_locked"), say("train_locked_more"), project, ("data", say("data")))
 else:
     if already := st.session_state.pop("already", ""):
         st.info(say(already), icon=":material/info:")

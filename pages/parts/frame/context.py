@@ -34,7 +34,6 @@ from core.store.store import Project, Run, Store
 from pages.parts.frame import charts
 from pages.parts.frame.charts import Colors
 from pages.parts.frame.words import about, plain, say
-from pages.parts.learn import figures
 
 ART = Path(__file__).parents[1] / "art"
 PIECE = 8_000_000  # bytes of an upload that are sent at once
@@ -122,7 +121,7 @@ def project() -> Project:
         except HeadstartError as error:
             show(error)
     else:
-        empty(say("project_none"), say("project_none_more"), "")
+        empty(say("project_none"), say("project_none_more"))
     st.page_link(PAGES["projects"], label=say("all_projects"), icon=":material/arrow_back:")
     st.stop()
 
@@ -286,15 +285,11 @@ def show_pending_error() -> None:
         st.toast(plain(error.message), icon=":material/error:")  # the top of the page may be out of view
 
 
-def empty(
-    title: str, more: str, drawing: str, project: Project | None = None, go_to: tuple[str, str] = ("", "")
-) -> None:
-    """The message of a page that has nothing to show yet, with a drawing of what will be there, and a button to the
-    step to do first (its name and the label)."""
+def empty(title: str, more: str, project: Project | None = None, go_to: tuple[str, str] = ("", "")) -> None:
+    """The message of a page that has nothing to show yet, and a button to the step to do first (its name and the label);
+    `figures.coming` draws what will be there above it."""
     with st.container(horizontal_alignment="center", key="empty", gap="small"):
         st.space("small")
-        if drawing:
-            figures.draw(f"empty_{drawing}", width=280)
         st.header(title, anchor=False, text_alignment="center")
         st.markdown(more, text_alignment="center")
         if project and st.button(go_to[1], type="primary", key="empty-go"):

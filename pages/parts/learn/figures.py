@@ -22,6 +22,12 @@ def draw(name: str, width: int = 360) -> None:
     st.image(FIGURES[name](pen), width=width, alt=say(f"figure_{name}"))
 
 
+def coming(page: str) -> None:
+    """Draw what will be on a page that has nothing to show yet."""
+    with st.container(horizontal_alignment="center"):
+        draw(f"empty_{page}", width=280)
+
+
 def _frozen(pen: Pen) -> str:
     parts = [pen.picture((6, 52), 64), pen.text((38, 136), say("mark_picture")), pen.arrow((76, 84), (92, 84))]
     for i in range(4):
