@@ -286,8 +286,8 @@ def show_pending_error() -> None:
 
 
 def empty(title: str, more: str, project: Project | None = None, go_to: tuple[str, str] = ("", "")) -> None:
-    """The message of a page that has nothing to show yet, and a button to the step to do first (its name and the label);
-    `figures.coming` draws what will be there above it."""
+    """The message of a page that has nothing to show yet, and a button to the step to do first (its name and the
+    label); `figures.coming` draws what will be there above it."""
     with st.container(horizontal_alignment="center", key="empty", gap="small"):
         st.space("small")
         st.header(title, anchor=False, text_alignment="center")
