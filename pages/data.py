@@ -60,7 +60,7 @@ def _findings(project: Project, rows: list[ClassRow]) -> None:
         more = f" \u00b7 {say('left_out_n', n=left_out)}" if left_out else ""
         st.caption(f":material/check: {say('all_used', n=total)}{more}")
         return
-    reasons = [f"{messages.reason(reason)} {n}" for (outcome, reason), n in outcomes.items() if outcome == "excluded"]
+    reasons = [f"{n} {messages.reason(reason)}" for (outcome, reason), n in outcomes.items() if outcome == "excluded"]
     label = f"{say('not_used', n=unused, files=say('files_n', n=total))}: {', '.join(reasons)}"
     box = st.expander(label, icon=":material/rule:", key=f"unused-{project.id}", on_change="rerun")
     if box.open:  # there may be many thousands
@@ -109,6 +109,8 @@ if rows:
         if asked:
             st.caption(f":material/help: {say('asked_above')}")
         add_pictures.take_out(project)
+elif busy and project.source:
+    pass  # a sample is being drawn
 elif asked or busy:
     add_pictures.take_in(project, slim=True, between=lambda: _begin(project, busy))
 else:

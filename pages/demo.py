@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from core.jobs import queue
 from pages.parts.demo import try_model
 from pages.parts.frame import context
 from pages.parts.frame.words import say
@@ -15,7 +16,7 @@ if not runs:
     context.empty(say("demo_empty"), say("demo_empty_more"), project, ("train", say("go_train")))
 else:
     run = names.choose(project, runs)
-    if context.is_stale(run):
+    if context.is_stale(run) and not queue.computing(context.store()):
         st.info(say("stale"), icon=":material/update:")
     try_model.draw(run, wide=False)
     try_model.refusal(project, run)

@@ -87,11 +87,11 @@ def _card(project: Project) -> None:
     store = context.store()
     rows = album.classes(store, project.id)
     total = sum(row.n for row in rows)
-    with st.container(border=True, key=f"card-{project.id}"):
+    with st.container(border=True, key=f"card-{project.id}", height="stretch"):
         per_class = max(1, -(-_MOSAIC // max(1, len(rows))))
         shown = [p for row in rows[:_MOSAIC] for p in album.page(store, project.id, Filter(row.label), 0, per_class)]
         if shown:
-            gallery.show([Tile(p.id, p.label) for p in shown[:_MOSAIC]], f"mosaic-{project.id}", 72)
+            gallery.show([Tile(p.id, p.label) for p in shown[:_MOSAIC]], f"mosaic-{project.id}", 64)
         st.header(plain(project.name), anchor=False)
         reading = queue.current(store, project.id, INTAKE)
         counts = say("card_counts", pictures=say("pictures_n", n=total), classes=say("classes_n", n=len(rows)))

@@ -29,6 +29,8 @@ from pages.parts.results import run_list as names
 from pages.parts.results import score_panel as scores_of
 from pages.parts.train import fit_and_growth, overfitting
 
+_FEW = 20  # test pictures, each of which counts 5 points and more
+
 
 def _headline(run: Run) -> None:
     """The score from the row of the run, which exists even if the files of its scores do not."""
@@ -44,6 +46,8 @@ def _headline(run: Run) -> None:
         "headline", correct=result.test_correct, n=n, score=percent(score), low=round(low * 100), high=percent(high)
     )
     st.header(text, anchor=False, help=with_terms("headline_help"))
+    if n < _FEW:
+        st.caption(say("headline_few", points=round(100 / n)))
     names.warn_too_good(run)
     before, tuned = result.before_fine_tune, result.fine_tune
     if before and tuned and not tuned.best_epoch:

@@ -16,7 +16,7 @@ from core.pictures import album, counts
 from core.plan import Plan
 from core.runs import finished_runs, requests
 from pages.parts.data import class_rows
-from pages.parts.frame import context, job_panel, job_queue
+from pages.parts.frame import context, job_panel, job_queue, style
 from pages.parts.frame.words import duration, percent, plain, say
 from pages.parts.learn import figures
 from pages.parts.results import run_list
@@ -50,6 +50,7 @@ def _start(form: Form, chosen: Plan) -> None:
     before = {each.id for each in queue.computing(context.store())}
     run, started = requests.train(context.store(), form.project.id, chosen, form.is_suggested)
     repeat_run.remark(form.project, form.dial, run)
+    st.session_state[style.GOAL] = "live"
     if started is None or started.id in before:
         st.session_state["already"] = "already" if started is None else "already_queued"
 

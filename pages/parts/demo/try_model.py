@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -19,7 +20,7 @@ from core.sandbox import decoding
 from core.scores.thresholds import Thresholds
 from core.store.store import Project, Run
 from pages.parts.demo import damaged_files
-from pages.parts.frame import context, gallery
+from pages.parts.frame import context, gallery, style
 from pages.parts.frame.gallery import Tile
 from pages.parts.frame.words import certainty, part_name, percent, plain, say
 
@@ -119,10 +120,13 @@ def refusal(project: Project, run: Run) -> None:
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="refusal"):
         n = int((~limits.knows(measured.known)).sum())
-        costs = {"n": n, "of": len(measured.known), "part": part_name(part)}
+        costs: dict[str, Any] = {"n": n, "of": len(measured.known), "part": part_name(part)}
+        named = float(limits.knows(measured.unseen).mean()) if len(measured.unseen) else None
+        costs["named"] = percent(named)
         st.caption(say("demo_names_all") if limits.farthest is None else say("demo_refuses", **costs))
         if st.button(say("demo_refuses_change"), key="refusal-change", type="tertiary"):
             st.session_state["results-tab"] = say("threshold_tab")
+            st.session_state[style.GOAL] = "unknown"
             context.go("results", project)
 
 

@@ -13,6 +13,7 @@ _OWN = (
     "upload", "per_file", "apply", "submit", "no_results", "take_photo", "clear_photo", "choose", "home", "collapse",
     "expand", "file_upload", "close", "fullscreen", "download_csv", "search", "columns",
 )  # fmt: skip
+GOAL = "goal"  # in the session: the key of the part of the page to go to
 _GUIDE = context.component("guide")
 _SHEET = (context.FRONT / "look.css").read_text()
 # For each theme: the accent as text, edges of controls, pale text, and actions that cannot be undone. Text has a
@@ -29,4 +30,5 @@ def draw(page: str) -> None:
     words = {"steps": say("steps"), "help": say("help_for")}
     own = {english.say(f"own.{name}"): say(f"own.{name}") for name in _OWN}
     language = {"lang": spoken.tag, "cookie": COOKIE, "kept": st.session_state.pop(KEPT, "")}
-    _GUIDE(key="guide", data={"page": page, "words": words, "own": own} | language)
+    where = {"page": page, "place": f"{page} {st.query_params.get('project')}", "goal": st.session_state.pop(GOAL, "")}
+    _GUIDE(key="guide", data=where | {"words": words, "own": own} | language)

@@ -1,11 +1,12 @@
 """The tour of the sample: on each of four pages a box that says what to look at and what to press next.
 
-It is shown once in a home: whoever has skipped it or gone to its end never sees it again.
+It is shown once in a home: whoever has skipped it or ended it never sees it again.
 """
 
 import streamlit as st
 
 from core.intake import sample_sets
+from core.pictures import album
 from core.store import setting_rows
 from core.store.store import Project
 from pages.parts.frame import context
@@ -33,8 +34,10 @@ def show(page: str) -> None:
 
 
 def _may_start(page: str, project: Project) -> bool:
-    """Whether there is something to look at: results and demo need a finished run."""
-    return page in ("data", "train") or bool(context.finished(project))
+    """Whether there is something to look at: data and train need classes, results and demo a finished run."""
+    if page in ("data", "train"):
+        return album.some_classes(context.store(), project.id) >= 2
+    return bool(context.finished(project))
 
 
 def _words(page: str) -> dict[str, str]:

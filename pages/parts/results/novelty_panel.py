@@ -27,7 +27,8 @@ _TELLS = 0.8  # below it, a picture of a new class is nearer than one of the kno
 def panel(run: Run, limits: Thresholds) -> None:
     """Draw the choice of the share of known pictures to refuse, the resulting errors, and a field to try pictures."""
     folder = context.store().folder(run.id)
-    st.markdown(f"**{say('unknown')}**  \n{say('unknown_lead')}")
+    with st.container(key="unknown"):
+        st.markdown(f"**{say('unknown')}**  \n{say('unknown_lead')}")
     parts = {part: novelty.measured(folder, part) for part in ("val", "test")}
     val, test = parts["val"], parts["test"]
     if val is None or test is None:

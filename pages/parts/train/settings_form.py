@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -189,11 +190,10 @@ def _slider(name: str, base: Plan, key: str) -> Any:
     options = (
         list(range(len(backbones.find(base.backbone).blocks) + 1)) if name == "fine_tune_blocks" else _OPTIONS[name]
     )
-    for value in (default, st.session_state.get(key, default)):
-        if value not in options:  # perhaps put there by another part of the page
-            options = sorted([*options, value])
-    if name in _SWITCHES:
-        common["format_func"] = lambda on: say("yes" if on else "no")
+    for each in (default, st.session_state.get(key, default)):
+        if each not in options:  # perhaps put there by another part of the page
+            options = sorted([*options, each])
+    common["format_func"] = partial(value, name)
     if key in st.session_state:  # already set; Streamlit warns about a default beside it
         return st.select_slider(_label(name), options, **common)
     return st.select_slider(_label(name), options, default, **common)

@@ -1,5 +1,7 @@
 // What Streamlit's own elements lack for who hears the page or goes by keys, added to each as it comes.
 let shown = null // the page
+let place = null // the page and its project
+let goal = "" // the key of the part of the page to go to
 let moved = false // to another page, whose title is not focused yet
 let arrived = false // at the place that the address named when it was opened
 
@@ -95,6 +97,25 @@ function goToPlace() {
   document.fonts.ready.then(() => place.scrollIntoView())
 }
 
+// To the part of the page that the last click was about, where it can be seen and goes on by keys.
+function goToPart() {
+  const part = document.querySelector(`.st-key-${goal}`)
+  if (!part) return
+  goal = ""
+  part.tabIndex = -1
+  part.focus({ preventScroll: true })
+  const { top } = part.getBoundingClientRect()
+  if (top < 0 || top > innerHeight / 2) part.scrollIntoView()
+}
+
+// On a phone the sidebar lies over the page that was chosen in it.
+function putSidebarAway() {
+  const bar = document.querySelector("[data-testid=stSidebar]")?.getBoundingClientRect()
+  if (innerWidth < 768 && bar?.right > 100) {
+    document.querySelector("[data-testid=stSidebarCollapseButton] button")?.click()
+  }
+}
+
 function focusField(dialog) {
   const field = dialog.querySelector("[data-testid=stForm] input")
   if (!field || field.dataset.reached) return
@@ -105,6 +126,9 @@ function focusField(dialog) {
 export default function draw({ data }) {
   if (shown !== null && shown !== data.page) moved = true
   shown = data.page
+  if (data.goal) goal = data.goal
+  if (place !== null && place !== data.place) putSidebarAway()
+  place = data.place
   if (data.kept) keep(data.cookie, data.kept)
   let waiting = 0
   const look = () => {
@@ -113,6 +137,7 @@ export default function draw({ data }) {
     each("[role=dialog]", focusField)
     if (moved) focusTitle()
     goToPlace()
+    if (goal) goToPart()
   }
   const watch = new MutationObserver(() => {
     waiting ||= requestAnimationFrame(look)
