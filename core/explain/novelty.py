@@ -37,7 +37,7 @@ NEIGHBOR = 5
 # 1,280 channels). Sun et al. lost little with 1 % of ImageNet. A class with fewer than k pictures would be far from
 # itself.
 OF_EACH = 2 * NEIGHBOR
-# The share of pictures of the classes that a new model refuses, until its user chooses another; docs/backbones.md says
+# The share of pictures of the classes that a new model refuses, until its user chooses another; docs/benchmarks.md says
 # what that does to two real sets.
 REFUSED = 0.03
 # Val pictures that this needs: of fewer, the share would be less than one picture.
