@@ -4,6 +4,7 @@ SQLite does the counting and filtering, so that 100,000 pictures cost as much as
 the split up to date, and `core.store.change_log` records the state before it, so that it can be undone.
 """
 
+import math
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from core.dataset import PARTS, Dataset, Picture
 from core.errors import HeadstartError
 from core.intake.folder_labels import class_name
 from core.pictures import splitting, unsorted
-from core.store import change_log, picture_rows
+from core.store import change_log, picture_rows, setting_rows
 from core.store.change_log import Change
 from core.store.picture_rows import Filter as Filter
 from core.store.picture_rows import count as count
@@ -36,9 +37,11 @@ class ClassRow:
 
 
 def classes(store: Store, project_id: str) -> list[ClassRow]:
-    """The classes of a project with their counts of used pictures, by name."""
+    """The classes of a project with their counts of used pictures: first those with a place, others by name."""
     found: dict[str, dict[str, int]] = {}
-    for row in sorted(picture_rows.n_by_part(store, project_id), key=lambda row: row["label"]):
+    places = setting_rows.places_of_classes(store, project_id)
+    rows = picture_rows.n_by_part(store, project_id)
+    for row in sorted(rows, key=lambda row: (places.get(row["label"], math.inf), row["label"])):
         found.setdefault(row["label"], dict.fromkeys(PARTS, 0))[row["part"] or "train"] += row["n"]
     return [ClassRow(label, sum(parts.values()), parts) for label, parts in found.items()]
 

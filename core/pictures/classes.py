@@ -1,7 +1,7 @@
-"""Changes of a whole class: rename it, merge it with another, leave it out and take it back.
+"""Changes of a whole class: rename it, merge it with another, leave it out and take it back; how it is shown.
 
-Each is one change that can be undone. A picture that must stay in the test part stays there under any class name; the
-change records how many test pictures were left out with their class.
+Each is one change that can be undone, but for the look. A picture that must stay in the test part stays there under any
+class name; the change records how many test pictures were left out with their class.
 """
 
 from collections.abc import Sequence
@@ -11,11 +11,12 @@ from core.errors import HeadstartError
 from core.intake.folder_labels import class_name
 from core.pictures import album, splitting, unsorted
 from core.pictures.album import ClassRow
-from core.store import change_log, picture_rows
+from core.store import change_log, picture_rows, setting_rows
 from core.store.store import Store
 
 # The pictures of a class that `Dataset.require_trainable` requires.
 _LEAST = 2
+COLORS = 10  # of the palette
 
 
 def untrainable(rows: Sequence[ClassRow]) -> list[ClassRow]:
@@ -57,6 +58,31 @@ def rename(store: Store, project_id: str, label: str, name: str) -> None:
             picture_rows.put(db, project_id, ids, label=new)
             unsorted.rename(store, db, project_id, {*ids, *asked}, label, new)
             splitting.divide(db, project_id, {label, new})
+        setting_rows.inherit_look(db, project_id, label, new)
+
+
+def colors(store: Store, project_id: str) -> dict[str, int]:
+    """Class -> the color that was chosen for it, a position in a palette of COLORS."""
+    return setting_rows.colors_of_classes(store, project_id)
+
+
+def paint(store: Store, project_id: str, label: str, color: int | None) -> None:
+    """Choose the color of a class, or (None) none."""
+    if color is not None and not 0 <= color < COLORS:
+        raise ValueError(f"{color} is no color of {COLORS}")
+    with store.write() as db:
+        setting_rows.paint_class(db, project_id, label, color)
+
+
+def move(store: Store, project_id: str, label: str, by: int) -> None:
+    """Move a class by so many places down, or (negative) up, among the classes as they are listed."""
+    order = [row.label for row in album.classes(store, project_id)]
+    if label not in order:
+        return
+    at = order.index(label)
+    order.insert(max(0, at + by), order.pop(at))
+    with store.write() as db:
+        setting_rows.order_classes(db, project_id, order)
 
 
 def leave_out(store: Store, project_id: str, labels: Sequence[str]) -> None:

@@ -144,4 +144,10 @@ CREATE TRIGGER answer_added AFTER INSERT ON event WHEN NEW.kind IN ('audit', 'fi
 -- What a home remembers beside its projects, such as that its user has seen the tour.
 CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """,
+    """
+-- How classes are shown, where a user has chosen: a position in the palette, and a place among the others.
+CREATE TABLE look (
+    project_id TEXT NOT NULL REFERENCES project(id) ON DELETE CASCADE, label TEXT NOT NULL, color INTEGER,
+    place INTEGER, PRIMARY KEY (project_id, label)) WITHOUT ROWID;
+""",
 )

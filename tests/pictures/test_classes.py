@@ -212,3 +212,33 @@ def test_classes_that_prevent_a_training_are_those_that_a_training_refuses(store
     classes.rename(store, project, "dog", "cat")
     album.relabel(store, project, album.ids(store, project, Filter("cat"))[:5], "lion")
     store.dataset(project).require_trainable()
+
+
+def test_classes_stand_in_the_order_that_they_were_put_in_and_new_ones_after_them(store: Store, project: str) -> None:
+    classes.move(store, project, "insect", -1)
+    assert list(counts(store, project)) == ["cat", "insect", "dog"]
+    classes.move(store, project, "cat", 1)
+    classes.move(store, project, "insect", -1)  # is the first already
+    add(store, project, "m", ["ant"])
+    assert list(counts(store, project)) == ["insect", "cat", "dog", "ant"]
+    classes.move(store, project, "gone", 1)
+    classes.rename(store, project, "cat", "zebra")
+    assert list(counts(store, project)) == ["insect", "zebra", "dog", "ant"]
+    undone(store, project)
+    assert list(counts(store, project)) == ["insect", "cat", "dog", "ant"]
+
+
+def test_a_class_keeps_its_color_under_another_name_and_after_an_undo(store: Store, project: str) -> None:
+    assert classes.colors(store, project) == {}
+    classes.paint(store, project, "cat", 3)
+    classes.paint(store, project, "dog", 4)
+    classes.rename(store, project, "cat", "lion")
+    assert classes.colors(store, project)["lion"] == 3
+    undone(store, project)
+    assert classes.colors(store, project)["cat"] == 3
+    classes.rename(store, project, "dog", "cat")  # merged: the class that stays keeps its own
+    assert classes.colors(store, project)["cat"] == 3
+    classes.paint(store, project, "cat", None)
+    assert "cat" not in classes.colors(store, project)
+    with pytest.raises(ValueError):
+        classes.paint(store, project, "cat", classes.COLORS)

@@ -6,6 +6,7 @@ import pytest
 
 from core.jobs import kinds, queue
 from core.jobs.kinds import Delivery, OfProject, OfRun, OfRuns, OfWeights
+from core.pictures import classes
 from core.result import Accuracies, Extracted, PartSizes, Result
 from core.runs import finished_runs
 from core.store.store import Store
@@ -76,3 +77,12 @@ def test_an_older_run_is_deleted_with_its_jobs_and_a_comparison_stays(older: Sto
     assert {job.id for job in queue.recent(older, 0)}.isdisjoint({"j-train", "j-map"})
     finished_runs.delete(older, older.run("second"))
     assert queue.get(older, "j-compare").runs == ("second", "newest")
+
+
+def test_the_classes_of_an_older_home_have_no_look_and_can_be_given_one(older: Store) -> None:
+    (project,) = older.projects()
+    assert classes.colors(older, project.id) == {}
+    classes.paint(older, project.id, "circle", 9)
+    assert classes.colors(older, project.id) == {"circle": 9}
+    older.delete_project(project.id)
+    assert older.read("SELECT * FROM look") == []

@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 from core.dataset import Facts, File, Received
 from core.language.catalog import say
-from core.pictures import album, receiving
+from core.pictures import album, classes, receiving
 from tests.browser import Server, button, by_key, idle, step, write
 from tests.texts import shown
 
@@ -129,3 +129,16 @@ def test_a_class_that_prevents_a_training_is_dealt_with_on_data_and_on_train(
     )
     expect(button(page, say("start"))).to_be_enabled()
     assert counts(app, project)["class 02"] == 5
+
+
+def test_a_class_is_moved_and_colored_where_it_is_listed(page: Page, app: Server, project: str) -> None:
+    page.goto(f"{app.url}/data?project={project}")
+    menu(page, "an insect", say("class_down"))
+    expect(page.locator("[class*='st-key-class-menu']").first).to_contain_text("class 00")
+    assert list(counts(app, project))[:3] == ["class 00", "an insect", "class 01"]
+    menu(page, "an insect", say("class_color"))
+    button(page, say("color_orange")).click()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    assert classes.colors(app.store, project) == {"an insect": 1}
+    bar = page.locator("[class*='st-key-class-row-']").filter(has_text="an insect").locator("[role=progressbar]")
+    expect(bar.locator("> div > div")).to_have_css("background-color", "rgb(213, 94, 0)")

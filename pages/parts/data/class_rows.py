@@ -1,7 +1,7 @@
 """The classes of a project in rows, each with its pictures and the actions on the class as a whole.
 
-A class can be renamed, merged with another, left out and taken back; `untrainable` offers to merge or leave out the
-classes that prevent a training.
+A class can be renamed, colored, moved, merged with another, left out and taken back; `untrainable` offers to merge or
+leave out the classes that prevent a training.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from core.pictures import album, classes
 from core.pictures.album import ClassRow, Filter
 from core.settings import LIMITS
 from core.store.store import Project
-from pages.parts.data import class_cards
+from pages.parts.data import class_cards, class_color
 from pages.parts.frame import context, gallery, undo_line
 from pages.parts.frame.gallery import Tile
 from pages.parts.frame.words import about, brief, plain, say
@@ -23,6 +23,7 @@ _ROWS = 12  # classes with a strip; the others are chosen by name
 _STRIP = 7  # pictures beside a class
 _NAMED = 6  # maximum classes with their own buttons in one finding
 _PLACE = "classes"
+_MOVES = {"up": -1, "down": 1}  # places
 
 
 def show(project: Project, rows: Sequence[ClassRow], busy: bool) -> None:
@@ -31,6 +32,7 @@ def show(project: Project, rows: Sequence[ClassRow], busy: bool) -> None:
     st.header(say("classes"), anchor=False)
     undo_line.line(project, _PLACE)
     most = max(row.n for row in rows)
+    class_color.show(project)
     listed = list(rows[:_ROWS])
     for number, row in enumerate(listed):
         _row(project, rows, row, most, str(number))
@@ -114,6 +116,11 @@ def _answer(project: Project, rows: Sequence[ClassRow], row: ClassRow, asked: st
         _rename(project, row)
     elif asked == "merge":
         _merge(project, rows, row, place)
+    elif asked == "color":
+        class_color.ask(project, row.label)
+    elif asked in _MOVES:
+        classes.move(context.store(), project.id, row.label, _MOVES[asked])
+        st.rerun()
     elif asked == "out":
         undo_line.at(project, place, lambda: classes.leave_out(context.store(), project.id, [row.label]))()
         st.rerun()
@@ -129,7 +136,9 @@ def _row(project: Project, rows: Sequence[ClassRow], row: ClassRow, most: int, n
         [2, 5], vertical_alignment="center", gap="medium"
     )
     with name.container(gap=None, key=f"class-{number}"):
-        asked = _menu(row, ["rename", "merge", "out"], f"class-menu-{number}", "tertiary")
+        moves = [way for way, end in (("up", rows[0]), ("down", rows[-1])) if row != end]
+        options = ["rename", "color", *moves, "merge", "out"]
+        asked = _menu(row, options, f"class-menu-{number}", "tertiary")
         st.progress(row.n / most)
         _add(project, row)
     with strip:

@@ -79,6 +79,12 @@ def colors() -> Colors:
     return charts.DARK if dark() else charts.LIGHT
 
 
+def palette() -> list[str]:
+    """The colors of classes in the present theme."""
+    chosen: list[str] = st.get_option(f"theme.{'dark' if dark() else 'light'}.chartCategoricalColors")
+    return chosen
+
+
 def chart(figure: Figure, key: str, alt: str, rows: Callable[[], Any] | None = None, **options: Any) -> None:
     """A chart in our colors, without a toolbar; `alt` describes it for screen readers. Below it is what it shows as a
     table: `rows`, or those of its bars or lines."""

@@ -16,7 +16,7 @@ from core.explain.picture_map import NONE, Points
 from core.jobs import queue
 from core.jobs.queue import Job
 from core.language import messages
-from core.pictures import album, versions
+from core.pictures import album, classes, versions
 from core.store.store import Project, Run
 from pages.parts.frame import context, job_panel, picture_actions
 from pages.parts.frame.words import certainty, part_name, plain, say
@@ -84,11 +84,13 @@ def _map(project: Project, run: Run, have: dict[str, str]) -> Points:
     revision = context.store().revision(project.id)
     key, model = f"map-{run.id}", context.model(run)
     points = _points(project.id, run.id, model, revision)
+    colors = classes.colors(context.store(), project.id)
     data = {
         "run": run.id,
         "packed": _packed(project.id, run.id, model, revision),
         "layouts": have,
         "classes": points.classes,
+        "colors": [colors.get(label, -1) for label in points.classes],
         "parts": [part_name(part) for part in PARTS],
         "dark": context.dark(),
         "words": {name: say(f"map_{name}") for name in _WORDS},

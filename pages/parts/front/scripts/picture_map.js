@@ -47,12 +47,13 @@ function stateOf(element, { packed, layouts }) {
   return state
 }
 
-function lookOf({ run, classes }, sizes) {
+function lookOf({ run, classes, colors }, sizes) {
   const tool = matchMedia("(pointer: coarse)").matches ? "move" : "lasso"
   const look = looks.get(run) ?? { view: WHOLE, tool, by: "class", layout: "", chosen: new Set() }
   looks.set(run, look)
   const names = classes.join("\n")
   if (look.names !== names) Object.assign(look, { names, coloring: new Coloring(sizes) })
+  look.coloring.own = colors
   return look
 }
 

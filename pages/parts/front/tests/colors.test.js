@@ -41,6 +41,14 @@ test("by class each point has the color of its class, and none is faded until on
   assert.deepEqual([0, 1, 2].map(dressed("class", coloring).isFaded), [false, false, false])
 })
 
+test("a class has the color that was chosen for it, and the others share what is left", () => {
+  const of = (coloring, n) => [...Array(n).keys()].map((k) => coloring.color(k, theme))
+  assert.deepEqual(of(new Coloring([1, 1, 1], [-1, 0, -1]), 3), [GREEN, RED, BLUE])
+  assert.deepEqual(of(new Coloring([1, 1, 1], [0, 1, 2]), 3), [RED, GREEN, BLUE])
+  const many = new Coloring(Array(11).fill(1), [2])
+  assert.deepEqual([many.color(0, theme), many.color(1, theme), many.color(10, theme)], [BLUE, GREEN, GRAY])
+})
+
 test("by outcome wrong predictions have a color of their own and what is not tested is gray", () => {
   const { color, isFaded } = dressed("outcome")
   assert.deepEqual([0, 1, 2].map(color), [RED, GREEN, GRAY])

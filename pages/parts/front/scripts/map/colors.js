@@ -18,7 +18,9 @@ export const css = ([r, g, b]) => `rgb(${r} ${g} ${b})`
 // Of many classes a few have a color, each in a slot of its own, so that none changes color with another. Of few, each
 // has its own color, and the picked ones are those that are not faded; with none picked, none is faded.
 export class Coloring {
-  constructor(sizes) {
+  // `own`: the color that was chosen for each class, a position in the palette; -1 for none.
+  constructor(sizes, own = []) {
+    this.own = own
     const largest = [...sizes.keys()].filter((k) => sizes[k]).sort((a, b) => sizes[b] - sizes[a])
     this.many = sizes.length > MOST
     this.picked = this.many ? largest.slice(0, MOST) : []
@@ -41,8 +43,20 @@ export class Coloring {
   }
 
   color(k, { palette, gray }) {
-    const slot = this.many ? this.picked.indexOf(k) : k
-    return slot < 0 ? gray : palette[slot % palette.length]
+    const slot = this.many ? this.picked.indexOf(k) : this._free(k, palette.length)
+    if (slot < 0) return gray
+    return palette[(this._chosen(k) ?? slot) % palette.length]
+  }
+
+  _chosen(k) {
+    return this.own[k] >= 0 ? this.own[k] : undefined
+  }
+
+  // Of few classes, those without a color of their own get the others in turn.
+  _free(k, length) {
+    const slots = [...Array(length).keys()].filter((slot) => !this.own.includes(slot))
+    const before = [...Array(k).keys()].filter((other) => this._chosen(other) === undefined).length
+    return slots.length ? slots[before % slots.length] : k
   }
 }
 
