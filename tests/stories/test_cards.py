@@ -92,6 +92,9 @@ def test_two_classes_are_made_on_the_page_by_files_and_the_clipboard(page: Page,
     row(page, "bees", 3)
     expect(button(page, say("next_train"))).to_be_visible()
     assert counts(app, key) == {"bees": 3, "crickets r c": 3}
+    for label in ("crickets r c", "bees"):  # one after the other, as one looks for the right one
+        row(page, label, 3).get_by_role("button", name=say("row_add")).click()
+        expect(page.get_by_role("group", name=label, exact=True)).to_be_visible()
 
 
 def test_pictures_go_where_they_are_dropped_or_pasted(page: Page, app: Server, tmp_path: Path) -> None:

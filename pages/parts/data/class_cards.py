@@ -30,7 +30,7 @@ def begin(project: Project, labels: Sequence[str], listed: Sequence[str], busy: 
 
 def fill(project: Project, label: str) -> None:
     """Draw the card of a class that there is."""
-    _COMPONENT(key=f"card-{project.id}", data=_data(project) | {"label": label, "busy": False})
+    _COMPONENT(key=f"{row_key(label)}-card", data=_data(project) | {"label": label, "busy": False})
 
 
 def row_key(label: str) -> str:

@@ -20,7 +20,7 @@ export default function draw({ data, parentElement }) {
   queue.settings ??= data // until the zone is there
   if (!drawn.has(parentElement)) drawn.set(parentElement, new Map())
   const page = { data, queue, words: data.words, cards: drawn.get(parentElement), root: parentElement }
-  if (data.label) show(page, "row", drawOne)
+  if (data.label) show(page, `row ${data.label}`, drawOne)
   else {
     drafts[data.project] ??= new Drafts(data.project)
     page.drafts = drafts[data.project]
