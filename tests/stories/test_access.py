@@ -278,6 +278,7 @@ def test_what_is_selected_or_paler_is_read_and_edges_of_controls_are_seen(
             "button": page.get_by_test_id("stBaseButton-secondary"),
             "segment": page.locator("button[data-variant=segmented_control]:not([data-selected])"),
             "pill": page.locator("button[data-variant=pills]:not([data-selected])"),
+            "position of the dial": page.get_by_test_id("stRadioOption").locator("> div > div:first-child"),
             "selected pill": page.locator("button[data-variant=pills][data-selected]"),
         }
         found = {name: measure(each) for name, each in texts.items()}
