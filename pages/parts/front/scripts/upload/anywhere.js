@@ -41,6 +41,13 @@ function placeOf(path) {
 const others = () => (rest.zone?.isConnected ? { element: rest.zone, take: rest.take } : null)
 const hasFiles = (event) => event.dataTransfer?.types.includes("Files")
 
+// A text goes where the browser lets it, such as into a name; the zone says of one that there is no file.
+function placeAt(event) {
+  const path = event.composedPath()
+  if (hasFiles(event)) return placeOf(path) ?? others()
+  return path.includes(rest.zone) ? others() : null
+}
+
 function light(element) {
   if (lit === element) return
   lit?.removeAttribute("data-over")
@@ -49,7 +56,7 @@ function light(element) {
 }
 
 function show(event) {
-  const place = hasFiles(event) && (placeOf(event.composedPath()) ?? others())
+  const place = placeAt(event)
   if (!place || event.defaultPrevented) return light(null)
   event.preventDefault()
   light(place.element)
@@ -57,7 +64,7 @@ function show(event) {
 
 async function drop(event) {
   light(null)
-  const place = hasFiles(event) && (placeOf(event.composedPath()) ?? others())
+  const place = placeAt(event)
   if (!place || event.defaultPrevented) return
   event.preventDefault()
   try {
