@@ -44,8 +44,8 @@ _FEATURE_SETTINGS = ("backbone", "pooling", "mirrored", "precision", "augment", 
 # Text that a spreadsheet may take for a formula; not a sign alone, nor a sign before a number.
 _FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20](?![\d.,]*$)")
 _INERT = "\u2060"  # word joiner: without width
-# The buttons and menus of a component get their names from its script: they are hidden until it has run.
-_NAMELESS = ":is(button:empty, select):not([aria-label]), label:has(span:empty) { visibility: hidden }\n"
+# The buttons, menus and fields of a component get their names from its script: they are hidden until it has run.
+_NAMELESS = ":is(button:empty, select, input:not([type])):not([aria-label]), label:has(span:empty) { visibility: hidden }\n"
 _P = ParamSpec("_P")
 PAGES: dict[str, "st.Page"] = {}  # filled by studio.py on every run
 
