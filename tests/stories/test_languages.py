@@ -120,7 +120,7 @@ def test_each_page_speaks_the_language_alone_and_nothing_is_cut_off_on_a_phone(
         if len(forms) == 1 and not placeholders(forms[0]) and theirs.say(key).lower() != ours.say(key).lower()
     } - {re.sub(r"[*_]", "", ours.say(key)) for key, forms in ours.texts.items() if len(forms) == 1}
     page.set_viewport_size({"width": 390, "height": 844})
-    for name in PAGES:
+    for name in (*PAGES, "learn"):
         page.goto(f"{place.url}/{name}?project={project.id}&lang={language}")
         if name in ("demo", "present"):
             browser.await_answer(page)

@@ -3,6 +3,8 @@
 It is shown once in a home: whoever has skipped it or ended it never sees it again.
 """
 
+from typing import Any
+
 import streamlit as st
 
 from core.intake import sample_sets
@@ -26,11 +28,13 @@ def show(page: str) -> None:
     if setting_rows.read(context.store(), _NAME):
         return
     is_last = page == STEPS[-1]
-    with st.container(border=True, key="tour", gap="small"):
+    with st.container(border=True, key="tour"):
+        text, button = st.columns([4, 1], vertical_alignment="center")
         place = say("tour_place", step=STEPS.index(page) + 1, steps=len(STEPS))
-        st.markdown(f":material/explore: **{place}** {say(f'tour_{page}', **_words(page))}")
+        text.markdown(f":material/explore: **{place}** {say(f'tour_{page}', **_words(page))}")
         label = say("tour_end" if is_last else "tour_skip")
-        st.button(label, key="tour-end", type="secondary" if is_last else "tertiary", on_click=context.attempt(_end))
+        look: Any = "secondary" if is_last else "tertiary"
+        button.button(label, key="tour-end", type=look, width="stretch", on_click=context.attempt(_end))
 
 
 def _may_start(page: str, project: Project) -> bool:
