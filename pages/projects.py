@@ -58,7 +58,8 @@ def _ask_delete(project: Project) -> None:
 
 def _buttons(rest: bool) -> None:
     """The buttons that create a project; `rest`: other projects exist, so that no button is the primary one."""
-    with st.container(horizontal=True, horizontal_alignment="center", width="content" if rest else "stretch"):
+    wide: Any = "content" if rest else "stretch"
+    with st.container(horizontal=True, horizontal_alignment="center", vertical_alignment="center", width=wide):
         looks: dict[str, Any] = {"signs": "secondary" if rest else "primary", "ladybugs": "tertiary"}
         for chosen, look in looks.items():
             st.button(
@@ -67,6 +68,8 @@ def _buttons(rest: bool) -> None:
             )  # fmt: skip
         if st.button(say("new_project"), key="new", type="secondary"):
             _ask_name()
+        if not rest:
+            st.page_link(context.PAGES["learn"], label=say("learn"), icon=":material/school:")
 
 
 def _hero() -> None:
@@ -79,8 +82,6 @@ def _hero() -> None:
         with column:
             st.image(str(context.ART / f"{name}.webp"), width="stretch", alt=say(f"hero_{name}").replace("**", ""))
             st.markdown(say(f"hero_{name}"), text_alignment="center")
-    with st.container(horizontal_alignment="center"):
-        st.page_link(context.PAGES["learn"], label=say("learn"), icon=":material/school:")
 
 
 def _card(project: Project) -> None:

@@ -381,7 +381,7 @@ def test_pages_fit_320_px_with_targets_for_fingers_and_stand_still_for_who_asks(
     with browser.tab(chromium, place.url) as page:
         page.emulate_media(reduced_motion="reduce")
         page.set_viewport_size({"width": 320, "height": 800})  # 1280 px at a zoom of 400 %
-        for name in ("", "data", "train", "results", "demo", "export", "present"):
+        for name in ("", "data", "train", "results", "demo", "export", "present", "learn"):
             page.goto(f"{place.url}/{name}?project={project_of(place)}")
             idle(page)
             assert page.evaluate("document.documentElement.scrollWidth") <= 320, name

@@ -23,6 +23,7 @@ PAGES = ("", "data", "train", "results", "demo", "export", "present", "learn")
 FOCUSED = """
 () => {
   const at = document.activeElement
+  if (at.matches("body, main")) return "" // the whole page: behind its last part, or because it can be scrolled
   return at.ariaLabel || at.innerText || at.labels?.[0]?.innerText || ""
 }
 """

@@ -45,7 +45,9 @@ _FEATURE_SETTINGS = ("backbone", "pooling", "mirrored", "precision", "augment", 
 _FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20](?![\d.,]*$)")
 _INERT = "\u2060"  # word joiner: without width
 # The buttons, menus and fields of a component get their names from its script: they are hidden until it has run.
-_NAMELESS = ":is(button:empty, select, input:not([type])):not([aria-label]), label:has(span:empty) { visibility: hidden }\n"
+_NAMELESS = (
+    ":is(button:empty, select, input:not([type])):not([aria-label]), label:has(span:empty) { visibility: hidden }\n"
+)
 _P = ParamSpec("_P")
 PAGES: dict[str, "st.Page"] = {}  # filled by studio.py on every run
 
