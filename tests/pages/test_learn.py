@@ -218,9 +218,9 @@ def test_a_drawing_is_whole_fits_on_a_phone_and_is_told_to_who_cannot_see_it(nam
 # -- the tour
 
 
-def of_sample(trained: Path, home: Path) -> tuple[Store, str]:
-    """A home whose trained project is the sample."""
-    shutil.copytree(trained, home)
+def of_sample(source: Path, home: Path) -> tuple[Store, str]:
+    """A copy of a home, in which the project is the sample."""
+    shutil.copytree(source, home)
     store = Store(home)
     (project,) = store.projects()
     with store.write() as db:
@@ -250,8 +250,9 @@ def test_other_projects_have_no_tour(tmp_path: Path, trained: Path) -> None:
     assert not any(boxes(visit(home, project.id, *tour.STEPS)["said"]).values())
 
 
-def test_the_tour_says_nothing_of_results_that_are_not_there(tmp_path: Path) -> None:
-    store = Store(tmp_path / "home")
-    project = store.add_project("Signs", source="sample 0")
-    found = boxes(visit(store.home, project.id, *tour.STEPS)["said"])
-    assert [len(found[page]) for page in tour.STEPS] == [1, 1, 0, 0]
+def test_the_tour_says_nothing_of_classes_and_results_that_are_not_there(tmp_path: Path, received: Path) -> None:
+    drawn, project = of_sample(received, tmp_path / "home")
+    empty = Store(tmp_path / "empty")
+    homes = [(empty, empty.add_project("Signs", source="sample 0").id), (drawn, project)]
+    found = [boxes(visit(each.home, key, *tour.STEPS)["said"]) for each, key in homes]
+    assert [[len(each[page]) for page in tour.STEPS] for each in found] == [[0, 0, 0, 0], [1, 1, 0, 0]]
