@@ -313,6 +313,45 @@ def test_keys_alone_make_a_project_and_go_to_its_steps(chromium: Browser, place:
         place.store.delete_project(browser.project_id(page))
 
 
+# Controls that are smaller than 24 by 24 px (WCAG 2.2, 2.5.8), but for links within a sentence, the sidebar, which is
+# away on a phone, and sliders, whose whole line can be pressed.
+SMALL = """
+() => [...document.querySelectorAll("button, a[href], [role=tab], summary, select, input:not([type=file])")]
+  .filter((e) => e.checkVisibility({ visibilityProperty: true, opacityProperty: true }))
+  .filter((e) => !e.closest("p, [data-testid=stSidebar], [data-testid=stSlider]"))
+  .map((e) => [e, ((e.matches("input") && e.closest("label")) || e).getBoundingClientRect()])
+  .filter(([e, box]) => box.width > 1 && box.height > 1 && (box.width < 24 || box.height < 24))
+  .filter(([e]) => e.tabIndex >= 0)
+  .map(([e, box]) => `${e.tagName} ${e.ariaLabel ?? e.innerText} ${Math.round(box.width)}x${Math.round(box.height)}`)
+"""
+
+
+def test_pages_fit_320_px_with_targets_for_fingers_and_stand_still_for_who_asks(
+    chromium: Browser, place: Server
+) -> None:
+    small: dict[str, list[str]] = {}
+    moving: dict[str, int] = {}
+    with browser.tab(chromium, place.url) as page:
+        page.emulate_media(reduced_motion="reduce")
+        page.set_viewport_size({"width": 320, "height": 800})  # 1280 px at a zoom of 400 %
+        for name in ("", "data", "train", "results", "demo", "export", "present", "learn"):
+            page.goto(f"{place.url}/{name}?project={project_of(place)}")
+            idle(page)
+            assert page.evaluate("document.documentElement.scrollWidth") <= 320, name
+            assert page.get_by_test_id("stMain").evaluate("main => main.scrollWidth - main.clientWidth") <= 0, name
+            small[name] = page.evaluate(SMALL)
+            moving[name] = page.evaluate("document.getAnimations().filter((a) => a.playState === 'running').length")
+        page.set_viewport_size({"width": 1280, "height": 900})
+        page.emulate_media(reduced_motion="no-preference", forced_colors="active")
+        page.goto(f"{place.url}/train?project={project_of(place)}")
+        idle(page)
+        primary = page.get_by_test_id("stBaseButton-primary").first
+        assert primary.evaluate("e => getComputedStyle(e).borderTopWidth") != "0px"  # seen where grounds are not drawn
+        page.emulate_media(forced_colors="none")
+    assert not any(small.values()), small
+    assert not any(moving.values()), moving
+
+
 def test_the_steps_of_a_training_are_spoken_and_its_ticks_are_not(
     chromium: Browser, place: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -358,42 +397,3 @@ def test_the_picture_of_the_demo_and_each_example_has_a_name_of_its_own(chromium
 
 def any_picture(place: Server) -> str:
     return str(place.store.dataset(project_of(place)).pictures[0].id)
-
-
-# Controls that are smaller than 24 by 24 px (WCAG 2.2, 2.5.8), but for links within a sentence, the sidebar, which is
-# away on a phone, and sliders, whose whole line can be pressed.
-SMALL = """
-() => [...document.querySelectorAll("button, a[href], [role=tab], summary, select, input:not([type=file])")]
-  .filter((e) => e.checkVisibility({ visibilityProperty: true, opacityProperty: true }))
-  .filter((e) => !e.closest("p, [data-testid=stSidebar], [data-testid=stSlider]"))
-  .map((e) => [e, ((e.matches("input") && e.closest("label")) || e).getBoundingClientRect()])
-  .filter(([e, box]) => box.width > 1 && box.height > 1 && (box.width < 24 || box.height < 24))
-  .filter(([e]) => e.tabIndex >= 0)
-  .map(([e, box]) => `${e.tagName} ${e.ariaLabel ?? e.innerText} ${Math.round(box.width)}x${Math.round(box.height)}`)
-"""
-
-
-def test_pages_fit_320_px_with_targets_for_fingers_and_stand_still_for_who_asks(
-    chromium: Browser, place: Server
-) -> None:
-    small: dict[str, list[str]] = {}
-    moving: dict[str, int] = {}
-    with browser.tab(chromium, place.url) as page:
-        page.emulate_media(reduced_motion="reduce")
-        page.set_viewport_size({"width": 320, "height": 800})  # 1280 px at a zoom of 400 %
-        for name in ("", "data", "train", "results", "demo", "export", "present", "learn"):
-            page.goto(f"{place.url}/{name}?project={project_of(place)}")
-            idle(page)
-            assert page.evaluate("document.documentElement.scrollWidth") <= 320, name
-            assert page.get_by_test_id("stMain").evaluate("main => main.scrollWidth - main.clientWidth") <= 0, name
-            small[name] = page.evaluate(SMALL)
-            moving[name] = page.evaluate("document.getAnimations().filter((a) => a.playState === 'running').length")
-        page.set_viewport_size({"width": 1280, "height": 900})
-        page.emulate_media(reduced_motion="no-preference", forced_colors="active")
-        page.goto(f"{place.url}/train?project={project_of(place)}")
-        idle(page)
-        primary = page.get_by_test_id("stBaseButton-primary").first
-        assert primary.evaluate("e => getComputedStyle(e).borderTopWidth") != "0px"  # seen where grounds are not drawn
-        page.emulate_media(forced_colors="none")
-    assert not any(small.values()), small
-    assert not any(moving.values()), moving
