@@ -90,7 +90,7 @@ def test_a_run_that_is_trained_again_forgets_what_was_found_out_with_the_model_b
     old = ("attention.npz", "map-tsne.npy", "others.json", "map-pca.npy")
     for name in old:
         (folder / name).write_bytes(b"said by the model before")
-    Thresholds(0.5, {"circle": 0.7}, 0.3).write(folder)
+    Thresholds(0.5, {"circle": 0.7}, 1.7, 0.5).write(folder)
     (folder / "model.keras").unlink()
     again, job = requests.train(store, run.project_id, Plan(epochs=3))
     assert job is not None and again.id == run.id and wait(store, job).state == "succeeded"
@@ -98,7 +98,9 @@ def test_a_run_that_is_trained_again_forgets_what_was_found_out_with_the_model_b
     assert [name for name in old if (folder / name).is_file()] == ["map-pca.npy"]
     places = picture_map.read(store, run.id, "pca")  # the new one
     assert places is not None and places.shape == (36, 2)
-    assert Thresholds.read(folder) == Thresholds(0.5, {"circle": 0.7}, None)
+    limits, val = Thresholds.read(folder), novelty.measured(folder, "val")
+    assert limits == Thresholds(0.5, {"circle": 0.7}, limits.farthest, 0.5)
+    assert val is not None and limits.farthest == novelty.limit(val.known, 0.5) != 1.7  # of the new model's distances
 
 
 @pytest.mark.parametrize("blocks", [0, pytest.param(2, marks=pytest.mark.slow)])
