@@ -91,7 +91,7 @@ def test_more_questions_than_a_page_asks_are_counted(lab: Lab) -> None:
     # Said beside the drop zone, which is far below.
     assert any("wait for your answer at the top" in text for text in said["caption"])
     assert say("asked_more", n=2) in said["caption"]
-    assert any(f"{say('not_used', n=6, files='12 files')}: without a class 6" in text for text in said["expander"])
+    assert any(f"{say('not_used', n=6, files='12 files')}: 6 without a class" in text for text in said["expander"])
 
 
 def test_a_picture_in_two_classes_is_asked_about_with_both_names_whenever_it_came(lab: Lab) -> None:

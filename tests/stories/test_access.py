@@ -115,7 +115,7 @@ def project_of(place: Server, name: str = "") -> str:
 
 
 def faults(page: Page, where: str, *only: str) -> list[str]:
-    """What axe-core finds serious or critical, but for what is known; by these rules `only`, if there are any."""
+    """What axe-core finds worse than minor, but for what is known; by these rules `only`, if there are any."""
     if page.evaluate("typeof axe === 'undefined'"):
         page.evaluate(AXE_SCRIPT)
     options = {"resultTypes": ["violations"]} | ({"runOnly": only} if only else {})
@@ -123,7 +123,7 @@ def faults(page: Page, where: str, *only: str) -> list[str]:
     return [
         f"{where}: {each['id']} {node['target']} {node['html'][:120]} {[c['message'] for c in node['any']]}"
         for each in found["violations"]
-        if each["impact"] in ("serious", "critical")
+        if each["impact"] in ("moderate", "serious", "critical")
         for node in each["nodes"]
         if not any(each["id"] == rule and selector in str(node["target"]) for rule, selector, _ in KNOWN)
     ]
