@@ -28,7 +28,7 @@ def draw(page: str) -> None:
     st.html(f"<style>:root{{{colors}}}\n{_SHEET}</style>")
     english, spoken = catalog.of(catalog.ENGLISH), catalog.current()
     words = {"steps": say("steps"), "help": say("help_for")}
-    own = {english.say(f"own.{name}"): say(f"own.{name}") for name in _OWN}
+    own = {english.say(f"own.{name}"): say(f"own.{name}") for name in _OWN} if spoken is not english else {}
     language = {"lang": spoken.tag, "cookie": COOKIE, "kept": st.session_state.pop(KEPT, "")}
     where = {"page": page, "place": f"{page} {st.query_params.get('project')}", "goal": st.session_state.pop(GOAL, "")}
     _GUIDE(key="guide", data=where | {"words": words, "own": own} | language)

@@ -14,6 +14,7 @@ const each = (selector, action) => {
 
 // Texts that Streamlit says in English: as it wrote them, and as they stand now.
 const said = new WeakMap()
+let isTranslated = false
 
 // A text of Streamlit in our words; `own` has ours by its.
 export function inWords(text, own) {
@@ -33,16 +34,18 @@ function translate(own) {
       if (node.data !== now) node.data = now
     }
   })
-  for (const [theirs, ours] of Object.entries(own)) {
-    for (const name of ["aria-label", "placeholder"]) {
-      each(`[${name}="${theirs}"]`, (element) => set(element, name, ours))
-    }
+  for (const name of ["aria-label", "placeholder"]) {
+    each(`[${name}]`, (element) => {
+      const ours = own[element.getAttribute(name)]
+      if (ours) set(element, name, ours)
+    })
   }
 }
 
 function mend({ words, lang, own }) {
   set(document.documentElement, "lang", lang)
-  translate(own)
+  isTranslated ||= Object.keys(own).length > 0 // English needs nothing, but may follow another language
+  if (isTranslated) translate(own)
   each(".st-key-way", (way) => {
     set(way, "role", "navigation")
     set(way, "aria-label", words.steps)
