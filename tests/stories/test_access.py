@@ -15,15 +15,17 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from core.audit import findings
 from core.audit.findings import Scored
 from core.jobs import queue
-from core.language import messages
+from core.language import catalog, messages
 from core.plan import Plan
 from core.runs import requests
 from core.store import setting_rows
 from core.store.store import Store
+from core.web import request_language
 from pages.parts.frame.words import say
 from tests import browser
-from tests.browser import Server, button, by_key, idle, step
+from tests.browser import Server, button, by_key, idle
 from tests.pages.test_choosing import worker
+from tests.texts import pattern
 
 pytestmark = pytest.mark.browser
 
@@ -139,6 +141,12 @@ def in_order(levels: list[int]) -> bool:
     return levels.count(1) == 1 and levels[0] == 1 and all(b <= a + 1 for a, b in itertools.pairwise(levels))
 
 
+def go(page: Page, name: str) -> None:
+    """Go to a step, by its name in the language of the test."""
+    by_key(page, "way").get_by_role("link", name=say(name)).click()
+    page.wait_for_url(re.compile(rf"/{name}\?"))
+
+
 def states(page: Page, place: Server) -> Iterator[str]:
     """Goes to every page in every state that looks different, and says which it is at."""
     key, empty = project_of(place), project_of(place, "Empty")
@@ -160,7 +168,7 @@ def states(page: Page, place: Server) -> Iterator[str]:
     page.goto(f"{place.url}/data?project={key}")
     by_key(page, "finding-dark").get_by_role("button", name=say("remedy_show")).click()
     idle(page)
-    page.get_by_test_id("stExpander").get_by_text("Versions").click()
+    page.get_by_test_id("stExpander").get_by_text(pattern("versions")).click()
     idle(page)
     yield "data"
     button(page, say("more_ways")).click()
@@ -168,14 +176,14 @@ def states(page: Page, place: Server) -> Iterator[str]:
     yield "more ways"
     page.keyboard.press("Escape")
     idle(page)
-    step(page, "Train")
+    go(page, "train")
     page.get_by_text(say("all_settings"), exact=True).first.click()
     idle(page)
-    for tab in ("Head", "Learning", "Fine-tuning", say("group_augment"), "Advanced"):
-        page.get_by_role("tab", name=tab, exact=True).click()
+    for tab in ("group_head", "group_learning", "group_tune", "group_augment", "group_advanced"):
+        page.get_by_role("tab", name=say(tab), exact=True).click()
         idle(page)
         yield f"settings, {tab}"
-    step(page, "Results")
+    go(page, "results")
     idle(page)
     for tab in page.get_by_role("tab").all_inner_texts():
         page.get_by_role("tab", name=tab, exact=True).click()
@@ -186,8 +194,8 @@ def states(page: Page, place: Server) -> Iterator[str]:
     assert seen(button(page, say("delete_run_yes"))) >= 4.5
     yield "delete run"
     page.keyboard.press("Escape")
-    for name in ("Demo", "Export"):
-        step(page, name)
+    for name in ("demo", "export"):
+        go(page, name)
         idle(page)
         yield name
     page.goto(f"{place.url}/present?project={key}")
@@ -224,12 +232,22 @@ def names(page: Page) -> list[str]:
     return re.findall(r"^ *- (?:button|link) \"(.*?)\"", told, re.MULTILINE)
 
 
+@pytest.fixture(params=["en", "pt_BR"])
+def language(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A language, in which `say` speaks here too."""
+    token = catalog.speaking.set(request.param)
+    yield request.param
+    catalog.speaking.reset(token)
+
+
 @pytest.mark.parametrize("theme", THEMES)
-def test_no_page_has_a_serious_fault_and_each_has_one_title_and_headings_in_order_and_no_two_buttons_of_one_name(
-    chromium: Browser, place: Server, theme: str
+def test_no_page_has_a_fault_and_each_has_one_title_and_headings_in_order_and_no_two_buttons_of_one_name(
+    chromium: Browser, place: Server, theme: str, language: str
 ) -> None:
     found, levels, twins = [], {}, {}
+    parts_of = PARTS_OF | {catalog.say(f"own.{name}") for name in ("columns", "download_csv", "search", "fullscreen")}
     with browser.tab(chromium, place.url) as page:
+        page.context.add_cookies([{"name": request_language.COOKIE, "value": language, "url": place.url}])
         page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
         for where in states(page, place):
             # The other rules see no colors: what they say of the light theme holds for the dark one.
@@ -238,7 +256,7 @@ def test_no_page_has_a_serious_fault_and_each_has_one_title_and_headings_in_orde
             twins[where] = [
                 name
                 for name, n in Counter(names(page)).items()
-                if n > 1 and name not in PARTS_OF and not name.startswith("Help for ")
+                if n > 1 and name not in parts_of and not name.startswith(say("help_for", what=""))
             ]
             expect(page.get_by_role("img", name=re.compile(r"^\w+ icon$")), where).to_have_count(0)
     assert not found, "\n".join(found)
