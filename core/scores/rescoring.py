@@ -60,6 +60,17 @@ def changes(then: Dataset, now: Dataset) -> Changes:
     )
 
 
+def agreed(scores: Evaluation, now: Dataset) -> int:
+    """How many measured pictures had another class than the model said, and now have the one that it said. Classes that
+    were merged do not count."""
+    labels = {picture.id: picture.label for picture in now.pictures}
+    rows = zip(scores.ids, scores.truth.tolist(), scores.predicted.tolist(), strict=True)
+    return sum(
+        truth != said and scores.classes[truth] in now.classes and labels.get(key) == scores.classes[said]
+        for key, truth, said in rows
+    )
+
+
 def as_now(scores: Evaluation, now: Dataset, part: str) -> Evaluation:
     """The evaluation against the present labels, on the pictures that are still used in this part. A class that the
     model does not know gets probability 0. A renamed or merged class counts under its present name."""

@@ -49,6 +49,14 @@ def test_a_picture_that_a_look_put_beside_its_copy_is_told_apart_from_one_that_w
     assert found.counts == {"joined": 1} and found.joined == ("d",)
 
 
+def test_test_pictures_whose_class_was_changed_to_what_the_model_said_are_counted() -> None:
+    # a: a cat for the model a dog, which it is now; b: a cat for the model a dog, still a cat; c: left out.
+    assert rescoring.agreed(scored("abc", [0, 0, 1], [0.9, 0.9, 0.1]), NOW) == 1
+    assert rescoring.agreed(scored("ab", [0, 0], [0.1, 0.1]), NOW) == 0
+    merged = Dataset((picture("a", "dog", "test"), picture("b", "dog", "test")))
+    assert rescoring.agreed(scored("ab", [0, 0], [0.9, 0.9]), merged) == 0
+
+
 def test_a_corrected_label_corrects_the_score_of_the_old_model() -> None:
     old = scored("abc", [0, 0, 1], [0.9, 0.2, 0.8])
     assert old.correct == 2

@@ -141,6 +141,8 @@ def _outcome(project: Project, kept: Retrained, now: Dataset) -> None:
             st.caption(say("retrain_quick"))
         if main is not None:
             _what_changed(steps[main])
+        if n := rescoring.agreed(context.evaluation(before), now):
+            st.warning(say("retrained_agreed", n=n), icon=":material/warning:")
     if saved and kept.quick is None:
         return
     theirs, ours = (novelty.carried(store.folder(each.id)) for each in (before, new))
