@@ -64,6 +64,8 @@ def speak() -> None:
     catalog.ask_for_language(_language)
     if asked := catalog.best([st.query_params.get("lang", "")]):
         st.session_state[LANGUAGE] = asked
+    # For this run of the page, whose hundreds of texts would each ask the session; its fragments, in other threads, do.
+    catalog.speaking.set(_language())
 
 
 def _language() -> str:
@@ -71,8 +73,9 @@ def _language() -> str:
     if get_script_run_ctx(suppress_warning=True) is None:
         return ""
     if LANGUAGE not in st.session_state:
-        st.session_state[LANGUAGE] = catalog.best([st.context.cookies.get(COOKIE, "")])
-    return str(st.session_state[LANGUAGE]) or catalog.best([st.context.locale or ""])
+        wanted = [st.context.cookies.get(COOKIE, ""), st.context.locale or ""]
+        st.session_state[LANGUAGE] = catalog.best(wanted) or catalog.default()
+    return str(st.session_state[LANGUAGE])
 
 
 def with_terms(key: str, /, **values: Any) -> str:
@@ -160,7 +163,8 @@ def points(share: float) -> str:
     """0.034 -> 3, and 0.004 -> 0.4: percentage points, negative ones with a true minus sign."""
     n = share * 100
     text = f"{abs(n):.0f}" if abs(n) >= 0.95 else f"{abs(n):.1f}".removesuffix(".0")
-    return f"\u2212{catalog.current().marked(text)}" if n < 0 and text != "0" else catalog.current().marked(text)
+    text = catalog.current().marked(text)
+    return f"\u2212{text}" if n < 0 and text != "0" else text
 
 
 def points_n(share: float) -> str:
