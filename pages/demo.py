@@ -19,5 +19,4 @@ else:
     if context.is_stale(run) and not queue.computing(context.store()):
         st.info(say("stale"), icon=":material/update:")
     try_model.draw(run, wide=False)
-    try_model.refusal(project, run)
     context.link("present", project, say("present_open"), icon=":material/present_to_all:", help=say("present_help"))

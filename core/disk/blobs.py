@@ -8,7 +8,10 @@ import contextlib
 import hashlib
 import os
 import shutil
+import struct
 import uuid
+import zipfile
+import zlib
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +20,19 @@ from typing import NamedTuple
 from core.errors import HeadstartError
 
 CHUNK = 1 << 20
+# What readers of models and arrays raise on damaged bytes.
+DAMAGE = (
+    OSError,
+    EOFError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    RuntimeError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def write(path: Path, chunks: bytes | Iterable[bytes]) -> None:

@@ -40,6 +40,8 @@ OF_EACH = 2 * NEIGHBOR
 # The share of pictures of the classes that a new model refuses, until its user chooses another; docs/benchmarks.md says
 # what that does to two real sets.
 REFUSED = 0.03
+# The limits where nobody has chosen any: of a model without and with such a distance.
+UNCHOSEN = (Thresholds(), Thresholds(refused=REFUSED))
 # Val pictures that this needs: of fewer, the share would be less than one picture.
 _ENOUGH = 20
 # Pictures that are compared with all remembered ones at once: 10 MB for 1,000 classes.
@@ -176,11 +178,20 @@ def carried(folder: Path) -> Thresholds:
     only a distance was kept, by an older version, the share that it refuses of val."""
     limits = Thresholds.read(folder)
     if limits.refused is None and (folder / thresholds.FILE).is_file():
-        val, share = measured(folder, "val"), 0.0
-        if limits.farthest is not None and val is not None and len(val.known):
-            share = float((val.known > limits.farthest).mean())
-        limits = replace(limits, refused=share)
+        limits = replace(limits, refused=_share(folder, limits.farthest))
     return replace(limits, farthest=None)
+
+
+def _share(folder: Path, farthest: float | None) -> float | None:
+    """The share of val pictures that a distance refuses. None where it is not known, as when the file that tells is
+    damaged: a training that mends it must not fail because of it."""
+    if farthest is None:
+        return 0.0
+    try:
+        val = measured(folder, "val")
+    except blobs.DAMAGE:
+        return None
+    return float((val.known > farthest).mean()) if val is not None and len(val.known) else None
 
 
 def with_distance(limits: Thresholds, folder: Path) -> Thresholds:

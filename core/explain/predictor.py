@@ -8,13 +8,11 @@ caller does neither.
 import contextlib
 import hashlib
 import json
-import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,18 +28,6 @@ from core.sandbox.process import Bounds, Child
 from core.scores.thresholds import Thresholds
 from core.settings import LIMITS
 
-# What readers of models raise on damaged bytes.
-_DAMAGE = (
-    OSError,
-    EOFError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    RuntimeError,
-    struct.error,
-    BadZipFile,
-)
 _FILES = ("model.tflite", "head.npz", "model.json")
 
 
@@ -192,7 +178,7 @@ def _report_damage(name: str) -> Iterator[None]:
     that would show the damage before."""
     try:
         yield
-    except _DAMAGE:
+    except blobs.DAMAGE:
         raise HeadstartError("model_damaged", names=name) from None
 
 

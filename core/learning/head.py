@@ -8,7 +8,6 @@ standardization into the first layer. `solve` finds the exact linear head.
 import io
 import itertools
 import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from core.disk import blobs
 from core.errors import HeadstartError
 from core.features.streamed import Matrix, Standard, parts
 from core.learning import curves, exact
@@ -101,8 +101,7 @@ def sizes(path: Path) -> list[int]:
                     np.lib.format.read_magic(array)
                     found.append(np.lib.format.read_array_header_1_0(array)[0])
         return [found[0][0], *(shape[1] for shape in found)]
-    # All that zipfile raises for damaged bytes, beside ValueError.
-    except (zipfile.BadZipFile, zlib.error, KeyError, IndexError, EOFError, NotImplementedError, RuntimeError) as error:
+    except blobs.DAMAGE as error:
         raise ValueError(path) from error
 
 

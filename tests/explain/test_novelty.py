@@ -199,5 +199,8 @@ def test_what_was_chosen_goes_to_another_model_as_a_share(tmp_path: Path) -> Non
     assert novelty.carried(old) == Thresholds(0.5, {}, refused=0.1)
     Thresholds(0.5).write(old)
     assert novelty.carried(old) == Thresholds(0.5, {}, refused=0.0)
+    Thresholds(0.5, {}, farthest=0.895).write(old)
+    (old / novelty.FILE).write_bytes(b"damaged")  # as before a training that mends it
+    assert novelty.carried(old) == Thresholds(0.5)
     Thresholds(0.5, {}, 0.2, 0.07).write(old)
     assert novelty.carried(old) == Thresholds(0.5, {}, refused=0.07)

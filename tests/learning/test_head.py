@@ -474,7 +474,7 @@ def test_the_widths_of_a_head_are_read_from_its_file_and_of_a_damaged_one_are_an
         for place in draw.integers(0, len(whole), 4):
             bytes_now[place] ^= int(draw.integers(1, 256))
         path.write_bytes(bytes(bytes_now))
-        with contextlib.suppress(ValueError, OSError):
+        with contextlib.suppress(ValueError):
             head.sizes(path)
     path.write_bytes(b"PK\x05\x06" + bytes(18))  # an empty archive
     with pytest.raises(ValueError):

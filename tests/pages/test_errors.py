@@ -86,6 +86,17 @@ def test_a_file_of_distances_that_is_damaged_takes_nothing_from_the_results_but_
     assert say("fault_title") in said["error"][0] and said["header"][0].startswith("Right on ")
 
 
+def test_a_damaged_file_of_distances_is_one_error_on_the_demo_with_its_remedy(tmp_path: Path, trained: Path) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(trained, home)
+    store = Store(home)
+    (project,) = store.projects()
+    (store.folder(store.runs(project.id)[0].id) / "known.npz").write_bytes(b"damaged")
+    said = visit(home, project.id, "demo", red=True)["said"]["demo"]
+    (error,) = said["error"]
+    assert "known" in error and say("fault_title") not in error and say("train_again") in said["button"]
+
+
 # A page with the field for folders of the server, where the disk is full.
 _FOLDER = '''
 import json, os, sys

@@ -18,7 +18,7 @@ from core.explain import grad_cam, novelty
 from core.explain.predictor import Explanation, Prediction, Predictor
 from core.sandbox import decoding
 from core.scores.thresholds import Thresholds
-from core.store.store import Project, Run
+from core.store.store import Run
 from pages.parts.demo import damaged_files
 from pages.parts.frame import context, gallery, style
 from pages.parts.frame.gallery import Tile
@@ -84,6 +84,8 @@ def draw(run: Run, wide: bool) -> None:
         st.toggle(say("demo_why"), key="trial-why")
     with answer:
         _answer(prediction, ms)
+    if not wide:
+        _refusal(run)
 
 
 def _alt(name: str, prediction: Prediction) -> str:
@@ -110,7 +112,7 @@ def _answer(prediction: Prediction, ms: float) -> None:
     st.caption(say("demo_time", ms=round(ms)))
 
 
-def refusal(project: Project, run: Run) -> None:
+def _refusal(run: Run) -> None:
     """Say whether the model refuses pictures of none of the classes and what that costs, with the way to change it."""
     folder = context.store().folder(run.id)
     limits = Thresholds.read(folder)
@@ -127,7 +129,7 @@ def refusal(project: Project, run: Run) -> None:
         if st.button(say("demo_refuses_change"), key="refusal-change", type="tertiary"):
             st.session_state["results-tab"] = say("threshold_tab")
             st.session_state[style.GOAL] = "unknown"
-            context.go("results", project)
+            context.go("results", context.store().project(run.project_id))
 
 
 def heat_map(run: Run, explained: Explanation, label: str, left: DeltaGenerator, right: DeltaGenerator) -> None:

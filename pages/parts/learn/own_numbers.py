@@ -32,7 +32,7 @@ def _sizes(run_id: str, revision: int) -> list[int]:
     """The widths of the head from the features to the classes; empty where its file cannot be read."""
     try:
         return head.sizes(context.store().folder(run_id) / "head.npz")
-    except (OSError, ValueError):
+    except ValueError:
         return []
 
 

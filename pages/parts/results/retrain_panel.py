@@ -146,7 +146,7 @@ def _outcome(project: Project, kept: Retrained, now: Dataset) -> None:
     if saved and kept.quick is None:
         return
     theirs, ours = (novelty.carried(store.folder(each.id)) for each in (before, new))
-    if theirs == ours != Thresholds():
+    if theirs == ours and theirs not in novelty.UNCHOSEN:
         st.caption(say("retrained_limits"))
     _saving(project, new, saved)
 
