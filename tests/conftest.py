@@ -31,6 +31,7 @@ os.environ["HEADSTART_DOWNLOADS"] = "0"
 
 from core.jobs import queue
 from core.jobs.kinds import INTAKE, Delivery
+from core.language import catalog
 from core.store.store import Store
 from core.web.local_hosts import is_loopback
 from tests import drawing, forks, tiers, workers
@@ -278,6 +279,14 @@ def page(chromium: "Browser", app: "Server") -> "Iterator[Page]":
 
     with browser.tab(chromium, app.url) as opened:
         yield opened
+
+
+@pytest.fixture
+def language(request: pytest.FixtureRequest) -> "Iterator[str]":
+    """A language, in which `say` speaks in the test too; given by indirect parameters."""
+    token = catalog.speaking.set(request.param)
+    yield request.param
+    catalog.speaking.reset(token)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -232,14 +232,6 @@ def names(page: Page) -> list[str]:
     return re.findall(r"^ *- (?:button|link) \"(.*?)\"", told, re.MULTILINE)
 
 
-@pytest.fixture
-def language(request: pytest.FixtureRequest) -> Iterator[str]:
-    """A language, in which `say` speaks here too."""
-    token = catalog.speaking.set(request.param)
-    yield request.param
-    catalog.speaking.reset(token)
-
-
 # Colors do not depend on the language.
 @pytest.mark.parametrize(
     ("theme", "language"), [("light", "en"), ("dark", "en"), ("light", "pt_BR")], indirect=["language"]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from core.audit import findings
 from core.audit.findings import Scored
@@ -44,12 +44,6 @@ def app(tmp_path_factory: pytest.TempPathFactory, trained: Path) -> Iterator[Ser
     with browser.server(home, browser.free_port()) as started:
         yield started
     browser.stop_workers(home)
-
-
-@pytest.fixture
-def page(chromium: Browser, app: Server) -> Iterator[Page]:
-    with browser.tab(chromium, app.url) as opened:
-        yield opened
 
 
 def walk(page: Page, key: str) -> list[int]:

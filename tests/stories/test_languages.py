@@ -38,7 +38,7 @@ CUT = """
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory, trained: Path) -> Iterator[Server]:
+def app(tmp_path_factory: pytest.TempPathFactory, trained: Path) -> Iterator[Server]:
     """A server on a home with a finished run."""
     home = tmp_path_factory.mktemp("languages") / "home"
     with browser.server(shutil.copytree(trained, home), browser.free_port()) as started:
@@ -46,12 +46,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, trained: Path) -> Iterator[S
     browser.stop_workers(home)
 
 
-@pytest.fixture(params=["en", PORTUGUESE])
-def language(request: pytest.FixtureRequest) -> Iterator[str]:
-    """A language, in which `say` speaks here too."""
-    token = catalog.speaking.set(request.param)
-    yield request.param
-    catalog.speaking.reset(token)
+both_languages = pytest.mark.parametrize("language", ["en", PORTUGUESE], indirect=True)
 
 
 def tab_to(page: Page, name: str) -> None:
@@ -68,6 +63,7 @@ def enter(page: Page, name: str) -> None:
     page.keyboard.press("Enter")
 
 
+@both_languages
 @pytest.mark.slow
 def test_keys_alone_lead_from_the_sample_to_the_demo(chromium: Browser, language: str, tmp_path: Path) -> None:
     home = tmp_path / "home"
@@ -109,10 +105,11 @@ def test_keys_alone_lead_from_the_sample_to_the_demo(chromium: Browser, language
     browser.stop_workers(home)
 
 
+@both_languages
 def test_each_page_speaks_the_language_alone_and_nothing_is_cut_off_on_a_phone(
-    page: Page, place: Server, language: str
+    page: Page, app: Server, language: str
 ) -> None:
-    (project,) = place.store.projects()
+    (project,) = app.store.projects()
     other = "en" if language == PORTUGUESE else PORTUGUESE
     ours, theirs = catalog.of(language), catalog.of(other)
     foreign = {
@@ -122,7 +119,7 @@ def test_each_page_speaks_the_language_alone_and_nothing_is_cut_off_on_a_phone(
     } - {re.sub(r"[*_]", "", ours.say(key)) for key, forms in ours.texts.items() if len(forms) == 1}
     page.set_viewport_size({"width": 390, "height": 844})
     for name in (*PAGES, "learn"):
-        page.goto(f"{place.url}/{name}?project={project.id}&lang={language}")
+        page.goto(f"{app.url}/{name}?project={project.id}&lang={language}")
         if name in ("demo", "present"):
             browser.await_answer(page)
         idle(page)
@@ -133,8 +130,8 @@ def test_each_page_speaks_the_language_alone_and_nothing_is_cut_off_on_a_phone(
         assert not faults(page, f"{language} {name}"), name
 
 
-def test_a_chosen_language_stays_and_the_address_goes_before_it(page: Page, place: Server) -> None:
-    page.goto(place.url)
+def test_a_chosen_language_stays_and_the_address_goes_before_it(page: Page, app: Server) -> None:
+    page.goto(app.url)
     idle(page)
     page.get_by_role("combobox", name=say("language")).click()
     page.get_by_role("option", name="Português").click()
@@ -142,32 +139,25 @@ def test_a_chosen_language_stays_and_the_address_goes_before_it(page: Page, plac
     page.reload()
     expect(page.get_by_role("combobox", name="Idioma")).to_be_visible()
     expect(page.locator("html")).to_have_attribute("lang", "pt-BR")
-    page.goto(f"{place.url}/?lang=en")
+    page.goto(f"{app.url}/?lang=en")
     expect(page.get_by_role("combobox", name=shown("language"))).to_be_visible()
 
 
-def test_numbers_have_a_comma_where_the_language_has_one(page: Page, place: Server) -> None:
-    (project,) = place.store.projects()
-    page.goto(f"{place.url}/results?project={project.id}&lang=pt")
+def test_numbers_have_a_comma_where_the_language_has_one(page: Page, app: Server) -> None:
+    (project,) = app.store.projects()
+    page.goto(f"{app.url}/results?project={project.id}&lang=pt")
     idle(page)
     expect(page.get_by_role("heading", name=re.compile(r"\d+ de \d+"))).to_be_visible()
     loss = catalog.of(PORTUGUESE).say("log_loss")
     expect(page.locator("tr", has_text=loss)).to_contain_text(re.compile(r"\d,\d{3}"))
 
 
-def test_what_is_taken_away_speaks_the_language_too(page: Page, place: Server) -> None:
-    (project,) = place.store.projects()
-    page.goto(f"{place.url}/export?project={project.id}&lang=pt")
+def test_what_is_taken_away_speaks_the_language_too(page: Page, app: Server) -> None:
+    (project,) = app.store.projects()
+    page.goto(f"{app.url}/export?project={project.id}&lang=pt")
     idle(page)
     expect(page.get_by_test_id("stCode")).to_contain_text("Classifica imagens com um modelo feito com o Headstart")
     for name, line in (("run.yaml", "# Uma execução do Headstart."), ("use_model.py", '"""Classifica imagens')):
         with page.expect_download() as coming:
             browser.by_key(page, f"file-{name}").get_by_role("button").click()
         assert coming.value.path().read_text().startswith(line)
-
-
-@pytest.fixture
-def page(chromium: Browser, place: Server) -> Iterator[Page]:
-    with browser.tab(chromium, place.url) as opened:
-        yield opened
-        opened.set_viewport_size({"width": 1280, "height": 720})

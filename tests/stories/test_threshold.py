@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from core.language.catalog import say
 from core.scores.thresholds import Thresholds
@@ -23,12 +23,6 @@ def app(tmp_path_factory: pytest.TempPathFactory, trained: Path) -> Iterator[Ser
     home = tmp_path_factory.mktemp("threshold") / "home"
     with browser.server(shutil.copytree(trained, home), browser.free_port()) as started:
         yield started
-
-
-@pytest.fixture
-def page(chromium: Browser, app: Server) -> Iterator[Page]:
-    with browser.tab(chromium, app.url) as opened:
-        yield opened
 
 
 def ask(page: Page, name: str, data: bytes) -> None:

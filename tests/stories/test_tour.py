@@ -28,12 +28,6 @@ def app(tmp_path: Path, trained: Path) -> Iterator[Server]:
     browser.stop_workers(home)
 
 
-@pytest.fixture
-def page(chromium: Browser, app: Server) -> Iterator[Page]:
-    with browser.tab(chromium, app.url) as opened:
-        yield opened
-
-
 def project_of(app: Server) -> str:
     return app.store.projects()[0].id
 
