@@ -385,8 +385,13 @@ def test_a_training_that_went_on_with_another_backbone_says_so(idle: tuple[Store
     _, job = requests.train(store, project.id, BASE.with_(backbone="MobileNetV2"), suggested=True)
     assert job is not None
     with worker(store, job) as ticket:
+        ticket.stage("download", 9)
         ticket.note("instead_missing", backbone="MobileNetV2", instead="Starter")
         ticket.turn_to(done.id)
+        ticket.stage("features", 36)
+        ticket.stage("head", 30)
+        (steps,) = [text for text in train_page(store, project)["caption"] if messages.stage("features") in text]
+        assert messages.stage("download") not in steps  # it did not come
         ticket.succeed()
     said = train_page(store, project)
     note = messages.note("instead_missing", {"backbone": "MobileNetV2", "instead": "Starter"})

@@ -101,6 +101,8 @@ def _draw(job: Job) -> None:
     if job.state == "queued":
         st.markdown(f":material/hourglass_empty: **{job_queue.place(job)}**")
         return
+    notes = [event for event in events if event.kind == "note"]
+    turned = [note for note in notes if note.key.startswith("instead_")]
     if job.active:
         if job.kind is COMPARE:
             automatic_search.progress(job)
@@ -109,12 +111,11 @@ def _draw(job: Job) -> None:
             st.markdown(messages.stage(job.stage))
         begun = max((event.number for event in events if event.kind == "run"), default=0)  # the present run
         stages = [event.key for event in events if event.kind == "stage" and event.number > begun]
-        past = [name for name in stages if name != job.stage]
+        # A download that failed, so that another network is used, is not done.
+        past = [name for name in stages if name != job.stage and not (turned and name == "download")]
         st.caption("  ".join(f":material/check: {messages.stage(name)}" for name in past))
     elif job.state in queue.RESUMABLE:
         _stopped(job)
-    notes = [event for event in events if event.kind == "note"]
-    turned = [note for note in notes if note.key.startswith("instead_")]
     for note in turned:  # the network is not the one that was asked for
         st.info(_note(note), icon=":material/cloud_off:")
     if job.kind is TRAIN:
