@@ -16,7 +16,8 @@ from core.disk import locks
 from core.jobs import queue
 from core.jobs.kinds import AUDIT, INTAKE, OfProject
 from core.jobs.queue import Job
-from core.store import change_log, event_rows, finding_rows, picture_rows
+from core.store import change_log
+from core.store.rows import event_rows, finding_rows, picture_rows
 from core.store.store import Store
 
 

@@ -14,7 +14,7 @@ from core.intake.upload import BATCH, Claim
 from core.jobs import queue
 from core.jobs.kinds import INTAKE, WEIGHTS, Delivery, OfWeights
 from core.jobs.queue import Job
-from core.store import event_rows
+from core.store.rows import event_rows
 from core.store.store import Store
 
 

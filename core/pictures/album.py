@@ -13,14 +13,15 @@ from core.dataset import PARTS, Dataset, Picture
 from core.errors import HeadstartError
 from core.intake.folder_labels import class_name
 from core.pictures import splitting, unsorted
-from core.store import change_log, picture_rows, setting_rows
+from core.store import change_log
 from core.store.change_log import Change
-from core.store.picture_rows import Filter as Filter
-from core.store.picture_rows import count as count
-from core.store.picture_rows import groups as groups
-from core.store.picture_rows import ids as ids
-from core.store.picture_rows import pictures as pictures
-from core.store.picture_rows import some_classes as some_classes
+from core.store.rows import picture_rows, setting_rows
+from core.store.rows.picture_rows import Filter as Filter
+from core.store.rows.picture_rows import count as count
+from core.store.rows.picture_rows import groups as groups
+from core.store.rows.picture_rows import ids as ids
+from core.store.rows.picture_rows import pictures as pictures
+from core.store.rows.picture_rows import some_classes as some_classes
 from core.store.store import Store
 
 # Where groups come from; those of a manifest override those of an audit.

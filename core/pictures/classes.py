@@ -11,7 +11,8 @@ from core.errors import HeadstartError
 from core.intake.folder_labels import class_name
 from core.pictures import album, splitting, unsorted
 from core.pictures.album import ClassRow
-from core.store import change_log, picture_rows, setting_rows
+from core.store import change_log
+from core.store.rows import picture_rows, setting_rows
 from core.store.store import Store
 
 # The pictures of a class that `Dataset.require_trainable` requires.

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from core.dataset import PARTS, share
-from core.store import picture_rows
+from core.store.rows import picture_rows
 from core.store.store import Store
 
 

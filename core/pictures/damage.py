@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from core.disk import blobs
 from core.errors import HeadstartError
-from core.store import picture_rows
+from core.store.rows import picture_rows
 from core.store.store import Store
 
 _NAMED = 5

@@ -13,7 +13,7 @@ from core.disk.blobs import CHUNK
 from core.intake import folder_labels, label_tables
 from core.language import messages
 from core.pictures import damage
-from core.store import picture_rows
+from core.store.rows import picture_rows
 from core.store.store import Store
 
 TABLE = "manifest.csv"

@@ -15,7 +15,7 @@ from core.jobs import queue
 from core.jobs.kinds import INTAKE
 from core.pictures import album, unsorted
 from core.pictures.unsorted import Relabeling
-from core.store import event_rows, file_rows
+from core.store.rows import event_rows, file_rows
 from core.store.store import Store
 
 WAYS = ("", "inner", "outer")

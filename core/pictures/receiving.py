@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from core.dataset import Facts, File, Received
 from core.pictures import same_picture
-from core.store import file_rows, picture_rows
+from core.store.rows import file_rows, picture_rows
 from core.store.store import Store
 
 

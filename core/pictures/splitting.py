@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 
 from core.dataset import Dataset, Picture, split
-from core.store import picture_rows
+from core.store.rows import picture_rows
 
 
 def divide(db: sqlite3.Connection, project_id: str, touched: Iterable[str] | None = None) -> Dataset:

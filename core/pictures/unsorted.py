@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from core.pictures import same_picture, splitting
-from core.store import change_log, file_rows, picture_rows
+from core.store import change_log
+from core.store.rows import file_rows, picture_rows
 from core.store.store import Store
 
 # Why files of an unused picture are left out: until the user gives its class, or because the user discarded it. There

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from core import backbones
 from core.scores.comparison import LEVEL, adjusted, mcnemar
-from core.store import event_rows
+from core.store.rows import event_rows
 from core.store.store import Store
 
 

@@ -17,7 +17,7 @@ from core.learning.learning_curve import Growth
 from core.learning.transferability import Fit
 from core.plan import Plan
 from core.runs import requests
-from core.store import event_rows
+from core.store.rows import event_rows
 from core.store.store import Store
 
 # The settings that decide the curve of a linear head.

@@ -29,7 +29,7 @@ from core.progress import Silent
 from core.sandbox.process import Bounds, Child
 from core.scores.evaluation import Evaluation
 from core.settings import LIMITS
-from core.store import picture_rows
+from core.store.rows import picture_rows
 from core.store.store import Store
 
 # The settings that a refit can change; the others change the features or how the head is trained.

@@ -28,7 +28,7 @@ from core.progress import Progress
 from core.runs import finished_runs
 from core.sandbox import decoding
 from core.sandbox.process import Children
-from core.store import finding_rows
+from core.store.rows import finding_rows
 from core.worker.extraction import FeatureSource
 
 # Pictures in one question to a child, and measured before they are kept.

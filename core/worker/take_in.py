@@ -23,7 +23,7 @@ from core.jobs.job_context import Ticket
 from core.jobs.kinds import Delivery
 from core.language import messages
 from core.pictures import album, receiving, unsorted
-from core.store import file_rows
+from core.store.rows import file_rows
 from core.store.store import Store
 
 _BATCH_FILES = 64  # files answered for in one transaction

@@ -17,7 +17,7 @@ from core.plan import Plan
 from core.result import Accuracies, Phase, Result
 from core.runs import questions
 from core.runs.questions import Answered
-from core.store import setting_rows
+from core.store.rows import setting_rows
 from core.store.store import Run, Store
 from pages.parts.frame import context
 from pages.parts.frame.words import TERMS, percent, with_terms

@@ -1,4 +1,4 @@
-from core.store import setting_rows
+from core.store.rows import setting_rows
 from core.store.store import Store
 
 

@@ -18,7 +18,7 @@ from core.jobs import queue
 from core.language import catalog, messages
 from core.plan import Plan
 from core.runs import requests
-from core.store import setting_rows
+from core.store.rows import setting_rows
 from core.store.store import Store
 from core.web import request_language
 from pages.parts.frame.words import say

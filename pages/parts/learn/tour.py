@@ -9,7 +9,7 @@ import streamlit as st
 
 from core.intake import sample_sets
 from core.pictures import album
-from core.store import setting_rows
+from core.store.rows import setting_rows
 from core.store.store import Project
 from pages.parts.frame import context
 from pages.parts.frame.words import say
