@@ -2,8 +2,8 @@
 // clipboard or the camera.
 import { Card } from "./cards/card.js"
 import { Drafts } from "./cards/drafts.js"
-import { beginHead, drawHead } from "./cards/head.js"
-import { focused, receiveRows } from "./upload/anywhere.js"
+import { beginHead, drawHead, goOnTyping, leaveWhenPressed } from "./cards/head.js"
+import { receiveRows } from "./upload/anywhere.js"
 import { flat } from "./upload/dropped.js"
 import { queueOf } from "./upload/queue.js"
 import { warnBeforeLeaving } from "./upload/tab.js"
@@ -14,6 +14,7 @@ const drawn = new WeakMap() // what a component has drawn: id -> card
 const going = { typing: "", filming: "" }
 
 warnBeforeLeaving()
+leaveWhenPressed(going)
 
 export default function draw({ data, parentElement }) {
   const queue = queueOf(data.project)
@@ -80,16 +81,18 @@ function drawOne(page) {
 }
 
 function drawDrafts(page) {
-  const { words, drafts: all, root } = page
+  const { words, cards, drafts: all, root } = page
   place(page)
   for (const draft of all.list) drawDraft(page, draft)
   const add = root.querySelector(".add")
   add.textContent = words.card_add
   add.onclick = () => {
-    going.typing = all.add().id
+    const { id } = all.add()
     drawDrafts(page)
+    cards.get(id).name.focus()
   }
-  goOnTyping(page)
+  const name = cards.get(going.typing)?.name
+  if (name) goOnTyping(name, going.typing, going)
 }
 
 // The cards of all drafts in their order; those that stay are not touched, as one may have the focus or a camera.
@@ -128,11 +131,4 @@ function drawDraft(page, draft) {
   const wasOn = card.isNew && draft.isOn
   card.isNew = false
   if (wasOn && !card.resume()) turned(false)
-}
-
-function goOnTyping({ cards, root }) {
-  const name = cards.get(going.typing)?.name
-  if (!name || root.activeElement === name) return
-  const at = focused()
-  if (!at || at === document.body || root.contains(at)) name.focus()
 }
