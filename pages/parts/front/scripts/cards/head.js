@@ -12,7 +12,8 @@ export function beginHead(card, id, going) {
     going.typing = id
   }
   card.name.onblur = ({ relatedTarget }) => {
-    if (relatedTarget) going.typing = "" // something else has the focus now
+    if (relatedTarget)
+      going.typing = "" // something else has the focus now
     else setTimeout(() => goOnTyping(card.name, id, going))
   }
   card.name.onkeydown = (event) => event.stopPropagation() // single letters are keys of the page
