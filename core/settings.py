@@ -90,6 +90,14 @@ class Limits:
         default=20 << 30,
         metadata={"help": "Most bytes of activations that one fine-tuning adds to the disk."},
     )
+    visitor_bytes: int = field(
+        default=20 << 20,
+        metadata={"help": "Most bytes of a picture that a visitor asks about; phones make up to 15 MB."},
+    )
+    review_pictures: int = field(
+        default=500, metadata={"help": "Most pictures of visitors that wait in a project for somebody to look at them."}
+    )
+    review_bytes: int = field(default=200 << 20, metadata={"help": "Most bytes of these; one has about 0.2 MB."})
 
 
 LIMITS = Limits()

@@ -65,6 +65,13 @@ class Prediction:
         """Whether the answer is within the limits; else the picture may show none of the classes."""
         return self.is_known and self.probability >= self.least
 
+    @property
+    def verdict(self) -> str:
+        """ "answer", "unsure" where its probability is below the limit, "unknown" where it is none of the classes."""
+        if not self.is_known:
+            return "unknown"
+        return "answer" if self.is_answer else "unsure"
+
 
 @dataclass(frozen=True)
 class Explanation:

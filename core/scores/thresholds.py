@@ -20,6 +20,7 @@ from core.disk import blobs
 from core.scores.evaluation import Evaluation, Interval, bootstrap, wilson
 
 FILE = "limits.json"
+SURE = 0.6  # below it an answer is called uncertain: most wrong answers are below, most right ones above
 Array = NDArray[np.float64]
 
 

@@ -150,4 +150,22 @@ CREATE TABLE look (
     project_id TEXT NOT NULL REFERENCES project(id) ON DELETE CASCADE, label TEXT NOT NULL, color INTEGER,
     place INTEGER, PRIMARY KEY (project_id, label)) WITHOUT ROWID;
 """,
+    """
+-- What is shown of a run to others, under an address that nobody can guess: `token` is kept so that the address can be
+-- shown again, and found by its hash. `passcode` is an argon2 hash, `logo` a JPEG in base64, `examples` a list of ids.
+CREATE TABLE demo (
+    id TEXT PRIMARY KEY, token TEXT NOT NULL, token_hash TEXT NOT NULL UNIQUE,
+    project_id TEXT NOT NULL REFERENCES project(id) ON DELETE CASCADE,
+    run_id TEXT NOT NULL REFERENCES run(id) ON DELETE CASCADE,
+    title TEXT NOT NULL, words TEXT NOT NULL, logo TEXT NOT NULL, accent TEXT NOT NULL, examples TEXT NOT NULL,
+    language TEXT NOT NULL, passcode TEXT NOT NULL, ends_at REAL, revoked_at REAL, created_at REAL NOT NULL,
+    asked INTEGER NOT NULL DEFAULT 0);
+CREATE INDEX demo_project ON demo(project_id, created_at);
+-- The pictures that visitors of a demo left, which outlive it: what they called each, and what the model had said.
+CREATE TABLE review (
+    id TEXT PRIMARY KEY, project_id TEXT NOT NULL REFERENCES project(id) ON DELETE CASCADE, demo_id TEXT NOT NULL,
+    bytes INTEGER NOT NULL, word TEXT NOT NULL, said TEXT NOT NULL, probability REAL NOT NULL, verdict TEXT NOT NULL,
+    at REAL NOT NULL);
+CREATE INDEX review_project ON review(project_id, at);
+""",
 )

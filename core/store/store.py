@@ -31,10 +31,11 @@ _OWN = {
     "job": "SELECT id name FROM job WHERE project_id = :project",
     "upload": "SELECT json_extract(params, '$.batch') name FROM job WHERE project_id = :project AND kind = 'intake' "
     "AND json_extract(params, '$.batch') IS NOT NULL",
+    "review": "SELECT :project name",
     "project": "SELECT :project name",
 }
 # Where lies what a removal names: a folder there, or something in one. Other names were never ours.
-_FOLDERS = {"run": "runs", "model": "runs", "upload": "inbox"}
+_FOLDERS = {"run": "runs", "model": "runs", "upload": "inbox", "review": "reviews"}
 _OURS = re.compile(r"[^\W_]+(/\w[\w.-]*)?")
 _SWEPT = 500  # pictures whose bytes go in one transaction
 TAKING_IN = "SELECT 1 FROM job WHERE kind = 'intake' AND ended_at IS NULL"

@@ -17,7 +17,7 @@ from core.errors import HeadstartError
 from core.explain import grad_cam, novelty
 from core.explain.predictor import Explanation, Prediction, Predictor
 from core.sandbox import decoding
-from core.scores.thresholds import Thresholds
+from core.scores.thresholds import SURE, Thresholds
 from core.store.store import Run
 from pages.parts.demo import damaged_files
 from pages.parts.frame import context, gallery, style
@@ -28,7 +28,6 @@ _EXAMPLES = 12
 _SHOWN = 5  # classes with a bar
 _SHOWN_PX = 1280
 _WHY_PX = 640
-_SURE = 0.6  # below it an answer is called uncertain: most wrong answers are below, most right ones above
 
 
 def predictor(run: Run) -> Predictor:
@@ -98,7 +97,7 @@ def _alt(name: str, prediction: Prediction) -> str:
 def _answer(prediction: Prediction, ms: float) -> None:
     if prediction.is_answer:
         context.headline(plain(prediction.label))
-        key = "demo_sure" if prediction.probability >= _SURE else "demo_unsure"
+        key = "demo_sure" if prediction.probability >= SURE else "demo_unsure"
         st.markdown(f"### {say(key, p=certainty(prediction.probability))}")
     elif not prediction.is_known:
         context.headline(say("demo_unknown"))
