@@ -56,14 +56,18 @@ async def _back_up() -> None:
 # Tells Streamlit's front end where its server is. Otherwise it first looks below the page's own path, which costs every
 # deep link two failing requests. A separate file, since the guard allows no other inline script.
 SETUP = "window.__streamlit = {BACKEND_BASE_URL: location.origin}"
-SCRIPTS = Path(__file__).parent / "pages" / "parts" / "front" / "scripts"
+FRONT = Path(__file__).parent / "pages" / "parts" / "front"
 PAGES = ("", "data", "train", "results", "demo", "export", "present", "learn")
 
 
-async def front(_: Request) -> Response:
-    """Streamlit's page, with our setup script first."""
+async def front(request: Request) -> Response:
+    """Streamlit's page, with our setup script first, and our style before anything is drawn, so that nothing moves."""
     html = (Path(st.__file__).parent / "static" / "index.html").read_text()
     html = html.replace("<head>", '<head><script src="/setup.js"></script>', 1)
+    # In the body, since of rules for the same element the last wins, and Streamlit adds its own to the head.
+    html = html.replace("<body>", f"<body><style>{(FRONT / 'look.css').read_text()}</style>", 1)
+    if request.url.path != "/present":
+        html = html.replace("<html ", "<html data-sidebar ", 1)
     html = html.replace("<title>Streamlit<", "<title>Headstart<", 1)
     html = html.replace('<html lang="en"', f'<html lang="{catalog.current().tag}"', 1)
     # A browser that goes back after signing out must ask for the password, not show a page that cannot connect.
@@ -88,7 +92,7 @@ app = st.App(
     routes=[
         *routes.routes(store),
         Route("/setup.js", setup),
-        Mount("/scripts", Scripts(directory=SCRIPTS)),
+        Mount("/scripts", Scripts(directory=FRONT / "scripts")),
         *(Route(f"/{name}", front) for name in PAGES),
     ],
     middleware=[Middleware(Guard, login=login)],

@@ -51,23 +51,6 @@ _FIRST_PAINT = """() => new Promise(done => {
   new PerformanceObserver(list => look(list.getEntries())).observe({type: 'paint', buffered: true})
 })"""
 
-# What moves by itself on a page: the largest sum of shifts less than a second apart, in five seconds at most
-# (https://web.dev/articles/cls).
-_SHIFTS = """() => {
-  window.shifted = 0
-  let begun = -5000, last = -1000, sum = 0
-  const see = list => {
-    for (const { hadRecentInput, startTime, value } of list.getEntries()) {
-      if (hadRecentInput) continue
-      if (startTime - last >= 1000 || startTime - begun >= 5000) [begun, sum] = [startTime, 0]
-      last = startTime
-      sum += value
-      window.shifted = Math.max(window.shifted, sum)
-    }
-  }
-  new PerformanceObserver(see).observe({type: 'layout-shift'})
-}"""
-
 # Clicks an element and waits for other pictures in the gallery and for the script to be at rest. The clock is the
 # page's own, so that Playwright's way to it does not count.
 _CLICK = """target => new Promise(done => {
@@ -208,7 +191,7 @@ def story_s(page: Page, app: Server) -> tuple[float, float]:
     browser.try_sample(page, app.url)
     step(page, "Train")
     browser.choose_fast(page)
-    page.evaluate(_SHIFTS)
+    page.evaluate(browser.SHIFTS)
     button(page, "Start training").click()
     browser.await_results(page)
     browser.idle(page)

@@ -53,6 +53,23 @@ TRAIN_S = 150  # a training of a few dozen seconds on a busy machine
 WAIT_MS = 20_000  # for what is there in a second, unless other processes have the processors
 expect.set_options(timeout=WAIT_MS)
 
+# What moves by itself on a page: the largest sum of shifts less than a second apart, in five seconds at most
+# (https://web.dev/articles/cls).
+SHIFTS = """() => {
+  window.shifted = 0
+  let begun = -5000, last = -1000, sum = 0
+  const see = list => {
+    for (const { hadRecentInput, startTime, value } of list.getEntries()) {
+      if (hadRecentInput) continue
+      if (startTime - last >= 1000 || startTime - begun >= 5000) [begun, sum] = [startTime, 0]
+      last = startTime
+      sum += value
+      window.shifted = Math.max(window.shifted, sum)
+    }
+  }
+  new PerformanceObserver(see).observe({type: 'layout-shift'})
+}"""
+
 
 def chromium_path() -> str | None:
     """Where Chromium is: $CHROMIUM, /usr/bin/chromium, or on the PATH."""

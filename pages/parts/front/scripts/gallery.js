@@ -24,7 +24,7 @@ export default function draw({ data, parentElement, setStateValue, setTriggerVal
 
   function cell(item) {
     const image = { loading: "lazy", src: `/api/thumbnail/${item.id}`, alt: item.name, title: item.alt }
-    const caption = item.caption ? [element("span", { textContent: item.caption })] : []
+    const caption = item.caption ? [element("span", { textContent: item.caption, title: item.caption })] : []
     return element(data.mode === "show" ? "div" : "button", { className: "cell" }, element("img", image), ...caption)
   }
 }

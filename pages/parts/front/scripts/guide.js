@@ -126,7 +126,18 @@ function focusField(dialog) {
   field.focus()
 }
 
-export default function draw({ data }) {
+// The page is drawn in the colors of the theme of the time; with another theme it is drawn again.
+function watchTheme(dark, ask) {
+  const app = document.querySelector("[data-testid=stApp]")
+  const watch = new MutationObserver(() => {
+    const { colorScheme } = getComputedStyle(app)
+    if (dark !== (colorScheme === "dark")) ask(colorScheme)
+  })
+  watch.observe(app, { attributes: true, attributeFilter: ["class"] })
+  return watch
+}
+
+export default function draw({ data, setTriggerValue }) {
   if (shown !== null && shown !== data.page) moved = true
   shown = data.page
   if (data.goal) goal = data.goal
@@ -152,9 +163,11 @@ export default function draw({ data }) {
     attributes: true,
     attributeFilter: ["data-test-script-state", "aria-label", "href"],
   })
+  const theme = watchTheme(data.dark, (name) => setTriggerValue("theme", name))
   look()
   return () => {
     watch.disconnect()
+    theme.disconnect()
     cancelAnimationFrame(waiting)
   }
 }
