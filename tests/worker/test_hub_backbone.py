@@ -9,7 +9,9 @@ import sys
 import uuid
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,7 +34,14 @@ from tests.conftest import once
 from tests.worker.test_training import prepare
 from tests.workers import wait
 
-SMALL = backbones.find("DINOv2Small")
+PUBLISHED = backbones.find("DINOv2Small")
+assert PUBLISHED.hub is not None
+# A third as deep as the published one and an eighth as wide: what is in the way of one is in the way of the other.
+ARGUMENTS = dict(PUBLISHED.hub.arguments) | {"num_layers": 4, "hidden_dim": 48, "intermediate_dim": 192}
+SMALL = replace(
+    PUBLISHED, width=96, blocks=tuple(backbones._blocks("block_4:layers_2 block_3:layers_1")),
+    hub=replace(PUBLISHED.hub, arguments=tuple(ARGUMENTS.items())),
+)  # fmt: skip
 hub_only = pytest.mark.skipif(not backbones.has_hub(), reason=f"keras-hub is missing: {backbones.INSTALL}")
 pytestmark = pytest.mark.slow
 
@@ -53,6 +62,31 @@ def preset(tmp_path_factory: pytest.TempPathFactory) -> Path:
             archive.writestr("__MACOSX/dinov2_small/._model.weights.h5", b"macOS")
 
     return once(tmp_path_factory, "preset", build)
+
+
+class Here:
+    """In place of the sandbox, whose process knows the published network alone."""
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def __enter__(self) -> "Here":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def ask(self, question: dict[str, Any]) -> None:
+        from core.neural import networks
+
+        networks.answer(question, b"")
+
+
+@pytest.fixture(autouse=True)
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    others = (each for each in backbones.CATALOGUE if each.name != SMALL.name)
+    monkeypatch.setattr(backbones, "CATALOGUE", (*others, SMALL))
+    monkeypatch.setattr(weights, "Child", Here)
 
 
 @pytest.fixture(autouse=True)
