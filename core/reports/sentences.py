@@ -5,8 +5,10 @@
 
 from collections.abc import Callable, Iterator
 
+from core.audit.findings import Finding
 from core.language.catalog import say
-from core.language.numerals import percent
+from core.language.numerals import percent, points, points_n
+from core.learning.transferability import Fit
 from core.reports.run_facts import RunFacts
 from core.scores import confusions
 
@@ -78,6 +80,30 @@ def limits(facts: RunFacts, show: Show) -> Iterator[str]:
     if facts.limits.least or facts.limits.classes:
         yield say("report_limit_sure", share=percent(facts.limits.least))
     yield say("report_limit_harm")
+
+
+def finding(found: Finding) -> str:
+    """What an audit found; `**` begins and ends what is bold."""
+    values = {**found.values, "n": found.n}
+    if found.kind == "shortcut":
+        right = found.values["correct"] / found.values["n"]
+        shown = {"right": percent(right), "chance": percent(found.values["chance"]), "n": found.values["n"]}
+        return say(f"found_shortcut_{found.values['by']}", **shown)
+    if "groups" in values:
+        values["groups"] = say("groups_n", n=values["groups"])
+    return say(f"found_{found.kind}", **values)
+
+
+def fit(answer: Fit, name: str) -> str:
+    """The verdict on a backbone and the numbers behind it; `**` begins and ends what is bold."""
+    low, high = answer.gain_interval
+    rival = say(f"set_{answer.rival.name}_in", backbone=name)
+    numbers = {
+        "score": percent(answer.pretrained.correct / answer.n), "rival": rival, "n": answer.n, "backbone": name,
+        "other": percent(answer.rival.correct / answer.n), "gain": points_n(answer.gain), "low": points(low),
+        "high": points(high),
+    }  # fmt: skip
+    return f"{say(f'fit_{answer.verdict}', **numbers)} {say('fit_numbers', **numbers)}"
 
 
 def _listed(names: tuple[str, ...] | list[str], show: Show) -> str:

@@ -16,10 +16,11 @@ from core.jobs.queue import Job
 from core.language import messages
 from core.pictures import album
 from core.pictures.album import Filter
+from core.reports import sentences
 from core.store.store import Project
 from pages.parts.frame import context, gallery, job_panel, undo_line
 from pages.parts.frame.gallery import Tile
-from pages.parts.frame.words import about, number, percent, plain, say
+from pages.parts.frame.words import about, number, plain, say
 
 _TICK_S = 1.0
 _SHOWN = 3  # findings that are shown; the rest is in an expander
@@ -141,7 +142,7 @@ def _finding(project: Project, finding: Finding) -> None:
     with st.container(key=f"finding-{finding.kind}", border=True, gap="small"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             with st.container(width="stretch"):  # wraps its text, so that the buttons stay on the line
-                st.markdown(f":material/{_ICONS[finding.kind]}: {_sentence(finding)}")
+                st.markdown(f":material/{_ICONS[finding.kind]}: {sentences.finding(finding)}")
             if finding.ids:
                 with st.container(horizontal=True, gap="small", width="content"):  # keeps both buttons on one line
                     _remedy(project, finding)
@@ -164,17 +165,6 @@ def _open_key(finding: Finding) -> str:
 
 def _toggle(key: str) -> None:
     st.session_state[key] = not st.session_state.get(key, False)
-
-
-def _sentence(finding: Finding) -> str:
-    values = {**finding.values, "n": finding.n}
-    if finding.kind == "shortcut":
-        right = finding.values["correct"] / finding.values["n"]
-        shown = {"right": percent(right), "chance": percent(finding.values["chance"]), "n": finding.values["n"]}
-        return say(f"found_shortcut_{finding.values['by']}", **shown)
-    if "groups" in values:
-        values["groups"] = say("groups_n", n=values["groups"])
-    return say(f"found_{finding.kind}", **values)
 
 
 def _remedy(project: Project, finding: Finding) -> None:

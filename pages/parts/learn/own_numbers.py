@@ -9,12 +9,12 @@ from core.jobs.kinds import FIT
 from core.language import messages
 from core.learning import curves, head
 from core.plan import Plan
+from core.reports import sentences as reported
 from core.runs import questions
 from core.store.store import Project, Run
 from pages.parts.frame import context
 from pages.parts.frame.words import certainty, number, percent, plain, say
 from pages.parts.results import run_list
-from pages.parts.train import fit_and_growth
 
 
 def sentences(project: Project, run: Run) -> dict[str, str]:
@@ -98,7 +98,7 @@ def _fit(project: Project, run: Run) -> Iterator[str]:
     if answered is None:
         yield say("own_not_asked", backbone=name)
         return
-    yield fit_and_growth.fit_words(answered.fit, name)
+    yield reported.fit(answered.fit, name)
     if not answered.current:
         yield say("answer_stale")
 

@@ -16,6 +16,7 @@ from core.learning.learning_curve import Growth
 from core.learning.transferability import Fit
 from core.pictures.counts import Counts
 from core.plan import Plan
+from core.reports import sentences
 from core.runs import questions
 from core.runs.questions import Answered
 from core.store.store import Project
@@ -101,21 +102,9 @@ def _ask(project: Project, kind: Kind[OfRun], chosen: Plan, pictures: Counts, ag
 # -- does it fit
 
 
-def fit_words(fit: Fit, name: str) -> str:
-    """The verdict on a backbone and the numbers behind it, as sentences."""
-    low, high = fit.gain_interval
-    rival = say(f"set_{fit.rival.name}_in", backbone=name)
-    numbers = {
-        "score": percent(fit.pretrained.correct / fit.n), "rival": rival, "n": fit.n, "backbone": name,
-        "other": percent(fit.rival.correct / fit.n), "gain": points_n(fit.gain), "low": points(low),
-        "high": points(high),
-    }  # fmt: skip
-    return f"{say(f'fit_{fit.verdict}', **numbers)} {say('fit_numbers', **numbers)}"
-
-
 def _show_fit(answered: Answered, chosen: Plan) -> None:
     fit, name = answered.fit, chosen.backbone
-    _LOOKS[fit.verdict](fit_words(fit, name), icon=f":material/{_ICONS[fit.verdict]}:")
+    _LOOKS[fit.verdict](sentences.fit(fit, name), icon=f":material/{_ICONS[fit.verdict]}:")
     labels = {each: say(f"set_{each}", backbone=name) for each in transferability.SETS}
     rows = [(labels[each.name], each.correct / fit.n, *fit.interval(each)) for each in fit.sets]
     figure = charts.bars(rows, context.colors(), say("fit_axis"))
