@@ -14,6 +14,7 @@ from core.language import catalog
 from core.language.catalog import say
 from core.learning.transferability import FeatureScores, Fit
 from core.plan import Plan
+from core.reports import sentences
 from core.result import Accuracies, Phase, Result
 from core.runs import questions
 from core.runs.questions import Answered
@@ -22,7 +23,6 @@ from core.store.store import Run, Store
 from pages.parts.frame import context
 from pages.parts.frame.words import TERMS, percent, with_terms
 from pages.parts.learn import figures, lesson, own_numbers, pen, tour
-from pages.parts.train import fit_and_growth
 from tests import visits
 from tests.visits import visit
 
@@ -137,7 +137,7 @@ def test_an_answer_to_does_it_fit_is_in_the_lesson_and_an_old_one_says_so(monkey
     monkeypatch.setattr(context, "dataset", lambda _: pictures)
     project = type("Of", (), {"id": "p"})()
     told = list(own_numbers._fit(project, a_run(Plan())))
-    assert told == [fit_and_growth.fit_words(fit, "Starter"), say("answer_stale")] and asked == [FIT]
+    assert told == [sentences.fit(fit, "Starter"), say("answer_stale")] and asked == [FIT]
     assert percent(0.7) in told[0] and percent(0.6) in told[0]
 
 

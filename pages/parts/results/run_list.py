@@ -13,11 +13,12 @@ import streamlit as st
 from core.disk import space
 from core.errors import HeadstartError
 from core.pictures import album
+from core.reports import report
 from core.runs import finished_runs as core_runs
 from core.scores import comparison
 from core.store.store import RUN_NAME, RUN_NOTE, Project, Run
 from pages.parts.frame import context
-from pages.parts.frame.words import about, percent, plain, say
+from pages.parts.frame.words import about, in_this_language, percent, plain, say
 from pages.parts.train import settings_form
 
 _DIFFERENCES = 2  # maximum settings in a name
@@ -173,7 +174,7 @@ def _key(project: Project, runs: Sequence[Run]) -> str:
 
 
 def tools(run: Run) -> None:
-    """Draw the buttons for star, name and note, and deletion."""
+    """Draw the buttons for star, name and note, report, and deletion."""
     with st.container(horizontal=True, key="run-tools", gap="small"):
         st.button(
             about(say("starred" if run.starred else "star"), name(run)), key="star", type="tertiary",
@@ -183,6 +184,11 @@ def tools(run: Run) -> None:
         )  # fmt: skip
         with st.popover(about(say("describe"), name(run)), icon=":material/edit:", type="tertiary", key="describe"):
             _form(run)
+        st.download_button(
+            about(say("report"), name(run)), in_this_language(lambda: report.build(context.store(), run)), report.FILE,
+            "text/html", key="report", type="tertiary", icon=":material/description:", help=say("report_for"),
+            on_click="ignore",
+        )  # fmt: skip
         if st.button(about(say("delete"), name(run)), key="delete-run", type="tertiary", icon=":material/delete:"):
             context.dialog(say("delete_run_title"))(_ask_delete)(run)
     if run.note:
