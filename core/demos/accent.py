@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from core.errors import HeadstartError
 
 DEFAULT = "#0f766e"
-_GROUNDS = {"light": "#fcfbf9", "dark": "#191816"}
+# Of what `page.css` has below text in the accent, the one with the least contrast: its ground, and by night its cards.
+_GROUNDS = {"light": "#fcfbf9", "dark": "#24221f"}
 _LEAST = 4.5
 _COLOR = re.compile(r"#[0-9a-f]{6}")
 
@@ -31,8 +32,8 @@ def checked(color: str) -> str:
 
 
 def shades(color: str) -> Shades:
-    """The shades of a color with a contrast of at least 4.5 to the ground of the page, so that text in it can be read;
-    text in the extreme of the ground, white or black, can then be read on it too."""
+    """The shades of a color with a contrast of at least 4.5 to what lies below it on the page, so that text in it can
+    be read; text in the extreme of the ground, white or black, can then be read on it too."""
     return Shades(
         *(_readable(color, ground, toward) for ground, toward in zip(_GROUNDS.values(), (0, 255), strict=True))
     )

@@ -17,7 +17,7 @@ from core.errors import HeadstartError
 # The files and folders that Headstart creates in its home. All others are the user's and are left alone.
 _OURS = (
     "headstart.db*", "pictures", "thumbnails", "runs", "inbox", "features", "networks", "locks", "logs", "backups",
-    "replaced", "reviews", "aside", "*.json", "password", "ballast", "server.lock",
+    "replaced", "reviews", "runtimes", "aside", "*.json", "password", "ballast", "server.lock",
 )  # fmt: skip
 _LOCK = "server.lock"
 _user_umask = -1  # the user's umask, once `keep_private` has changed it

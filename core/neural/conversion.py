@@ -9,12 +9,12 @@ import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2 as convert_to_constants
 
 
-def to_tflite(inputs: Any, outputs: Any) -> bytes:
-    """The bytes of a `.tflite` file of the part of a Keras network between two tensors: float32, any batch size,
-    BatchNormalization folded."""
+def to_tflite(inputs: Any, outputs: Any, batch: int | None = None) -> bytes:
+    """The bytes of a `.tflite` file of the part of a Keras network between two tensors: float32, any batch size or the
+    given one, BatchNormalization folded."""
     # Keras would number the name, and the same network would have other bytes in each process.
     network = keras.Model(inputs, outputs, name="network")
-    pixels = tf.TensorSpec((None, *network.inputs[0].shape[1:]), tf.float32, name="pixels")
+    pixels = tf.TensorSpec((batch, *network.inputs[0].shape[1:]), tf.float32, name="pixels")
     function = tf.function(lambda pixels: network(pixels, training=False), [pixels]).get_concrete_function()
     # The converter saves what it is given and loads it again. With constants in place of variables that costs little:
     # 2 s of processor time for MobileNetV2, 8.5 s by `from_keras_model`, with the same answers.

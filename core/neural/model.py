@@ -10,13 +10,14 @@ import tempfile
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from core.learning.head import Head
-from core.neural import networks
+from core.neural import conversion, networks
 from core.plan import Plan
 from core.sandbox import decoding
 from core.sandbox.decoding import Pixels
@@ -35,6 +36,31 @@ def assemble(network: keras.Model, head: Head, plan: Plan) -> keras.Model:
     for layer, weights in zip(dense, head.layers, strict=True):
         layer.set_weights(weights)
     return keras.Model(features.input, x, name="headstart")
+
+
+def for_one_picture(path: Path, directions: NDArray[np.float32] | None, neighbor: int) -> bytes:
+    """The bytes of a `.tflite` file of a saved model that takes one picture, (1, size, size, 3) float32, for runtimes
+    that know no other batch. It answers the probabilities and, where there are remembered `directions` (remembered,
+    channels), after them the distance of `core.explain.novelty` with k = `neighbor`: (1, classes) or (1, classes + 1).
+
+    Call this only on files that Headstart has just written: loading a model from elsewhere can run code.
+    """
+    model = keras.models.load_model(path, compile=False)
+    answer = model.output
+    if directions is not None:
+        # In one output, as the converter may change the order of several.
+        answer = keras.ops.concatenate([answer, _distance(model, directions, neighbor)], axis=1)
+    return conversion.to_tflite(model.input, answer, batch=1)
+
+
+def _distance(model: keras.Model, directions: NDArray[np.float32], neighbor: int) -> Any:
+    """The cosine distance (n, 1) of the features to the k-th nearest of these directions."""
+    first = next(layer for layer in model.layers if layer.name in ("hidden_1", "classes"))
+    channels = directions.shape[1]
+    # A feature map that was not pooled is averaged over its positions.
+    own = keras.ops.mean(keras.ops.reshape(first.input, (-1, first.input.shape[-1] // channels, channels)), axis=1)
+    cosines = keras.ops.matmul(keras.ops.normalize(own), directions.T)
+    return 1 - keras.ops.top_k(cosines, neighbor)[0][:, -1:]
 
 
 def to_bytes(model: keras.Model, classes: Sequence[str], terms: str = "") -> bytes:

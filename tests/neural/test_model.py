@@ -12,9 +12,11 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from core import backbones
+from core.explain import novelty
 from core.learning.head import Head
 from core.neural import model, networks
 from core.plan import Plan
@@ -151,3 +153,29 @@ def test_a_tampered_head_is_noticed(tmp_path: Path, network: keras.Model, head: 
 
 def test_without_pictures_there_is_nothing_to_disagree_about(saved: Path) -> None:
     assert model.disagreement(saved, pictures(0), np.empty((0, 3), np.float32)) == 0.0
+
+
+@pytest.mark.parametrize("pooling", ["average", "flatten"])
+def test_the_file_for_one_picture_also_answers_how_far_it_is(
+    network: keras.Model, tmp_path: Path, pooling: str
+) -> None:
+    plan, width = Plan(pooling=pooling), 512 * (1 if pooling == "average" else network.output_shape[1] ** 2)
+    head = head_of(width, 3)
+    path = tmp_path / "model.keras"
+    path.write_bytes(model.to_bytes(model.assemble(network, head, plan), CLASSES))
+    features = np.asarray(networks.features(network, plan)(pictures(12), training=False))
+    targets = np.repeat(np.arange(2), 4)
+    known = novelty.Known(("",) * 8, novelty.directions(features[:8], 512), targets)
+    data = model.for_one_picture(path, known.directions, known.neighbor)
+    engine = Interpreter(model_content=data)
+    engine.allocate_tensors()
+    (entry,), (end,) = engine.get_input_details(), engine.get_output_details()
+    assert entry["shape"].tolist() == [1, 32, 32, 3]
+    for picture, own in zip(pictures(12)[8:], features[8:], strict=True):
+        engine.set_tensor(entry["index"], picture[None].astype(np.float32))
+        engine.invoke()
+        (answer,) = engine.get_tensor(end["index"])
+        np.testing.assert_allclose(answer[:3], head.probabilities(own[None])[0], atol=1e-4)
+        np.testing.assert_allclose(answer[3:], known.distances(own[None]), atol=1e-5)
+    alone = Interpreter(model_content=model.for_one_picture(path, None, 0))
+    assert alone.get_output_details()[0]["shape"].tolist() == [1, 3]
