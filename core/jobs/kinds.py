@@ -29,6 +29,15 @@ class OfRun:
 
 
 @dataclass(frozen=True)
+class OfExport(OfRun):
+    """Parameters of a job that makes the model of a run in a `format`, which `core.exports.formats` knows by this name;
+    what a file of it says to people is in the `language`."""
+
+    format: str = ""
+    language: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
 class OfRuns:
     """Parameters of a job about several runs of the same pictures."""
 
@@ -96,8 +105,9 @@ AUDIT = Kind("audit", "audit {project}", OfProject, "core.worker.audit_job:inspe
 MAP = Kind("map", "map {project}", OfRun, "core.worker.map_job:survey", "job_map")
 DOWNLOAD = Kind("download", "download", OfWeights, "core.worker.weights_jobs:download", "job_download")
 WEIGHTS = Kind("weights", "download", OfWeights, "core.worker.weights_jobs:receive", "job_weights")
+EXPORT = Kind("export", "export", OfExport, "core.worker.exports.export_job:make", "job_export")
 
-KINDS: tuple[Kind[Any], ...] = (TRAIN, COMPARE, SEARCH, FIT, MORE, INTAKE, AUDIT, MAP, DOWNLOAD, WEIGHTS)
+KINDS: tuple[Kind[Any], ...] = (TRAIN, COMPARE, SEARCH, FIT, MORE, INTAKE, AUDIT, MAP, DOWNLOAD, WEIGHTS, EXPORT)
 
 
 def kind_named(name: str) -> Kind[Any]:

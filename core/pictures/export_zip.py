@@ -30,7 +30,7 @@ _FOLDER = 60  # maximum characters of a folder's name: paths on Windows have at 
 def chunks(store: Store, project_id: str, lost: list[str] | None = None) -> Iterator[bytes]:
     """The ZIP, piece by piece; memory use does not grow with it. Pictures whose file is damaged or missing are left
     out: a text file in the ZIP names them, and their names are appended to `lost`."""
-    sink: Any = _Sink()  # a file that `zipfile` only writes to
+    sink: Any = ZipStream()  # a file that `zipfile` only writes to
     rows = picture_rows.used_by_name(store, project_id)
     folders = _folders({row["label"] for row in rows})
     lines, lost = [], [] if lost is None else lost
@@ -61,7 +61,7 @@ def chunks(store: Store, project_id: str, lost: list[str] | None = None) -> Iter
     yield sink.take()
 
 
-class _Sink:
+class ZipStream:
     """A file that `zipfile` writes to: it keeps bytes until they are taken, and cannot seek."""
 
     def __init__(self) -> None:

@@ -23,6 +23,7 @@ from starlette.routing import Route
 from core import backbones
 from core.disk import blobs, space
 from core.errors import HeadstartError
+from core.exports import exports_zip, formats, made
 from core.intake import deliveries
 from core.intake.upload import Inbox
 from core.jobs import queue
@@ -49,6 +50,7 @@ _STATUS = {
     "upload_unclear": 400,
     "address_unknown": 404,
     "project_missing": 404,
+    "format_unknown": 404,
     "upload_too_large": 413,
     "disk_low": 413,
     "disk_full": 413,
@@ -68,6 +70,8 @@ def routes(store: Store) -> list[Route]:
         ("/api/thumbnail/{picture_id}", gallery.thumbnail, ["GET"]),
         ("/api/picture/{picture_id}", gallery.picture, ["GET"]),
         ("/api/model/{run_id}/{name}", partial(_model, store), ["GET"]),
+        ("/api/export/{run_id}/{format}", partial(_export, store), ["GET"]),
+        ("/api/exports/{run_id}", partial(_exports, store), ["GET"]),
         ("/api/dataset/{project_id}", partial(_dataset, store), ["GET"]),
         ("/api", _unknown, _METHODS),
         ("/api/{rest:path}", _unknown, _METHODS),
@@ -174,6 +178,26 @@ async def _model(store: Store, request: Request) -> Response:
     # The same run may be trained again, so the browser must not cache its files.
     headers = {"Cache-Control": "private, no-cache"}
     return FileResponse(path, media_type="application/octet-stream", filename=name, headers=headers)
+
+
+async def _export(store: Store, request: Request) -> Response:
+    """An export of a run in one format."""
+    run_id, kind = request.path_params["run_id"], formats.find(request.path_params["format"])
+    sums = await to_thread.run_sync(store.artifacts, run_id) if _KEY.fullmatch(run_id) else {}
+    if not sums or await to_thread.run_sync(made.read, store, run_id, kind) is None:
+        raise HeadstartError("address_unknown")
+    headers = {"Cache-Control": "private, no-cache"}
+    path = made.folder(store, run_id, kind) / kind.file
+    return FileResponse(path, media_type="application/octet-stream", filename=kind.file, headers=headers)
+
+
+async def _exports(store: Store, request: Request) -> Response:
+    """All exports of a run as one ZIP."""
+    run_id = request.path_params["run_id"]
+    if not _KEY.fullmatch(run_id) or not await to_thread.run_sync(store.artifacts, run_id):
+        raise HeadstartError("address_unknown")
+    headers = {"Content-Disposition": 'attachment; filename="exports.zip"', "Cache-Control": "private, no-cache"}
+    return StreamingResponse(exports_zip.chunks(store, run_id), media_type="application/zip", headers=headers)
 
 
 async def _intake(store: Store, request: Request) -> Response:
