@@ -48,6 +48,9 @@ class Format:
 
 _MAKE, _RUN, _TENSORFLOW = "core.worker.exports.making:", "core.exports.runtimes:", "core.neural.formats.loaded:"
 FORMATS = (
+    Format(
+        "bundle", "bundle.zip", f"{_MAKE}bundle", "core.exports.bundle:network", "ai-edge-litert", with_limits=True
+    ),
     Format("keras", "model.keras", f"{_MAKE}keras", f"{_TENSORFLOW}keras_file", "keras"),
     Format("saved_model", "saved_model.zip", f"{_MAKE}saved_model", f"{_TENSORFLOW}saved_model", "tensorflow"),
     Format("litert", "model.tflite", f"{_MAKE}litert", f"{_RUN}litert", "ai-edge-litert"),

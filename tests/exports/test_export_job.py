@@ -1,20 +1,32 @@
 """An export is made by a job, answered by its own runtime in another process, and offered only if it agrees."""
 
+import functools
+import http.client
 import io
 import json
 import shutil
+import socket
+import subprocess
+import sys
+import time
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from core.explain.predictor import Predictor
 from core.exports import answering, exports_zip, formats, made
 from core.exports.answering import Answers
 from core.exports.formats import FORMATS, Format
+from core.jobs.job_context import write_result
 from core.jobs.queue import Job
+from core.scores.thresholds import Thresholds
 from core.store.store import Run, Store
+from tests import workers
+from tests.test_house import imports
 from tests.workers import wait
 
 pytestmark = pytest.mark.filterwarnings("ignore:In the future `np.object`", "ignore:Warning. Enabling")
@@ -32,30 +44,59 @@ def export(store: Store, run: Run, key: str) -> Job:
     return wait(store, made.start(store, run, formats.find(key)))
 
 
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory, trained: Path) -> tuple[Store, Run]:
+    """A home with a finished run, of which every export was made that can be made here."""
+    store = Store(shutil.copytree(trained, tmp_path_factory.mktemp("exported") / "home"))
+    (run,) = store.runs(store.projects()[0].id)
+    # A picture may be that far from the training pictures, as chosen on the page of results.
+    Thresholds(least=0.5, farthest=0.4).write(store.folder(run.id))
+    with workers.no_processes():
+        for each in FORMATS:
+            if each.is_installed:
+                job = export(store, run, each.key)
+                assert job.state == "succeeded", (each.key, job.failure)
+    return store, run
+
+
 @pytest.mark.slow
-def test_every_format_is_made_verified_and_given_in_one_zip(home: tuple[Store, Run], in_process: None) -> None:
-    store, run = home
-    here = [each for each in FORMATS if each.is_installed]
+def test_every_format_is_made_verified_and_given_in_one_zip(exported: tuple[Store, Run]) -> None:
+    store, run = exported
+    here, found = [each for each in FORMATS if each.is_installed], made.all_of(store, run.id)
     for each in here:
-        job = export(store, run, each.key)
-        assert job.state == "succeeded", (each.key, job.failure)
-        facts = made.read(store, run.id, each)
-        assert facts is not None and facts.n == run.outcome.test_n and facts.bytes > 100_000
+        facts = found[each.key]
+        assert facts.n == run.outcome.test_n and facts.bytes > 100_000
         assert facts.same >= 0.9 * facts.n and facts.difference <= each.tolerance and 0 < facts.ms < 10_000
         if not each.least_same:
             assert facts.same == facts.n and facts.points == 0
     whole = zipfile.ZipFile(io.BytesIO(b"".join(exports_zip.chunks(store, run.id))))
     assert whole.testzip() is None
     assert whole.namelist() == [*(each.file for each in here), exports_zip.TABLE]
-    sizes = {each.key: made.all_of(store, run.id)[each.key].bytes for each in here}
-    assert sizes["litert_float16"] < 0.55 * sizes["litert"]
-    if "litert_int8" in sizes:
-        assert sizes["litert_int8"] < 0.3 * sizes["litert"]
-    before = made.all_of(store, run.id)
-    store.record(run.id, run.outcome, {**store.files(run.id)})  # the same model: all of them stay
-    assert made.all_of(store, run.id) == before
-    (store.folder(run.id) / "exports" / "litert" / "model.tflite").write_bytes(b"damaged")
-    assert made.read(store, run.id, formats.find("litert")) is None
+    assert found["litert_float16"].bytes < 0.55 * found["litert"].bytes
+    if "litert_int8" in found:
+        assert found["litert_int8"].bytes < 0.3 * found["litert"].bytes
+
+
+def test_what_is_no_longer_the_model_or_what_was_written_counts_as_not_made(
+    home: tuple[Store, Run], in_process: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, run = home
+    answered(monkeypatch, 0.0)
+    kind = formats.find("keras")
+    assert export(store, run, "keras").state == "succeeded"
+    path = made.folder(store, run.id, kind) / kind.file
+    data = path.read_bytes()
+    path.write_bytes(data[:-1])
+    assert made.read(store, run.id, kind) is None
+    path.write_bytes(data)
+    assert made.read(store, run.id, kind) is not None
+    folder = store.folder(run.id).name
+    files = store.files(run.id) | {f"{folder}/model.keras": 64 * "0"}
+    with store.write() as db:
+        write_result(db, run.id, run.outcome, files)
+    assert made.read(store, run.id, kind) is None
+    Thresholds(least=0.7).write(store.folder(run.id))
+    assert made.source(store, run.id, kind) != made.source(store, run.id, formats.find("bundle"))
 
 
 def answered(monkeypatch: pytest.MonkeyPatch, change: float) -> None:
@@ -101,3 +142,83 @@ def test_what_is_not_installed_is_told_with_the_line_that_installs_it(
     job = export(store, run, "onnx")
     assert job.failure is not None and job.failure.code == "export_extra"
     assert missing.install in job.failure.hint
+
+
+def unpacked(exported: tuple[Store, Run], folder: Path) -> Path:
+    store, run = exported
+    with zipfile.ZipFile(made.folder(store, run.id, formats.find("bundle")) / "bundle.zip") as archive:
+        archive.extractall(folder)
+    return folder
+
+
+def told(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *command], cwd=folder, capture_output=True, text=True)
+
+
+@pytest.mark.slow
+def test_the_bundle_answers_as_the_app_with_nothing_of_headstart_around(
+    exported: tuple[Store, Run], tmp_path: Path
+) -> None:
+    folder = unpacked(exported, tmp_path)
+    golden = json.loads((folder / "golden.json").read_bytes())
+    assert len(golden) == 5
+    for path in folder.glob("*.py"):
+        assert "core" not in {n.split(".")[0] for n in imports(path)}
+    store, run = exported
+    with Predictor(store.folder(run.id)) as predictor:
+        for name, expected in golden.items():
+            answer = predictor.predict((folder / name).read_bytes())
+            assert answer.verdict == expected["verdict"]
+            assert expected["scores"] == pytest.approx(dict(answer.scores), abs=1e-5)
+    done = told(folder, "predict.py", "golden/1.jpg", "labels.json")
+    label = max(golden["golden/1.jpg"]["scores"], key=golden["golden/1.jpg"]["scores"].get)
+    assert done.stdout.startswith(f"golden/1.jpg: {label} (") and "labels.json: no answer" in done.stdout
+    limits = json.loads((folder / "limits.json").read_bytes())
+    (folder / "limits.json").write_text(json.dumps(limits | {"farthest": -1.0}))
+    done = told(folder, "check.py")
+    assert done.returncode == 1 and done.stdout.count("DIFFERENT") == 5
+    assert "unknown" in told(folder, "predict.py", "golden/1.jpg").stdout
+    assert "USER 10001" in (folder / "Dockerfile").read_text()
+    assert {line.split("~")[0] for line in (folder / "requirements.txt").read_text().split()} == {
+        "ai-edge-litert", "numpy", "pillow",
+    }  # fmt: skip
+
+
+@pytest.mark.slow
+def test_the_server_of_the_bundle_answers_pictures_and_refuses_the_rest(
+    exported: tuple[Store, Run], tmp_path: Path
+) -> None:
+    folder = unpacked(exported, tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    with subprocess.Popen([sys.executable, "server.py", str(port)], cwd=folder, stderr=subprocess.DEVNULL) as process:
+        try:
+            ask = functools.partial(_ask, port)
+            end = time.monotonic() + 60
+            while time.monotonic() < end and ask("GET", "/health")[0] != 200:
+                time.sleep(0.1)
+            status, found = ask("POST", "/", (folder / "golden/1.jpg").read_bytes())
+            expected = json.loads((folder / "golden.json").read_bytes())["golden/1.jpg"]
+            assert status == 200 and found["verdict"] == expected["verdict"]
+            assert found["scores"] == pytest.approx(expected["scores"], abs=1e-3)
+            assert ask("POST", "/", b"no picture")[0] == 422
+            assert ask("POST", "/", None, {"Content-Length": "99999999999"})[0] == 413
+            assert ask("POST", "/", None, {"Content-Length": "-1"})[0] == 411
+            assert ask("GET", "/predict.py")[0] == 404
+        finally:
+            process.kill()
+
+
+def _ask(
+    port: int, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
+) -> tuple[int, Any]:
+    """Status and JSON of an answer; 0 where nobody listens."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    try:
+        connection.request(method, path, body, headers or {})
+        response = connection.getresponse()
+        return response.status, json.loads(response.read())
+    except ConnectionRefusedError:
+        return 0, None
+    finally:
+        connection.close()

@@ -13,14 +13,23 @@ from core import backbones
 from core.backbones import Backbone
 from core.dataset import Dataset
 from core.disk import blobs
+from core.explain import novelty
+from core.explain.predictor import Predictor
+from core.exports import bundle as bundles
+from core.exports.bundle import Golden
 from core.features.feature_cache import decode, views
 from core.jobs.job_context import Ticket
 from core.pictures import versions
+from core.reports import model_card
 from core.sandbox import decoding
 from core.sandbox.decoding import Pixels
 from core.sandbox.process import Children
+from core.scores.thresholds import Thresholds
 from core.store.store import Run, Store
 
+# Pictures that check a bundle, and their largest side.
+_GOLDEN = 5
+_GOLDEN_PX = 640
 # Training pictures that show int8 which values occur: with 100 to 300 more change nothing, and each costs a run of the
 # network.
 _CALIBRATION = 200
@@ -68,6 +77,38 @@ class Material:
         learned = sorted(self.data.part("train").pictures, key=lambda picture: (picture.label, picture.id))
         ids = [picture.id for picture in learned]
         return self.pixels([ids[row] for row in self.here(ids, _CALIBRATION)])
+
+
+def bundle(material: Material, path: Path) -> None:
+    """The model with all that runs and checks it."""
+    from core.neural import model as keras_model
+
+    limits = Thresholds.read(material.folder)
+    # The distance is inside where there is a limit for it.
+    known = novelty.read(material.folder) if limits.farthest is not None else None
+    directions, neighbor = (known.directions, known.neighbor) if known else (None, 1)
+    network = keras_model.for_one_picture(material.model, directions, neighbor)
+    card = model_card.build(material.store, material.run)
+    bundles.write(path, network, material.data.classes, limits, card, _golden(material))
+
+
+def _golden(material: Material) -> list[Golden]:
+    """Test pictures, or where there are none others, encoded anew, with what the app answers for them."""
+    tested = sorted(material.data.pictures, key=lambda picture: (picture.part != "test", picture.id))
+    n_tested = len(material.data.part("test").pictures) or len(tested)
+    ids = [picture.id for picture in tested[:n_tested]]
+    with (
+        Children("core.sandbox.decoding:answer", decoding.DECODING) as children,
+        Predictor(material.folder) as predictor,
+    ):
+        shown = [_encoded(children, material.store, ids[row]) for row in material.here(ids, _GOLDEN)]
+        return [Golden(data, predictor.predict(data)) for data in shown]
+
+
+def _encoded(children: Children, store: Store, picture_id: str) -> bytes:
+    """A JPEG of a picture, made from pixels: what a camera wrote into the original stays here."""
+    question = {"show": _GOLDEN_PX, "path": str(store.pictures.path(picture_id))}
+    return children.insist(question)[1]
 
 
 def keras(material: Material, path: Path) -> None:

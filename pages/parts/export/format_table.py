@@ -79,9 +79,9 @@ def _compared(place: Any, each: Format, facts: Made) -> None:
     ]
     if each.least_same:
         lines.append(say("format_points", points=facts.points))
+    lines.append(f":gray[{plain(f'{each.runtime} {facts.version}')}]")
     difference = number(facts.difference, ".4f" if facts.difference >= _ROUNDING else ".0e")
     place.markdown("  \n".join(lines), help=say("format_difference", difference=difference))
-    place.caption(plain(f"{each.runtime} {facts.version}"))
 
 
 def _making(place: Any, button: Any, job: Job, title: str) -> None:
