@@ -2,7 +2,8 @@
 
 Only known hosts are let in, and only our own pages may change anything or open the WebSocket, over which Streamlit's
 whole page runs. A server that others can reach asks for its password first; a server that only its own machine can
-reach trusts every user of that machine.
+reach trusts every user of that machine. Visitors of a demo (`core.web.visitors`) need no password, and reach nothing
+else.
 """
 
 import ipaddress
@@ -20,6 +21,7 @@ from core.errors import HeadstartError
 from core.language import catalog
 from core.web import local_hosts, request_language
 from core.web.login import PATHS, Login
+from core.web.visitors import entrance
 
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _HOST = re.compile(r"([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
@@ -76,6 +78,8 @@ class Guard:
                 await _closed(scope, receive, send)
             else:
                 await self._app(scope, login.until_its_end(session, receive, send), send)
+        elif entrance.ADDRESS.fullmatch(scope["path"]):
+            await self._app(scope, receive, send)  # a visitor of a demo, whom only `core.web.visitors` answers
         elif scope["path"] in PATHS:
             await login.answer(scope, receive, send)
         else:

@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import getpass
 import hashlib
-import html
 import json
 import os
 import re
@@ -17,7 +16,6 @@ import sys
 import time
 from http.cookies import SimpleCookie
 from pathlib import Path
-from string import Template
 from urllib.parse import parse_qs, quote
 from weakref import WeakValueDictionary
 
@@ -30,24 +28,20 @@ from starlette.types import Message, Receive, Scope, Send
 
 from core.disk import blobs
 from core.errors import HeadstartError
-from core.language import catalog
 from core.language.catalog import say
-from core.web import connections, local_hosts
+from core.web import connections, local_hosts, password_page
+from core.web.password_page import UNKEPT
+from core.web.rates import Rate, client_of
 
 ENVIRONMENT = "HEADSTART_PASSWORD"
 COOKIE = "headstart"
 PATHS = ("/login", "/logout")
 LEAST = 8  # characters: with the limits below, guessing takes years
 _SESSION_S = 14 * 24 * 3600
-# Wrong tries of one address within `_WITHIN_S`.
-_TRIES = 5
-# Wrong tries of all addresses together, which also stops someone with many addresses.
-_TRIES_OF_ALL = 60
-_WITHIN_S = 60.0
+# Wrong tries within a minute: of one address, and of all together, which also stops someone with many addresses.
+TRIES = (5, 60, 60.0)
 _HASHER = argon2.PasswordHasher()
 _NEXT = re.compile(r"/[a-z]*(\?[A-Za-z0-9_.=&%-]*)?")  # a page of ours, never another server
-_UNKEPT = {"Cache-Control": "no-store"}
-_PAGE = Template((Path(__file__).parent / "login.html").read_text(encoding="utf-8"))
 
 
 def of(home: Path, address: str) -> "Login | None":
@@ -111,7 +105,7 @@ class Login:
         self._ends = self._stored()
         # One event for each session with a WebSocket; it is dropped with the last WebSocket that waits for it.
         self._signed_out: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()
-        self._tries: dict[str, list[float]] = {}
+        self._tries = Rate(*TRIES)
         self._one = CapacityLimiter(1)  # a check takes 64 MB and some time, on purpose
 
     def session(self, headers: Headers) -> str | None:
@@ -129,10 +123,10 @@ class Login:
             # By a page of ours, since the cookie is not sent when a link of another site leads here.
             target = quote(f"{request.url.path}?{request.url.query}", safe="")
             page = f'<link rel="icon" href="data:,"><meta http-equiv="refresh" content="0;url=/login?next={target}">'
-            await HTMLResponse(page, 401, _UNKEPT)(scope, receive, send)
+            await HTMLResponse(page, 401, UNKEPT)(scope, receive, send)
             return
         error = HeadstartError("login_needed")
-        await JSONResponse({"error": error.message, "hint": error.hint}, 401, _UNKEPT)(scope, receive, send)
+        await JSONResponse({"error": error.message, "hint": error.hint}, 401, UNKEPT)(scope, receive, send)
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The pages /login and /logout."""
@@ -165,33 +159,21 @@ class Login:
         target = target if _NEXT.fullmatch(target) else "/"
         if request.method != "POST":
             known = self.session(request.headers) is not None
-            return RedirectResponse(target, 303, _UNKEPT) if known else _page(target)
-        client = _network(request)
-        if not self._may_try(client):
-            return _page(target, HeadstartError("password_tries", n=_TRIES, seconds=int(_WITHIN_S)), 429)
-        password = await _password_of(request)
+            return RedirectResponse(target, 303, UNKEPT) if known else _page(target)
+        client = client_of(request)
+        if self._tries.wait_s(client):
+            tries = HeadstartError("password_tries", n=self._tries.of_one, seconds=int(self._tries.within_s))
+            return _page(target, tries, 429)
+        password = await password_of(request)
         if not await to_thread.run_sync(_fits, self._hashed, password, limiter=self._one):
             return _page(target, HeadstartError("password_wrong"), 403)
-        self._tries.pop(client, None)
-        answer = RedirectResponse(target, 303, _UNKEPT)
+        self._tries.forget(client)
+        answer = RedirectResponse(target, 303, UNKEPT)
         secure = request.url.scheme == "https"
         answer.set_cookie(
             COOKIE, self._begin(), max_age=_SESSION_S, path="/", secure=secure, httponly=True, samesite="strict"
         )
         return answer
-
-    def _may_try(self, client: str) -> bool:
-        """Whether this address may try a password now. Counts the try; a right password subtracts it again."""
-        now = time.monotonic()
-        for each, times in list(self._tries.items()):
-            self._tries[each] = [at for at in times if now - at < _WITHIN_S]
-            if not self._tries[each]:
-                del self._tries[each]
-        mine = self._tries.get(client, [])
-        if len(mine) >= _TRIES or sum(map(len, self._tries.values())) >= _TRIES_OF_ALL:
-            return False
-        self._tries[client] = [*mine, now]
-        return True
 
     def _begin(self) -> str:
         token, now = secrets.token_urlsafe(32), time.time()
@@ -207,7 +189,7 @@ class Login:
             del self._ends[session]
             self._write()
             self._signed_out.pop(session, asyncio.Event()).set()
-        answer = RedirectResponse("/login", 303, _UNKEPT)
+        answer = RedirectResponse("/login", 303, UNKEPT)
         answer.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict")
         return answer
 
@@ -226,13 +208,7 @@ class Login:
         return hashlib.sha256(self._hashed.encode()).hexdigest()
 
 
-def _network(request: Request) -> str:
-    """The key by which tries are counted: an IPv4 address, or the 64-bit network of an IPv6 address (one user)."""
-    host = request.client.host if request.client else "-"
-    return ":".join(host.split(":")[:4]) if ":" in host and "." not in host else host
-
-
-async def _password_of(request: Request) -> str:
+async def password_of(request: Request) -> str:
     """The password in a form; empty if the body is not such a form."""
     with contextlib.suppress(ValueError, LookupError):
         text = (await connections.few_words(request)).decode()
@@ -240,11 +216,7 @@ async def _password_of(request: Request) -> str:
     return ""
 
 
-_WORDS = ("title", "more", "password", "enter")
-
-
 def _page(target: str, error: HeadstartError | None = None, status: int = 200) -> Response:
-    words: dict[str, str] = {name: html.escape(say(f"login.{name}")) for name in _WORDS}
-    shown = f'<p class="error" role="alert">{html.escape(f"{error.message} {error.hint}")}</p>' if error else ""
-    words |= {"action": html.escape(f"/login?next={quote(target, safe='')}"), "lang": catalog.current().tag}
-    return HTMLResponse(_PAGE.substitute(words, error=shown), status, _UNKEPT)
+    words = {name: say(f"login.{name}") for name in ("title", "more", "password", "enter")}
+    action = f"/login?next={quote(target, safe='')}"
+    return password_page.page(words | {"heading": say("app")}, action, error, status)

@@ -15,12 +15,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from anyio import CapacityLimiter, to_thread
+from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from core import backbones
+from core.demos import reviews
 from core.disk import blobs, space
 from core.errors import HeadstartError
 from core.exports import exports_zip, formats, made
@@ -29,23 +30,17 @@ from core.intake.upload import Inbox
 from core.jobs import queue
 from core.jobs.kinds import Delivery, OfWeights
 from core.pictures import export_zip
-from core.sandbox import decoding
-from core.sandbox.process import Children
 from core.scores import thresholds
 from core.store import recovery
 from core.store.store import Store
 from core.web import connections
+from core.web.shown_pictures import Gallery
+from core.web.visitors import visit_routes
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
-PICTURE_PX = 1280  # the largest size at which a page shows a picture; phone cameras make 4000
 INBOX_HOURS = 24  # an upload interrupted for a night can still continue
 _KEY = re.compile(r"[0-9a-f]{32}")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-# A picture's id is the hash of its bytes, so its answer never changes.
-_FOREVER = {"Cache-Control": "private, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
-# A thumbnail has no known hash: a damaged one must not stay in a browser for a year.
-_A_DAY = _FOREVER | {"Cache-Control": "private, max-age=86400"}
 _STATUS = {
     "upload_unclear": 400,
     "address_unknown": 404,
@@ -60,8 +55,9 @@ _logger = logging.getLogger(__name__)
 
 
 def routes(store: Store) -> list[Route]:
-    """All routes under /api. Put them before Streamlit's own routes, which answer any address with the app."""
-    uploads, gallery = Inbox(store.home / "inbox"), _Gallery(store)
+    """All routes under /api, and those of visitors under /d. Put them before Streamlit's own routes, which answer any
+    address with the app."""
+    uploads, gallery = Inbox(store.home / "inbox"), Gallery(store)
     found: list[tuple[str, Endpoint, list[str]]] = [
         ("/api/upload/{batch}/{number}", uploads.look, ["GET"]),
         ("/api/upload/{batch}/{number}", uploads.take, ["PUT"]),
@@ -69,6 +65,7 @@ def routes(store: Store) -> list[Route]:
         ("/api/weights/{project_id}", partial(_weights, store), ["POST"]),
         ("/api/thumbnail/{picture_id}", gallery.thumbnail, ["GET"]),
         ("/api/picture/{picture_id}", gallery.picture, ["GET"]),
+        ("/api/review/{review_id}", partial(_review, store), ["GET"]),
         ("/api/model/{run_id}/{name}", partial(_model, store), ["GET"]),
         ("/api/export/{run_id}/{format}", partial(_export, store), ["GET"]),
         ("/api/exports/{run_id}", partial(_exports, store), ["GET"]),
@@ -76,6 +73,7 @@ def routes(store: Store) -> list[Route]:
         ("/api", _unknown, _METHODS),
         ("/api/{rest:path}", _unknown, _METHODS),
     ]
+    found += [(path, endpoint, _METHODS) for path, endpoint in visit_routes.routes(store, gallery)]
     return [Route(path, _with_errors(endpoint), methods=methods) for path, endpoint, methods in found]
 
 
@@ -120,48 +118,13 @@ def _drop_temporary(folder: Path, oldest: float) -> None:
                 path.unlink()
 
 
-class _Gallery:
-    """Pictures for the page, encoded anew from pixels: metadata of the original never leaves the server."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._children = Children("core.sandbox.decoding:answer", decoding.DECODING)
-        # Own threads, so that the server's few threads do not all wait for pictures.
-        self._limiter = CapacityLimiter(4)
-
-    async def thumbnail(self, request: Request) -> Response:
-        picture_id = await self._known(request)
-        path = self._store.thumbnail(picture_id)
-        if not await to_thread.run_sync(_is_jpeg, path):
-            data = await self._ask(picture_id, {})
-            await to_thread.run_sync(blobs.write, path, data)
-        return FileResponse(path, media_type="image/jpeg", headers=_A_DAY)
-
-    async def picture(self, request: Request) -> Response:
-        data = await self._ask(await self._known(request), {"show": PICTURE_PX})
-        return Response(data, media_type="image/jpeg", headers=_FOREVER)
-
-    async def _known(self, request: Request) -> str:
-        picture_id: str = request.path_params["picture_id"]
-        if not _SHA256.fullmatch(picture_id) or await to_thread.run_sync(self._store.facts, picture_id) is None:
-            raise HeadstartError("address_unknown")
-        return picture_id
-
-    async def _ask(self, picture_id: str, question: dict[str, Any]) -> bytes:
-        path = self._store.pictures.path(picture_id)
-        if not path.is_file():
-            raise HeadstartError("address_unknown")
-        ask = partial(self._children.insist, question | {"path": str(path)})
-        _, data = await to_thread.run_sync(ask, limiter=self._limiter)
-        return data
-
-
-def _is_jpeg(path: Path) -> bool:
-    """Whether a file begins and ends as a JPEG does; one cut off by a full disk or a crash does not."""
-    with contextlib.suppress(OSError):
-        data = path.read_bytes()
-        return data.startswith(b"\xff\xd8\xff") and data.endswith(b"\xff\xd9")
-    return False
+async def _review(store: Store, request: Request) -> Response:
+    """A picture that a visitor left, which a limited process made from pixels when it came."""
+    review_id = request.path_params["review_id"]
+    path = await to_thread.run_sync(reviews.find, store, review_id) if _KEY.fullmatch(review_id) else None
+    if path is None or not path.is_file():
+        raise HeadstartError("address_unknown")
+    return FileResponse(path, media_type="image/jpeg", headers={"Cache-Control": "private, no-cache"})
 
 
 async def _model(store: Store, request: Request) -> Response:

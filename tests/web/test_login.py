@@ -24,7 +24,7 @@ from websockets.typing import Origin
 
 from core.errors import HeadstartError
 from core.language.catalog import say
-from core.web import guard, login
+from core.web import guard, login, rates
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -148,10 +148,9 @@ def test_who_guesses_is_stopped_after_five_tries_and_others_are_not(tmp_path: Pa
         assert server.ask("GET", "/", Cookie=cookie)[0] == 200
 
 
-def test_guesses_from_many_addresses_are_stopped_too(tmp_path: Path) -> None:
-    entry = login.Login(tmp_path, "")
-    assert sum(entry._may_try(f"198.51.100.{number}") for number in range(200)) == 60
-    assert list(entry._tries) == [f"198.51.100.{number}" for number in range(60)]
+def test_guesses_from_many_addresses_are_stopped_too() -> None:
+    tries = rates.Rate(*login.TRIES)
+    assert sum(not tries.wait_s(f"198.51.100.{number}") for number in range(200)) == 60
 
 
 @pytest.mark.parametrize(
@@ -164,7 +163,7 @@ def test_guesses_from_many_addresses_are_stopped_too(tmp_path: Path) -> None:
     ],
 )
 def test_tries_are_counted_by_what_one_user_has_of_addresses(one: str, other: str, same: bool) -> None:
-    first, second = (login._network(Request({"type": "http", "client": (host, 1)})) for host in (one, other))
+    first, second = (rates.client_of(Request({"type": "http", "client": (host, 1)})) for host in (one, other))
     assert (first == second) == same
 
 

@@ -1,0 +1,173 @@
+"""What visitors of a demo reach: its page with examples and logo, answers to their pictures, and a way to correct one.
+
+Their pictures are decoded in the limited process of the model, and kept only when the visitor says so (`wrong`).
+"""
+
+import asyncio
+import base64
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from typing import TypeVar
+
+from anyio import CapacityLimiter, to_thread
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+
+from core import backbones
+from core.demos import published, reviews, visitor_page
+from core.demos.published import Demo
+from core.demos.visitor_page import Example, Front
+from core.errors import HeadstartError
+from core.explain import grad_cam
+from core.explain.predictor import Predictor
+from core.explain.warm_models import WarmModels
+from core.pictures import album
+from core.sandbox import decoding
+from core.settings import LIMITS
+from core.store.store import Store
+from core.web.password_page import UNKEPT
+from core.web.rates import Rate
+from core.web.shown_pictures import PICTURE_PX, Gallery
+from core.web.visitors.entrance import Endpoint, Entrance, allow, rest_of
+
+_HEAT_PX = 480
+_SCORES = 10  # of an answer: the page shows five
+# Within ten seconds: questions about pictures, of a live camera up to 30 a second; within a minute: heat maps, which
+# take ten times as long, and pictures to be kept.
+_QUESTIONS, _SLOW = (400, 1_200, 10.0), (30, 120, 60.0)
+# Requests that are received or answered at once, and seconds that a picture may take to arrive.
+_AT_ONCE, _ARRIVAL_S = 32, 60.0
+# What a visitor can do something about; of other errors only the owner should know more.
+_OF_PICTURES = ("picture_", "file_", "child_", "review_", "visitor_")
+T = TypeVar("T")
+_logger = logging.getLogger(__name__)
+
+
+def routes(store: Store, gallery: Gallery) -> list[tuple[str, Endpoint]]:
+    """The routes under /d, which answer whatever is asked there, by any method."""
+    entrance = Entrance(store, _Visits(store, gallery).answer)
+    return [(path, entrance.answer) for path in ("/d/{token}", "/d/{token}/{rest:path}", "/d", "/d/{other:path}")]
+
+
+class _Visits:
+    """Answers the visitors of open demos."""
+
+    def __init__(self, store: Store, gallery: Gallery) -> None:
+        self._store, self._gallery = store, gallery
+        self._models = WarmModels(store)
+        self._threads = CapacityLimiter(4)  # own ones, so that the server's few do not all wait for models
+        self._questions, self._slow = Rate(*_QUESTIONS), Rate(*_SLOW)
+        self._busy = 0
+
+    async def answer(self, request: Request, demo: Demo) -> Response:
+        """Answer what is asked below the address of a demo."""
+        name = rest_of(request)
+        what = {"answer": self._answer, "heatmap": self._heat_map, "wrong": self._wrong}.get(name)
+        if request.method == "POST" and what is not None:
+            async with self._turn():
+                return await what(request, demo)
+        if request.method == "GET":
+            if not name:
+                return await self._page(demo)
+            if name == "logo" and demo.look.logo:
+                return Response(demo.look.logo, media_type="image/jpeg", headers=UNKEPT)
+            if name.startswith("example/"):
+                return await self._example(demo, name.removeprefix("example/"))
+            if (file := visitor_page.file(name)) is not None:
+                return Response(file[0], media_type=file[1], headers={"Cache-Control": "no-cache"})
+        raise HeadstartError("address_unknown")
+
+    async def _page(self, demo: Demo) -> Response:
+        front = await self._in_thread(self._front, demo)
+        return HTMLResponse(visitor_page.html(front), headers=UNKEPT)
+
+    def _front(self, demo: Demo) -> Front:
+        look, run = demo.look, self._store.run(demo.run_id)
+        here = {picture.id: picture.label for picture in album.pictures(self._store, demo.project_id, look.examples)}
+        examples = tuple(Example(f"./example/{n}", here[key]) for n, key in enumerate(look.examples) if key in here)
+        return Front(
+            look.title, look.words, look.language, look.accent, self._models.of(run.id).classes,
+            backbones.find(run.plan["backbone"]).size, "engine_server", "./logo" if look.logo else "", examples,
+            explains=True, takes_words=True,
+        )  # fmt: skip
+
+    async def _example(self, demo: Demo, number: str) -> Response:
+        n = int(number) if number.isascii() and number.isdecimal() and len(number) < 4 else len(demo.look.examples)
+        if n >= len(demo.look.examples):
+            raise HeadstartError("address_unknown")
+        return Response(
+            await self._gallery.jpeg(demo.look.examples[n], PICTURE_PX), media_type="image/jpeg", headers=UNKEPT
+        )
+
+    async def _answer(self, request: Request, demo: Demo) -> Response:
+        allow(self._questions, request)
+        data, began = await _picture(request), time.perf_counter()
+        prediction = await self._in_thread(lambda: self._model(demo).predict(data))
+        ms = (time.perf_counter() - began) * 1000
+        if "live" not in request.query_params:  # ten frames a second are not ten questions
+            await to_thread.run_sync(published.count_question, self._store, demo)
+        told = {"scores": prediction.scores[:_SCORES], "verdict": prediction.verdict, "least": prediction.least}
+        return JSONResponse(told | {"ms": round(ms, 1)}, headers=UNKEPT)
+
+    async def _heat_map(self, request: Request, demo: Demo) -> Response:
+        allow(self._slow, request)
+        data = await _picture(request)
+        explained = await self._in_thread(lambda: self._model(demo).explain(data, _HEAT_PX))
+        label, heat = explained.scores[0][0], explained.heat[explained.scores[0][0]]
+        shown = decoding.thumbnail(grad_cam.overlay(explained.seen, heat), _HEAT_PX)
+        address = f"data:image/jpeg;base64,{base64.b64encode(shown).decode()}"
+        rows, columns = heat.shape
+        told = {"address": address, "label": label, "nothing": not heat.any(), "rows": rows, "columns": columns}
+        return JSONResponse(told, headers=UNKEPT)
+
+    async def _wrong(self, request: Request, demo: Demo) -> Response:
+        allow(self._slow, request)
+        data, word = await _picture(request), request.query_params.get("word", "")
+
+        def keep() -> None:
+            prediction = self._model(demo).predict(data, reviews.KEPT_PX)
+            reviews.keep(self._store, demo, prediction, word)
+
+        await self._in_thread(keep)
+        return JSONResponse({"kept": True}, headers=UNKEPT)
+
+    def _model(self, demo: Demo) -> Predictor:
+        return self._models.of(demo.run_id)
+
+    @contextlib.asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Refuse what would have to wait long. Raises HeadstartError("visitor_often")."""
+        if self._busy >= _AT_ONCE:
+            raise HeadstartError("visitor_often", seconds=1)
+        self._busy += 1
+        try:
+            yield
+        finally:
+            self._busy -= 1
+
+    async def _in_thread(self, work: Callable[..., T], *values: object) -> T:
+        """Do work that waits for a model. What is wrong with it is for its owner to read, in the log."""
+        try:
+            return await to_thread.run_sync(partial(work, *values), limiter=self._threads)
+        except HeadstartError as error:
+            if error.code.startswith(_OF_PICTURES):
+                raise
+            _logger.warning("a demo cannot answer: %s", error)
+            raise HeadstartError("visitor_broken") from None
+
+
+async def _picture(request: Request) -> bytes:
+    """The body of a request. Raises HeadstartError when it is too large, or does not arrive."""
+    data = bytearray()
+    try:
+        async with asyncio.timeout(_ARRIVAL_S):
+            async for chunk in request.stream():
+                data += chunk
+                if len(data) > LIMITS.visitor_bytes:
+                    raise HeadstartError("visitor_too_large", limit_mb=LIMITS.visitor_bytes >> 20)
+    except (TimeoutError, ClientDisconnect):
+        raise HeadstartError("visitor_cut_off") from None
+    return bytes(data)

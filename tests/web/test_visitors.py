@@ -1,0 +1,260 @@
+"""What a visitor reaches of the whole app, which has a password: everything of the demo, and nothing else."""
+
+import http.client
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+from websockets.typing import Origin
+
+from core.demos import published, reviews, visitor_page
+from core.demos.published import Demo, Look
+from core.language import catalog
+from core.language.catalog import say
+from core.scores.thresholds import Thresholds
+from core.settings import LIMITS
+from core.store.store import Store
+from core.web.visitors import entrance
+from tests import drawing
+from tests.bad_files import encoded
+
+ROOT = Path(__file__).parents[2]
+# The app as `streamlit run app.py` serves it; all its routes, Streamlit's too, are written down first.
+SERVER = """
+import json, sys, uvicorn
+from pathlib import Path
+import app
+
+built = app.app._starlette_app = app.app._build_starlette_app()
+told = [[type(each).__name__, each.path, sorted(getattr(each, "methods", None) or [])] for each in built.routes]
+Path(sys.argv[1]).write_text(json.dumps(told))
+uvicorn.run(app.app, fd=int(sys.argv[2]), log_level="warning")
+"""
+LOGO = encoded(drawing.draw("square", 3, side=40), "JPEG")
+PICTURE = encoded(drawing.draw("circle", 78, side=160), "PNG")
+
+
+@dataclass(frozen=True)
+class Place:
+    port: int
+    store: Store
+    open: Demo
+    locked: Demo
+    routes: list[tuple[str, str, list[str]]]
+
+    def ask(self, method: str, target: str, body: bytes = b"", **headers: str) -> tuple[int, Any, bytes]:
+        host = f"localhost:{self.port}"
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        ours = {"Host": host, "Origin": f"http://{host}", **headers}
+        connection.request(method, target, body, {name: value for name, value in ours.items() if value})
+        response = connection.getresponse()
+        answer = response.status, response.headers, response.read()
+        connection.close()
+        return answer
+
+    def said(self, method: str, target: str, body: bytes = b"", **headers: str) -> tuple[int, dict[str, Any]]:
+        status, _, answer = self.ask(method, target, body, **headers)
+        return status, json.loads(answer)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory, trained: Path) -> Iterator[Place]:
+    folder = tmp_path_factory.mktemp("visited")
+    home = Path(shutil.copytree(trained, folder / "home"))
+    store = Store(home)
+    (project,) = store.projects()
+    (run,) = store.runs(project.id)
+    examples = tuple(picture.id for picture in store.dataset(project.id).part("test").pictures[:2])
+    look = Look("Shapes <b>", "Which is it?", LOGO, "#ffee00", examples)
+    demos = (
+        published.publish(store, run, look),
+        published.publish(store, run, replace(look, language="pt_BR"), "sesame"),
+    )
+    with socket.create_server(("127.0.0.1", 0)) as listening, (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-c", SERVER, str(folder / "routes"), str(listening.fileno())], cwd=ROOT,
+            pass_fds=[listening.fileno()], stdout=log, stderr=log,
+            env=os.environ | {"HEADSTART_HOME": str(home), "HOME": str(folder), "HEADSTART_PASSWORD": "correct horse",
+                              "STREAMLIT_SERVER_ADDRESS": "0.0.0.0"},
+        )  # fmt: skip
+        port = listening.getsockname()[1]
+    try:
+        # Answered as soon as it serves.
+        status, _, _ = Place(port, store, *demos, []).ask("GET", "/login")
+        assert status == 200, (folder / "log").read_text()
+        yield Place(port, store, *demos, json.loads((folder / "routes").read_text()))
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def filled(place: Place, path: str) -> str:
+    """The path of a route with what is really there, so that only the missing password can be what refuses it."""
+    (project,) = place.store.projects()
+    picture, run = place.store.dataset(project.id).pictures[0].id, place.store.runs(project.id)[0].id
+    names = {"project_id": project.id, "picture_id": picture, "run_id": run, "name": "model.keras", "batch": "0" * 32}
+    return re.sub(r"\{(\w+)(:\w+)?\}", lambda match: names.get(match[1], "0"), path)
+
+
+def test_of_all_routes_a_visitor_reaches_those_of_the_demo_alone(place: Place) -> None:
+    demo = place.open
+    cookie = f"{entrance.COOKIE}={published.proof(place.locked)}; headstart={demo.token}"
+    kinds = {kind for kind, _, _ in place.routes}
+    assert {"Route", "Mount", "WebSocketRoute"} <= kinds and len(place.routes) > 40
+    for kind, path, methods in place.routes:
+        if path.startswith("/d"):
+            continue
+        target = filled(place, path) or "/"
+        if kind == "WebSocketRoute":
+            assert handshake(place, target, cookie) == 403
+            continue
+        for method in methods or ["GET"]:
+            for given in (target, f"{target}?token={demo.token}"):
+                status, _, body = place.ask(method, given, Cookie=cookie, Authorization=f"Bearer {demo.token}")
+                assert status in (401, 200) and (status == 401 or target == "/login"), (method, given, status)
+                assert method == "HEAD" or status == 200 or say("error.login_needed").encode() in body
+    pages = [f"/{name}" for name in ("data", "train", "results", "demo", "export", "present", "learn", "projects")]
+    for target in (*pages, f"/media/{demo.token}", "/d", "/d/", "/d/short", f"/D/{demo.token}/", f"//d/{demo.token}/"):
+        assert place.ask("GET", target, Cookie=cookie)[0] == 401, target
+
+
+def handshake(place: Place, path: str, cookie: str) -> int:
+    """The status of the refusal of a WebSocket."""
+    origin = Origin(f"http://localhost:{place.port}")
+    with pytest.raises(InvalidStatus) as refused:
+        connect(f"ws://localhost:{place.port}{path}", origin=origin, additional_headers={"Cookie": cookie})
+    return refused.value.response.status_code
+
+
+def test_what_belongs_to_a_demo_answers_and_nothing_below_its_address_leads_elsewhere(place: Place) -> None:
+    at = f"/d/{place.open.token}"
+    files = [(name, 200) for name in (*visitor_page.FILES, "engine_server.js")]
+    table = [("", 200), ("logo", 200), ("example/0", 200), ("example/1", 200), ("example/2", 404), ("example/-1", 404),
+             ("example/", 404), ("answer", 404), ("wrong", 404), ("enter", 404), ("index.html", 404), ("x/y", 404),
+             ("_stcore/health", 404), ("_stcore/stream", 404), *files]  # fmt: skip
+    for name, status in table:
+        assert place.ask("GET", f"{at}/{name}")[0] == status, name
+    assert place.ask("GET", at)[:1] == (307,) and place.ask("GET", at)[1]["Location"] == f"{at}/"
+    for method in ("PUT", "DELETE", "PATCH", "OPTIONS"):
+        assert place.ask(method, f"{at}/answer", PICTURE)[0] == 404
+    for hidden in (
+        f"{at}/%2e%2e/%2e%2e/data",
+        f"{at}/..",
+        f"{at}/../../api/dataset/0",
+        f"{at}%2f..%2fdata",
+        f"{at}/%0a/data",
+    ):
+        assert place.ask("GET", hidden)[0] in (400, 401, 404), hidden
+    assert handshake(place, f"{at}/", "") == 403 and handshake(place, f"{at}/_stcore/stream", "") == 403
+    other = at[:-1] + ("A" if at[-1] != "A" else "B")
+    for name in ("", "/", "/answer", "/example/0", "/page.css"):
+        status, said = place.said("GET", other + name)
+        assert (status, said["error"]) == (404, say("error.demo_closed"))
+    assert place.said("POST", f"{other}/answer", PICTURE)[0] == 404
+
+
+def test_the_checks_of_host_and_origin_stay(place: Place) -> None:
+    at = f"/d/{place.open.token}"
+    assert place.ask("GET", f"{at}/", Host="evil.example")[0] == 403
+    for origin in ("", "http://evil.example", "null"):
+        assert place.ask("POST", f"{at}/answer", PICTURE, Origin=origin)[0] == 403
+
+
+def test_a_picture_is_answered_as_in_the_app_and_is_not_kept(place: Place) -> None:
+    at = f"/d/{place.open.token}"
+    before, asked = len(place.store.pictures.keys()), published.get(place.store, place.open.id).asked
+    status, said = place.said("POST", f"{at}/answer", PICTURE)
+    assert status == 200 and said["scores"][0][0] == "circle" and said["verdict"] == "answer"
+    assert sum(p for _, p in said["scores"]) == pytest.approx(1, abs=1e-5) and said["ms"] > 0
+    folder = place.store.folder(place.open.run_id)
+    Thresholds(1.0).write(folder)
+    assert place.said("POST", f"{at}/answer?live=1", PICTURE)[1]["verdict"] == "unsure"
+    Thresholds(0.0, {}, -1.0).write(folder)
+    assert place.said("POST", f"{at}/answer?live=1", PICTURE)[1]["verdict"] == "unknown"
+    Thresholds().write(folder)
+    status, said = place.said("POST", f"{at}/heatmap", PICTURE)
+    assert status == 200 and said["address"].startswith("data:image/jpeg;base64,") and said["label"] == "circle"
+    assert len(place.store.pictures.keys()) == before and reviews.waiting(place.store, place.open.project_id) == []
+    assert published.get(place.store, place.open.id).asked == asked + 1
+
+
+def test_what_is_no_picture_gets_a_sentence(place: Place) -> None:
+    at = f"/d/{place.open.token}"
+    for body, code in ((b"", "file_empty"), (b"<svg onload=alert(1)>", "file_svg"), (b"text", "file_not_picture")):
+        for what in ("answer", "heatmap", "wrong?word=a"):
+            status, said = place.said("POST", f"{at}/{what}", body)
+            assert (status, said["error"]) == (422, say(f"error.{code}")), what
+    large = b"x" * (LIMITS.visitor_bytes + 1)
+    status, said = place.said("POST", f"{at}/answer", large)
+    assert (status, said["error"]) == (413, say("error.visitor_too_large", limit_mb=20))
+    assert place.said("POST", f"{at}/answer", PICTURE)[0] == 200
+
+
+def test_only_what_a_visitor_sends_on_purpose_is_kept_and_without_what_a_camera_wrote(place: Place) -> None:
+    at, project = f"/d/{place.open.token}", place.open.project_id
+    status, _ = place.said("POST", f"{at}/wrong?{urlencode({'word': '<i>ring</i>'})}", PICTURE)
+    assert status == 200
+    (waits,) = reviews.waiting(place.store, project)
+    assert (waits.word, waits.said, waits.demo_id) == ("<i>ring</i>", "circle", place.open.id)
+    kept = reviews.path(place.store, project, waits.id).read_bytes()
+    assert kept.startswith(b"\xff\xd8\xff") and b"Exif" not in kept
+    assert place.said("POST", f"{at}/wrong", PICTURE)[1]["error"] == say("error.review_unnamed")
+    assert place.ask("GET", f"/api/review/{waits.id}")[0] == 401
+    reviews.discard(place.store, project, [waits.id])
+
+
+def test_a_demo_with_a_passcode_shows_nothing_before_it_and_guesses_are_stopped(place: Place) -> None:
+    at = f"/d/{place.locked.token}"
+    html = {"Accept": "text/html"}
+    status, headers, body = place.ask("GET", f"{at}/", **html)
+    spoken = catalog.of("pt_BR")
+    assert status == 401 and 'lang="pt-BR"' in body.decode() and spoken.text("passcode.more") in body.decode()
+    for name in ("logo", "example/0", "page.css", "main.js", "answer"):
+        assert place.said("GET", f"{at}/{name}")[1]["error"] == spoken.text("error.passcode_needed")
+    for name in ("answer", "heatmap", "wrong?word=a"):
+        assert place.ask("POST", f"{at}/{name}", PICTURE)[0] == 401
+    right = urlencode({"password": "sesame"}).encode()
+    status, headers, _ = place.ask("POST", f"{at}/enter", right)
+    assert (status, headers["Location"]) == (303, f"{at}/")
+    said = headers["Set-Cookie"]
+    assert {"HttpOnly", f"Path={at}/", "SameSite=lax"} <= set(said.split("; "))
+    cookie = said.partition(";")[0]
+    assert place.ask("GET", f"{at}/", Cookie=cookie)[0] == 200
+    assert place.said("POST", f"{at}/answer", PICTURE, Cookie=cookie)[1]["scores"][0][0] == "circle"
+    for wrong in (b"", b"password=sesam", b"password=" + b"x" * 9_000, b"\xff", b"password=a&password=sesame"):
+        assert place.ask("POST", f"{at}/enter", wrong)[0] == 403
+    status, headers, _ = place.ask("POST", f"{at}/enter", right)
+    assert status == 429 and 0 < int(headers["Retry-After"]) <= 60
+    for forged in ("", "headstart-demo=", "headstart-demo=x", cookie[:-1]):
+        assert place.ask("GET", f"{at}/", Cookie=forged, **html)[0] == 401
+    changed = published.change(place.store, place.locked.id, place.locked.look, "another")
+    assert place.ask("GET", f"{at}/", Cookie=cookie)[0] == 401 and published.is_proof(changed, published.proof(changed))
+
+
+def test_a_demo_that_is_stopped_is_shut_at_once(place: Place) -> None:
+    run = place.store.run(place.open.run_id)
+    demo = published.publish(place.store, run, place.open.look)
+    assert place.said("POST", f"{demo.path}answer?live=1", PICTURE)[0] == 200
+    published.revoke(place.store, demo.id)
+    assert place.said("POST", f"{demo.path}answer?live=1", PICTURE)[0] == 404
+    status, _, body = place.ask("GET", demo.path, Accept="text/html")
+    assert status == 404 and say("error.demo_closed") in body.decode()
+
+
+def test_who_asks_too_often_is_told_when_to_come_again(place: Place) -> None:
+    statuses = [place.ask("GET", f"/d/{place.open.token}/none")[0] for _ in range(700)]
+    status, headers, body = place.ask("GET", f"/d/{place.open.token}/none")
+    assert statuses[0] == 404 and status == 429 and 0 < int(headers["Retry-After"]) <= 10
+    assert json.loads(body)["error"] == say("error.visitor_often")
