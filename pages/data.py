@@ -17,6 +17,7 @@ from pages.parts.data import (
     data_versions,
     findings_panel,
     folder_panel,
+    review_queue,
     split_panel,
     unsorted_pictures,
 )
@@ -93,6 +94,7 @@ if job is not None and not deliveries.is_dismissed(context.store(), job):
     job_panel.panel(project, job)
 busy = job is not None and job.active
 asked = unsorted_pictures.panel(project, [row.label for row in rows])
+review_queue.panel(project, [row.label for row in rows])
 if rows:
     _next(project, rows)
     folder_panel.show(project)

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from core.jobs import queue
-from pages.parts.demo import try_model
+from pages.parts.demo import publish_panel, try_model
 from pages.parts.frame import context
 from pages.parts.frame.words import say
 from pages.parts.learn import figures
@@ -20,3 +20,4 @@ else:
         st.info(say("stale"), icon=":material/update:")
     try_model.draw(run, wide=False)
     context.link("present", project, say("present_open"), icon=":material/present_to_all:", help=say("present_help"))
+    publish_panel.panel(project, run)

@@ -20,13 +20,15 @@ import argon2
 from core.demos import accent
 from core.errors import HeadstartError
 from core.language import catalog
+from core.sandbox import decoding
+from core.sandbox.process import Child
 from core.store.rows import demo_rows
 from core.store.store import Run, Store
 
 # Most characters of what stands above the pictures: two lines of a phone, and a paragraph.
 TITLE, WORDS = 80, 600
 EXAMPLES = 12  # pictures to try
-LEAST = 6  # characters of a passcode: at the limits of `core.web.visitor_limits`, six digits take days to guess
+LEAST = 6  # characters of a passcode: at the limits of `core.web.visitors`, six digits take days to guess
 LOGO_PX = 256
 _HASHER = argon2.PasswordHasher()
 TOKEN = re.compile(r"[A-Za-z0-9_-]{22}")
@@ -71,6 +73,13 @@ class Demo:
     def path(self) -> str:
         """The path of its page on the server."""
         return f"/d/{self.token}/"
+
+
+def logo_of(data: bytes) -> bytes:
+    """A logo for `Look`, decoded in a limited process from the bytes of a picture. Raises HeadstartError when they are
+    none."""
+    with Child("core.sandbox.decoding:answer", decoding.DECODING) as child:
+        return child.ask({"show": LOGO_PX}, data)[1]
 
 
 def publish(store: Store, run: Run, look: Look, passcode: str = "") -> Demo:

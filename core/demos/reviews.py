@@ -9,7 +9,7 @@ model is measured by.
 import json
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +25,6 @@ from core.store.rows import demo_rows
 from core.store.store import Store
 
 KEPT_PX = 1280
-_TABLE = "labels.csv"
 
 
 @dataclass(frozen=True)
@@ -82,23 +81,22 @@ def find(store: Store, review_id: str) -> Path | None:
     return None if row is None else path(store, row["project_id"], review_id)
 
 
-def accept(store: Store, project_id: str, ids: Sequence[str], label: str) -> str:
-    """Take pictures into a class, a new one if no class has that name: start their intake, and forget that they wait.
-    Returns the batch of the delivery."""
-    label = class_name(label)
-    if not label:
+def accept(store: Store, project_id: str, labels: Mapping[str, str]) -> str:
+    """Take pictures into classes, id -> class (a new one if none has that name): start their intake, and forget that
+    they wait. Returns the batch of the delivery."""
+    named = {key: class_name(label) for key, label in labels.items()}
+    if not all(named.values()):
         raise HeadstartError("class_unnamed")
-    batch = uuid.uuid4().hex
-    found = [key for key in ids if path(store, project_id, key).is_file()]
+    found = [key for key in named if path(store, project_id, key).is_file()]
     if not found:
         raise HeadstartError("review_gone")
-    names = [f"{key}.jpg" for key in found]
-    table = b"".join(label_tables.write((name, label, "train", "", "") for name in names))
-    _put(store, batch, 0, _TABLE, table)
-    for number, (key, name) in enumerate(zip(found, names, strict=True), 1):
-        _put(store, batch, number, name, path(store, project_id, key).read_bytes())
+    batch = uuid.uuid4().hex
+    rows = [(f"{key}.jpg", named[key], "train", "", "") for key in found]
+    _put(store, batch, 0, "labels.csv", b"".join(label_tables.write(rows)))
+    for number, key in enumerate(found, 1):
+        _put(store, batch, number, f"{key}.jpg", path(store, project_id, key).read_bytes())
     deliveries.take(store, project_id, batch, "", 1 + len(found))
-    discard(store, project_id, ids)
+    discard(store, project_id, list(named))
     return batch
 
 

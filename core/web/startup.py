@@ -1,6 +1,5 @@
 """What a server does before its first request, or the message with which it refuses to start."""
 
-import socket
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -9,7 +8,7 @@ from core.disk import home, space
 from core.errors import HeadstartError
 from core.store import recovery
 from core.store.store import Store
-from core.web import connections, local_hosts, login
+from core.web import connections, local_hosts, login, reach
 from core.web.login import Login
 
 
@@ -43,17 +42,7 @@ def _places(address: str, port: int) -> list[str]:
     if local_hosts.is_loopback(address):
         names = ["localhost"]
     elif address in ("0.0.0.0", "::"):  # all interfaces
-        names = ["localhost", _own_address()]
+        names = ["localhost", reach.own_address()]
     else:
         names = [f"[{address}]" if ":" in address else address]
     return [f"http://{name}:{port}" for name in names]
-
-
-def _own_address() -> str:
-    """This machine's address in its network; sends nothing."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as way:
-        try:
-            way.connect(("192.0.2.1", 9))  # a documentation address: the system only chooses the route
-            return str(way.getsockname()[0])
-        except OSError:  # no network
-            return socket.gethostname()

@@ -15,9 +15,18 @@ export function offerCorrection(front, engine, words, fail) {
     const options = front.classes.filter((name) => name !== guess).map((name) => new Option(name, name))
     const pick = element("select", { id: "right-class" }, ...options, own)
     const field = element("input", { id: "own-word", type: "text", maxLength: 80, autocomplete: "off" })
-    const named = element("p", {}, element("label", { htmlFor: "own-word", textContent: words.fill("own_word") }), field)
+    const named = element(
+      "p",
+      {},
+      element("label", { htmlFor: "own-word", textContent: words.fill("own_word") }),
+      field,
+    )
     const send = element("button", { className: "primary", textContent: words.fill("send") })
-    const cancel = element("button", { type: "button", textContent: words.fill("cancel"), onclick: () => dialog.close() })
+    const cancel = element("button", {
+      type: "button",
+      textContent: words.fill("cancel"),
+      onclick: () => dialog.close(),
+    })
     const word = () => pick.value || field.value.trim()
     const check = () => {
       named.hidden = pick.value !== ""

@@ -40,12 +40,12 @@ async function ask(blob, name, label = "") {
   Object.assign(at("picture"), { src: URL.createObjectURL(blob), alt: name })
   at("answer").setAttribute("aria-live", "polite")
   drawWaiting(words)
-  at("stage").scrollIntoView({ block: "start" })
   try {
     const answer = await engine.ask(blob, { live: false })
     if (mine !== turn) return
     const known = label ? ` \u00b7 ${words.fill("demo_from", { label })}` : ""
     drawAnswer(answer, front, words, words.fill("time", { ms: Math.round(answer.ms) }) + known)
+    at("stage").scrollIntoView({ block: "start" })
     at("picture").alt = alternative(name, answer, words)
     heatMap(blob)
     correction(blob, answer.verdict === "answer" ? answer.scores[0][0] : "")
@@ -76,7 +76,6 @@ async function startCamera(live) {
     show({})
     return fail(new Error(words.fill("camera_denied")))
   }
-  at("stage").scrollIntoView({ block: "start" })
   if (live) await answerWhileOn(mine)
 }
 
@@ -86,14 +85,14 @@ async function answerWhileOn(mine) {
   at("answer").setAttribute("aria-live", "off")
   at("sent").textContent = words.fill("now_live")
   at("sent").hidden = false
+  let isFirst = true
+  const follow = (answer, rate) => {
+    drawAnswer(answer, front, words, words.fill("live_rate", { rate: words.decimal(rate) }))
+    if (isFirst) at("stage").scrollIntoView({ block: "start" }) // only now it is as high as it will be
+    isFirst = false
+  }
   try {
-    await answerLive(
-      camera,
-      engine,
-      front.size,
-      () => camera !== null && mine === turn,
-      (answer, rate) => drawAnswer(answer, front, words, words.fill("live_rate", { rate: words.decimal(rate) })),
-    )
+    await answerLive(camera, engine, front.size, () => camera !== null && mine === turn, follow)
   } catch (error) {
     if (mine !== turn) return
     closeCamera()

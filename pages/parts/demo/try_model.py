@@ -6,6 +6,7 @@ The demo and the presentation both draw this. A warm child process answers; trie
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ _EXAMPLES = 12
 _SHOWN = 5  # classes with a bar
 _SHOWN_PX = 1280
 _WHY_PX = 640
+_UPLOAD = "trial-upload"  # in the session: bytes and name, which the presentation shows too; its widget is another one
 
 
 def predictor(run: Run) -> Predictor:
@@ -165,24 +167,27 @@ def _chosen(run: Run, place: DeltaGenerator) -> _Shown | None:
     with source:
         upload, camera = st.columns([3, 1], vertical_alignment="bottom")
         turn, shots = st.session_state.get("trial-turn", 0), st.session_state.get("trial-shots", 0)
-        file = upload.file_uploader(say("demo_upload"), decoding.ENDINGS, key=f"try-{turn}", on_change=_put_camera_away)
+        upload.file_uploader(
+            say("demo_upload"), decoding.ENDINGS, key=f"try-{turn}", on_change=partial(_uploaded, f"try-{turn}")
+        )
         is_on = camera.toggle(say("demo_camera"), key=f"camera-{turn}-{shots}")
-        if examples := _examples(run):
+        if offered := examples(run):
             unseen = run.outcome.test_n or not run.outcome.learned_from_val
             st.caption(say("demo_examples" if unseen else "demo_examples_learned"))
         current = st.session_state.get("example")
-        clicked = gallery.pick([Tile(key, label) for key, label in examples], "examples", 84, current)
+        clicked = gallery.pick([Tile(key, label) for key, label in offered], "examples", 84, current)
     if clicked:
         st.session_state["example"] = clicked
         st.session_state["trial-turn"] = turn + 1  # discards an earlier upload
+        st.session_state.pop(_UPLOAD, None)
         st.rerun()
     if is_on:
         key = f"taken-{turn}-{shots}"
         taken = place.camera_input(say("demo_camera"), key=key, label_visibility="collapsed")
         return _Shown(taken.getvalue(), say("demo_shot"), is_shown=True) if taken else None
-    if file is not None:
-        return _Shown(file.getvalue(), file.name)
-    known = dict(examples)
+    if (uploaded := st.session_state.get(_UPLOAD)) is not None:
+        return _Shown(*uploaded)
+    known = dict(offered)
     example = current if current in known else next(iter(known), None)
     if example is None:
         return None
@@ -191,11 +196,14 @@ def _chosen(run: Run, place: DeltaGenerator) -> _Shown | None:
     return _Shown(context.store().pictures.read(example), name, label)
 
 
-def _put_camera_away() -> None:
+def _uploaded(key: str) -> None:
+    """Keep what was uploaded, or that it was taken back, and put the camera away."""
+    file = st.session_state[key]
+    st.session_state[_UPLOAD] = None if file is None else (file.getvalue(), file.name)
     st.session_state["trial-shots"] = st.session_state.get("trial-shots", 0) + 1
 
 
-def _examples(run: Run) -> list[tuple[str, str]]:
+def examples(run: Run) -> list[tuple[str, str]]:
     """Test pictures (or val pictures if there are none), alternating between classes, as (id, class)."""
     by_class: dict[str, list[str]] = {}
     for key, label in _held_out(run):

@@ -22,11 +22,12 @@ _WORDS = {"all": "select_all", "none": "select_none", "row": "pictures"}
 
 @dataclass(frozen=True)
 class Tile:
-    """One picture with the caption under it and its alternative text."""
+    """One picture with the caption under it and its alternative text; `source` is the route that has it."""
 
     id: str
     alt: str
     caption: str = ""
+    source: str = "thumbnail"
 
 
 def mistaken(scores: Evaluation, ids: Sequence[str]) -> list[Tile]:
@@ -52,12 +53,15 @@ def pick(tiles: Sequence[Tile], key: str, size: int = 120, current: str | None =
     return picked
 
 
-def select(tiles: Sequence[Tile], key: str, size: int = 120, of: str = "") -> list[str]:
-    """Pictures to select; returns the ids of the selected ones. `of` tells screen readers what pictures these are."""
-    before = (st.session_state.get(key) or {}).get("selected") or []
+def select(tiles: Sequence[Tile], key: str, size: int = 120, of: str = "", first: Sequence[str] = ()) -> list[str]:
+    """Pictures to select; returns the ids of the selected ones. `of` tells screen readers what pictures these are, and
+    `first` are selected until somebody selects others."""
+    before = (st.session_state.get(key) or {}).get("selected")
     shown = {tile.id for tile in tiles}
-    result = _draw(tiles, key, size, "many", selected=[picture for picture in before if picture in shown], of=of)
-    return [picture for picture in result.selected or [] if picture in shown]
+    selected = [picture for picture in (first if before is None else before) if picture in shown]
+    result = _draw(tiles, key, size, "many", selected=selected, of=of)
+    now = first if result.selected is None else result.selected
+    return [picture for picture in now if picture in shown]
 
 
 def _draw(
@@ -71,7 +75,13 @@ def _draw(
 ) -> Any:
     name = partial(say, "about_picture", total=len(tiles))  # numbered: a class may have several pictures
     items = [
-        {"id": tile.id, "alt": tile.alt, "caption": tile.caption, "name": name(what=tile.alt, n=n)}
+        {
+            "id": tile.id,
+            "alt": tile.alt,
+            "caption": tile.caption,
+            "source": tile.source,
+            "name": name(what=tile.alt, n=n),
+        }
         for n, tile in enumerate(tiles, 1)
     ]
     return _COMPONENT(

@@ -23,7 +23,7 @@ export default function draw({ data, parentElement, setStateValue, setTriggerVal
   watchStrip(grid, data)
 
   function cell(item) {
-    const image = { loading: "lazy", src: `/api/thumbnail/${item.id}`, alt: item.name, title: item.alt }
+    const image = { loading: "lazy", src: `/api/${item.source}/${item.id}`, alt: item.name, title: item.alt }
     const caption = item.caption ? [element("span", { textContent: item.caption, title: item.caption })] : []
     return element(data.mode === "show" ? "div" : "button", { className: "cell" }, element("img", image), ...caption)
   }
