@@ -25,7 +25,7 @@ def draw(demo: Demo) -> None:
         st.image(poster.qr_code(address), width=_CODE_PX, alt=say("publish_code", title=title))
     with beside:
         st.code(address, language=None, wrap_lines=True)
-        st.markdown(say("reach_shared" if found.is_shared else "reach_alone", address=found.address))
+        st.markdown(say("reach_shared", address=found.address) if found.is_shared else say("reach_alone"))
         if found.is_shared and not found.is_secure:
             st.caption(say("reach_insecure"))
         with st.container(horizontal=True, gap="small"):
