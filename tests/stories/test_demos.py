@@ -107,7 +107,7 @@ def _as_the_owner(page: Page, app: Server, project_id: str) -> None:
     expect(queue.locator("img")).to_have_js_property("complete", True)
     expect(queue.get_by_text(pattern("review_said", word="oval"))).to_be_visible()
     queue.get_by_role("button", name=say("review_accept_one", n=1, word="oval")).click()
-    expect(queue).to_have_count(0)
+    expect(queue).to_have_count(0, timeout=60_000)  # the first worker may have to wait for TensorFlow
     end = time.monotonic() + 60
     while not (new := [p for p in app.store.dataset(project_id).pictures if p.id not in before and p.part]):
         assert time.monotonic() < end
