@@ -117,7 +117,7 @@ def test_a_finished_run_is_shown_by_every_page(finished: dict[str, Any]) -> None
     assert said["results"]["header"][0].startswith("Right on ")
     for name in ("demo", "present"):
         assert any(text.startswith("Answered in ") for text in said[name]["caption"]), name
-        assert said[name]["header"][-1] in ("circle", "square", "triangle")
+        assert {"circle", "square", "triangle"} & set(said[name]["header"])
     assert any("model.keras" in text for text in said["export"]["markdown"])
     assert plain("Weights of Starter: Apache-2.0, from Headstart") in said["export"]["caption"]
 
