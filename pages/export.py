@@ -36,6 +36,7 @@ if backbone.hub:
 if "model.keras" not in damaged:
     format_table.panel(run)
 script = keras_script.use_model()
+run_files.of_reader(run)
 run_files.of_model(run, folder, damaged, script)
 run_files.of_training(run, artifacts, damaged)
 

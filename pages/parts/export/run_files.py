@@ -3,12 +3,14 @@
 import contextlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from core.explain import novelty
+from core.reports import model_card, report
 from core.runs import keras_script, run_file
 from core.scores import thresholds
 from core.store.store import Run
@@ -98,3 +100,14 @@ def of_training(run: Run, artifacts: Mapping[str, str], damaged: Sequence[str]) 
             agrees.markdown(f":material/error: {say('damaged')}")
         elif "logs.zip" in artifacts:
             _link(button, run, "logs.zip")
+
+
+def of_reader(run: Run) -> None:
+    """Draw what tells others about the run."""
+    st.header(say("export_told"), anchor=False)
+    for name, purpose, make in (
+        (report.FILE, "report_for", report.build),
+        (model_card.FILE, "card_for", model_card.build),
+    ):
+        with _row(name, purpose) as (_, button):
+            _offer(button, name, partial(make, context.store(), run))
