@@ -16,7 +16,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from core import backbones, settings
-from core.disk import blobs, home, space
+from core.archives import opening
+from core.commands import take_away
+from core.commands.command_home import store_of
+from core.disk import home, space
 from core.errors import HeadstartError
 from core.explain.predictor import Predictor
 from core.intake import archive, sample_sets
@@ -25,8 +28,9 @@ from core.jobs.kinds import INTAKE, Delivery
 from core.jobs.queue import Job
 from core.language import messages
 from core.learning import curves
-from core.pictures import album, counts, export_zip
+from core.pictures import album, counts
 from core.plan import DIALS, PRESETS, Plan, suggest
+from core.reports import report
 from core.runs import requests, run_file
 from core.runs.run_file import RunFile
 from core.store import backups, recovery
@@ -95,10 +99,24 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("model", type=Path, help="a model.keras that lies beside its model.tflite, or their folder")
     predict.add_argument("images", type=Path, nargs="+", metavar="IMAGE")
 
-    give = _command(commands, "export-data", _export_data, "write the pictures of a project into a ZIP")
+    give = _command(commands, "export-data", take_away.export_data, "write the pictures of a project into a ZIP")
     give.add_argument("out", type=Path, metavar="OUT.zip", help="where to write it")
     give.add_argument("--project", help="the name or id of a project (default: the newest)")
     give.add_argument("--home", type=Path, help="where everything is kept (default: $HEADSTART_HOME or ~/.headstart)")
+
+    keep = _command(commands, "archive", take_away.archive, "write a whole project into a file that `open` takes back")
+    keep.add_argument("project", help="the name or id of a project")
+    keep.add_argument("out", type=Path, metavar="FILE", help="where to write it, such as NAME.headstart.zip")
+    keep.add_argument("--home", type=Path, help="where everything is kept (default: $HEADSTART_HOME or ~/.headstart)")
+
+    unpack = _command(commands, "open", _open, "open the archive of a project as a new project")
+    unpack.add_argument("file", type=Path, metavar="FILE")
+    unpack.add_argument("--home", type=Path, help="where to keep it (default: $HEADSTART_HOME or ~/.headstart)")
+
+    tell = _command(commands, "report", take_away.write_report, "write all about a run into one HTML file")
+    tell.add_argument("run", nargs="?", help="the name or id of a run (default: the newest)")
+    tell.add_argument("--out", type=Path, default=Path(report.FILE), help=f"where to write it (default: {report.FILE})")
+    tell.add_argument("--home", type=Path, help="where everything is kept (default: $HEADSTART_HOME or ~/.headstart)")
 
     restore = _command(commands, "restore", _restore, "put a backup of the database in its place, or list the backups")
     restore.add_argument("backup", nargs="?", help="the name of one that is listed")
@@ -134,7 +152,7 @@ def _run(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     if wanted is None:
         _plan(options, {})  # what is wrong with a setting is said before any picture is read
     suggested = not (wanted or options.preset or options.backbone)
-    store = _store(options)
+    store = store_of(options)
     started = time.monotonic()
     seed, *shares = (wanted.seed, wanted.val, wanted.test) if wanted else (options.seed or 0, *SHARES)
     project = _project(store, options.data, int(seed), tuple(shares))
@@ -168,13 +186,6 @@ def _run(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     if options.run_file:
         answer["remarks"] = remarks
     return answer, "\n".join([_report(store, project, run, answer), *remarks])
-
-
-def _store(options: argparse.Namespace) -> Store:
-    """The store of the home that was named; what goes there from now on is its owner's alone."""
-    folder = options.home.absolute() if options.home else settings.home()
-    home.keep_private(folder)
-    return Store(folder)
 
 
 def _wanted(options: argparse.Namespace) -> RunFile | None:
@@ -340,19 +351,21 @@ def _predict(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     return {"predictions": answers}, "\n".join(lines)
 
 
-def _export_data(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    store = _store(options)
-    wanted = options.project
-    named = [each for each in store.projects() if wanted in (None, each.id, each.name)]
-    if not named:
-        raise HeadstartError("project_missing", id=wanted)
-    lost: list[str] = []
-    with home.as_the_user_does():
-        blobs.write(options.out, export_zip.chunks(store, named[0].id, lost))
-    n = album.count(store, named[0].id, album.Filter()) - len(lost)
-    lines = [f"Wrote {n} pictures of {named[0].name} to {options.out}."]
-    lines += [messages.note("taken_out_but", {"n": len(lost)}), *lost] if lost else []
-    return {"path": str(options.out.resolve()), "pictures": n, "damaged": lost}, "\n".join(lines)
+def _open(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    if not options.file.is_file():
+        raise HeadstartError("data_missing", path=str(options.file))
+    store = store_of(options)
+    job = opening.begin_file(store, options.file.resolve(), options.file.name)
+    try:
+        _wait(store, job)
+    except BaseException:
+        store.delete_project(job.project_id)  # nothing of the archive is in it
+        raise
+    project = store.project(job.project_id)
+    n = album.count(store, project.id, album.Filter())
+    runs = [run.id for run in store.runs(project.id) if run.result is not None]
+    said = f"Opened {project.name}: {n} pictures, {len(runs)} finished runs."
+    return {"project": project.id, "name": project.name, "pictures": n, "runs": runs}, said
 
 
 def _restore(options: argparse.Namespace) -> tuple[dict[str, Any], str]:

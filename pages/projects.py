@@ -15,6 +15,7 @@ from core.store.store import Project, Run
 from pages.parts.frame import context, gallery
 from pages.parts.frame.gallery import Tile
 from pages.parts.frame.words import about, percent, plain, say
+from pages.parts.projects import archive_field, opening_state
 from pages.parts.results import run_list
 
 _MOSAIC = 6  # pictures on a card
@@ -68,6 +69,8 @@ def _buttons(rest: bool) -> None:
             )  # fmt: skip
         if st.button(say("new_project"), key="new", type="secondary"):
             _ask_name()
+        if st.button(say("archive_open"), key="open-archive", type="tertiary", icon=":material/unarchive:"):
+            archive_field.open_one()
         if not rest:
             st.page_link(context.PAGES["learn"], label=say("learn"), icon=":material/school:")
 
@@ -94,6 +97,10 @@ def _card(project: Project) -> None:
         if shown:
             gallery.show([Tile(p.id, p.label) for p in shown[:_MOSAIC]], f"mosaic-{project.id}", 64)
         st.header(plain(project.name), anchor=False)
+        if not opening_state.is_open(project):
+            opening_state.draw(project)
+            _delete_button(project)
+            return
         reading = queue.current(store, project.id, INTAKE)
         counts = say("card_counts", pictures=say("pictures_n", n=total), classes=say("classes_n", n=len(rows)))
         empty = say("card_reading" if reading is not None and reading.active else "card_empty")
@@ -103,9 +110,14 @@ def _card(project: Project) -> None:
         with st.container(horizontal=True):
             if st.button(about(say("open"), project.name), key=f"open-{project.id}", type="primary"):
                 context.go("results" if done else "data", project)
-            label = about(say("delete"), project.name)
-            if st.button(label, key=f"delete-{project.id}", type="tertiary", icon=":material/delete:"):
-                _ask_delete(project)
+            archive_field.take_away(project)
+            _delete_button(project)
+
+
+def _delete_button(project: Project) -> None:
+    label = about(say("delete"), project.name)
+    if st.button(label, key=f"delete-{project.id}", type="tertiary", icon=":material/delete:"):
+        _ask_delete(project)
 
 
 def _score(done: list[Run]) -> str:

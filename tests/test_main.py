@@ -301,6 +301,24 @@ def test_a_backup_is_listed_and_put_back_but_not_under_a_server(
     assert run(capsys, "restore", made, "--home", str(folder)) == (0, {"restored": made, "projects": 1})
 
 
+@pytest.mark.usefixtures("at_once")
+def test_a_project_is_archived_opened_and_reported(
+    capsys: pytest.CaptureFixture[str], trained: Path, tmp_path: Path
+) -> None:
+    out, other = tmp_path / "p.headstart.zip", tmp_path / "other"
+    (project,) = Store(trained).projects()
+    status, said = run(capsys, "archive", project.name, str(out), "--home", str(trained))
+    assert status == 0 and said["pictures"] == 36 and not said["damaged"]
+    status, said = run(capsys, "open", str(out), "--home", str(other))
+    assert status == 0 and (said["name"], said["pictures"], len(said["runs"])) == (project.name, 36, 1)
+    page = tmp_path / "r.html"
+    status, told = run(capsys, "report", said["runs"][0], "--home", str(other), "--out", str(page))
+    assert status == 0 and told["run"] == said["runs"][0] and project.name in page.read_text()
+    out.write_bytes(out.read_bytes()[:-50])
+    status, said = run(capsys, "open", str(out), "--home", str(other))
+    assert status == 1 and "p.headstart.zip" in said["error"] and len(Store(other).projects()) == 1
+
+
 @pytest.mark.parametrize("command", [["run", "DATA"], ["export-data", "OUT"]])
 def test_commands_say_in_a_sentence_that_the_database_is_damaged(
     shapes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: list[str]

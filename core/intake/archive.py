@@ -55,9 +55,10 @@ class Entry:
     remote: bool = False
 
 
-def listing(path: Path, name: str = "") -> list[Entry]:
+def listing(path: Path, name: str = "", file_bytes: int = LIMITS.file_bytes) -> list[Entry]:
     """The files of a ZIP or a folder, in a stable order; of an inbox batch only those outside its ZIPs, perhaps none.
-    Raises HeadstartError when none can be used. `name` is what the error calls the ZIP (default: the path's name)."""
+    Raises HeadstartError when none can be used. `name` is what the error calls the ZIP (default: the path's name);
+    a file in it has at most `file_bytes`."""
     if path.is_dir():
         files = delivered(path)
         return _loose(path, files) if files else _folder(path)
@@ -65,7 +66,7 @@ def listing(path: Path, name: str = "") -> list[Entry]:
         raise HeadstartError("data_missing", path=str(path))
     name = name or path.name
     try:
-        return _zip(path, name)
+        return _zip(path, name, file_bytes)
     except (zipfile.BadZipFile, struct.error, NotImplementedError, ValueError, OverflowError, EOFError):
         raise HeadstartError("zip_damaged", name=name) from None
 
@@ -150,7 +151,7 @@ def _file_chunks(file: Path) -> Callable[[], Iterator[bytes]]:
     return chunks
 
 
-def _zip(path: Path, title: str) -> list[Entry]:
+def _zip(path: Path, title: str, file_bytes: int) -> list[Entry]:
     size = path.stat().st_size
     with path.open("rb") as file:
         _check_end(file, size, title)
@@ -172,7 +173,7 @@ def _zip(path: Path, title: str) -> list[Entry]:
         reason = _member_reason(info)
         if not reason:
             total += info.file_size
-            _check_sizes(info, total)
+            _check_sizes(info, total, file_bytes)
         entries.append(Entry(len(entries), name, info.file_size, _member_chunks(archive, info), reason))
     spans.sort()
     overlap = any(after[0] < before[1] for before, after in itertools.pairwise(spans))
@@ -218,12 +219,12 @@ def _member_reason(info: zipfile.ZipInfo) -> str:
     return ""
 
 
-def _check_sizes(info: zipfile.ZipInfo, total: int) -> None:
+def _check_sizes(info: zipfile.ZipInfo, total: int, file_bytes: int) -> None:
     ratio = info.file_size // max(1, info.compress_size)
     if info.file_size > LIMITS.ratio_floor and ratio > LIMITS.ratio:
         mb = info.file_size >> 20
         raise HeadstartError("zip_ratio", name=info.filename, mb=mb, ratio=ratio, limit=LIMITS.ratio)
-    limit = LIMITS.weights_bytes if is_weights(info.filename) else LIMITS.file_bytes
+    limit = max(LIMITS.weights_bytes, file_bytes) if is_weights(info.filename) else file_bytes
     if info.file_size > limit or total > LIMITS.archive_bytes:
         raise HeadstartError(
             "zip_too_large",

@@ -8,7 +8,7 @@ import contextlib
 import json
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -84,10 +84,11 @@ class Ticket:
                 db.execute("UPDATE OR IGNORE job SET run_id = ? WHERE id = ?", (run_id, self.job.id))
         self.job = replace(self.job, parameters=parameters)
 
-    def succeed(self) -> None:
-        """All is done."""
+    def succeed(self, last: Callable[[sqlite3.Connection], None] = lambda _: None) -> None:
+        """All is done; `last` is done in the same transaction."""
         self._learn(self._forecast.end(time.monotonic()))
         with self._guarded() as db:
+            last(db)
             self._end(db, "succeeded")
 
     def publish(self, run_id: str, result: Result, artifacts: Mapping[str, str]) -> None:

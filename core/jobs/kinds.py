@@ -101,13 +101,16 @@ SEARCH = Kind("search", COMPUTE, OfRun, "core.worker.run_jobs:search", "job_sear
 FIT = Kind("fit", COMPUTE, OfRun, "core.worker.question_jobs:fit", "job_fit")
 MORE = Kind("more", COMPUTE, OfRun, "core.worker.question_jobs:more", "job_more")
 INTAKE = Kind("intake", "intake {project}", Delivery, "core.worker.take_in:take_in", "job_intake")
+OPENING = Kind("open", "intake {project}", Delivery, "core.worker.take_in:open_archive", "job_open")
 AUDIT = Kind("audit", "audit {project}", OfProject, "core.worker.audit_job:inspect", "job_audit")
 MAP = Kind("map", "map {project}", OfRun, "core.worker.map_job:survey", "job_map")
 DOWNLOAD = Kind("download", "download", OfWeights, "core.worker.weights_jobs:download", "job_download")
 WEIGHTS = Kind("weights", "download", OfWeights, "core.worker.weights_jobs:receive", "job_weights")
 EXPORT = Kind("export", "export", OfExport, "core.worker.exports.export_job:make", "job_export")
 
-KINDS: tuple[Kind[Any], ...] = (TRAIN, COMPARE, SEARCH, FIT, MORE, INTAKE, AUDIT, MAP, DOWNLOAD, WEIGHTS, EXPORT)
+KINDS: tuple[Kind[Any], ...] = (
+    TRAIN, COMPARE, SEARCH, FIT, MORE, INTAKE, OPENING, AUDIT, MAP, DOWNLOAD, WEIGHTS, EXPORT,
+)  # fmt: skip
 
 
 def kind_named(name: str) -> Kind[Any]:

@@ -30,6 +30,7 @@ from core.jobs.job_context import STOPPING, Ticket
 from core.jobs.kinds import (
     COMPUTE,
     INTAKE,
+    OPENING,
     TRAIN,
     WEIGHTS,
     Kind,
@@ -270,8 +271,9 @@ def paused(store: Store) -> list[Job]:
 
 
 def deliveries(store: Store) -> list[Job]:
-    """The jobs that read a delivery: pictures, or weights from a file."""
-    return [read(row) for row in store.read("SELECT * FROM job WHERE kind IN (?, ?)", INTAKE.name, WEIGHTS.name)]
+    """The jobs that read a delivery: pictures, an archive, or weights from a file."""
+    kinds = (INTAKE.name, OPENING.name, WEIGHTS.name)
+    return [read(row) for row in store.read("SELECT * FROM job WHERE kind IN (?, ?, ?)", *kinds)]
 
 
 def intakes(store: Store, project_id: str, batch: str) -> list[Job]:

@@ -3,6 +3,7 @@ classes, and pictures without a class."""
 
 import json
 import sqlite3
+import uuid
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -63,3 +64,12 @@ def _add_picture(db: sqlite3.Connection, project_id: str, batch: str, file: File
     values = {"twin": first["name"], "twin_label": twin["label"], "label": file.label}
     # All files of one picture carry its id, so that a decision about it reaches all of them.
     return File(file.index, file.name, "excluded", file.label, file.part, key, reason, values)
+
+
+def keep_thumbnail(store: Store, picture_id: str, data: bytes) -> None:
+    """Write the thumbnail of a picture; not durable, as it can be made again."""
+    path = store.thumbnail(picture_id)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(f".{uuid.uuid4().hex}")
+    temporary.write_bytes(data)
+    temporary.replace(path)

@@ -29,8 +29,8 @@ _OWN = {
     "SELECT picture_id FROM dataset WHERE project_id <> :project",
     "run": "SELECT id name FROM run WHERE project_id = :project",
     "job": "SELECT id name FROM job WHERE project_id = :project",
-    "upload": "SELECT json_extract(params, '$.batch') name FROM job WHERE project_id = :project AND kind = 'intake' "
-    "AND json_extract(params, '$.batch') IS NOT NULL",
+    "upload": "SELECT json_extract(params, '$.batch') name FROM job WHERE project_id = :project "
+    "AND kind IN ('intake', 'open') AND json_extract(params, '$.batch') IS NOT NULL",
     "review": "SELECT :project name",
     "project": "SELECT :project name",
 }
@@ -38,7 +38,7 @@ _OWN = {
 _FOLDERS = {"run": "runs", "model": "runs", "upload": "inbox", "review": "reviews"}
 _OURS = re.compile(r"[^\W_]+(/\w[\w.-]*)?")
 _SWEPT = 500  # pictures whose bytes go in one transaction
-TAKING_IN = "SELECT 1 FROM job WHERE kind = 'intake' AND ended_at IS NULL"
+TAKING_IN = "SELECT 1 FROM job WHERE kind IN ('intake', 'open') AND ended_at IS NULL"
 # Most characters of a run's name (a line of a phone) and note (a paragraph); the rest is cut.
 RUN_NAME, RUN_NOTE = 60, 2_000
 

@@ -10,7 +10,7 @@ import re
 import shutil
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from starlette.responses import FileResponse, JSONResponse, Response, StreamingR
 from starlette.routing import Route
 
 from core import backbones
+from core.archives import opening, packing
+from core.archives.contents import SUFFIX
 from core.demos import reviews
 from core.disk import blobs, space
 from core.errors import HeadstartError
@@ -32,7 +34,7 @@ from core.jobs.kinds import Delivery, OfWeights
 from core.pictures import export_zip
 from core.scores import thresholds
 from core.store import recovery
-from core.store.store import Store
+from core.store.store import Project, Store
 from core.web import connections
 from core.web.shown_pictures import Gallery
 from core.web.visitors import visit_routes
@@ -70,6 +72,8 @@ def routes(store: Store) -> list[Route]:
         ("/api/export/{run_id}/{format}", partial(_export, store), ["GET"]),
         ("/api/exports/{run_id}", partial(_exports, store), ["GET"]),
         ("/api/dataset/{project_id}", partial(_dataset, store), ["GET"]),
+        ("/api/archive/{project_id}", partial(_archive, store), ["GET"]),
+        ("/api/open", partial(_open, store), ["POST"]),
         ("/api", _unknown, _METHODS),
         ("/api/{rest:path}", _unknown, _METHODS),
     ]
@@ -189,12 +193,34 @@ async def _values(request: Request, **kinds: Callable[[Any], Any]) -> list[Any]:
 
 
 async def _dataset(store: Store, request: Request) -> Response:
+    project = await _project(store, request)
+    return _stream(export_zip.chunks(store, project.id), "dataset.zip")
+
+
+async def _archive(store: Store, request: Request) -> Response:
+    project = await _project(store, request)
+    name = re.sub(r"[^\w-]+", "-", project.name, flags=re.ASCII).strip("-") or "project"
+    return _stream(packing.chunks(store, project.id), f"{name}{SUFFIX}")
+
+
+async def _open(store: Store, request: Request) -> Response:
+    """Begin to open a completely uploaded archive of a project."""
+    (batch,) = await _values(request, batch=str)
+    job = await to_thread.run_sync(opening.begin, store, batch)
+    return JSONResponse({"project": job.project_id})
+
+
+async def _project(store: Store, request: Request) -> Project:
     project_id = request.path_params["project_id"]
     if not _KEY.fullmatch(project_id):
         raise HeadstartError("address_unknown")
-    await to_thread.run_sync(store.project, project_id)
-    headers = {"Content-Disposition": 'attachment; filename="dataset.zip"', "Cache-Control": "private, no-cache"}
-    return StreamingResponse(export_zip.chunks(store, project_id), media_type="application/zip", headers=headers)
+    return await to_thread.run_sync(store.project, project_id)
+
+
+def _stream(chunks: Iterator[bytes], name: str) -> Response:
+    """A ZIP that is built while it is sent."""
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "private, no-cache"}
+    return StreamingResponse(chunks, media_type="application/zip", headers=headers)
 
 
 async def _unknown(_: Request) -> Response:

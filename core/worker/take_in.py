@@ -5,12 +5,12 @@ same job goes on after a crash, and what was in the project before stays as it w
 """
 
 import shutil
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from core.archives import opening
 from core.audit import findings
 from core.dataset import File, Received
 from core.errors import HeadstartError
@@ -74,6 +74,18 @@ def take_in(ticket: Ticket, parameters: Delivery) -> None:
         findings.start(store, ticket.job.project_id)
     if path.parent == store.home / "inbox":
         shutil.rmtree(path, ignore_errors=True)  # what stays is removed when the server starts
+
+
+def open_archive(ticket: Ticket, parameters: Delivery) -> None:
+    """Open an archive of a project, as the project of the job. What lies in the inbox is removed after that."""
+    path = Path(parameters.path)
+    names = archive.delivered(path)
+    if names:
+        opening.open_archive(ticket, path / str(min(names)), names[min(names)])
+    else:
+        opening.open_archive(ticket, path, path.name)
+    if path.parent == ticket.store.home / "inbox":
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _sources(store: Store, path: Path, batch: str) -> list[_Source]:
@@ -149,7 +161,7 @@ def _receive(ticket: Ticket, key: str, files: Sequence[tuple[Entry, Place]]) -> 
     try:
         for answer in file_check.receive(todo, store.pictures, store.facts, ticket, store.discard):
             if answer.facts is not None and answer.thumbnail is not None:
-                _keep_thumbnail(store, answer.facts.id, answer.thumbnail)
+                receiving.keep_thumbnail(store, answer.facts.id, answer.thumbnail)
             batch.append(answer)
             if len(batch) >= _BATCH_FILES:
                 receiving.receive(store, project, key, batch)
@@ -169,11 +181,3 @@ def _draw(ticket: Ticket, seed: int, chosen: SampleSet) -> Path:
         (folder / name).write_bytes(data)
         ticket.tick()
     return folder
-
-
-def _keep_thumbnail(store: Store, picture_id: str, data: bytes) -> None:
-    path = store.thumbnail(picture_id)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{uuid.uuid4().hex}")
-    temporary.write_bytes(data)  # not durable: it can be made again
-    temporary.replace(path)

@@ -35,7 +35,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory, trained: Path) -> dict[st
 def test_without_projects_the_first_page_invites_and_the_others_lead_back(tmp_path: Path) -> None:
     said = visit(tmp_path / "home", "", *PAGES)["said"]
     assert said["projects"]["title"] == [say("hero")]
-    assert said["projects"]["button"] == [say("try_signs"), say("try_ladybugs"), say("new_project")]
+    buttons = [say("try_signs"), say("try_ladybugs"), say("new_project"), say("archive_open")]
+    assert said["projects"]["button"] == buttons
     for name in PAGES[1:]:
         assert said[name]["title"] == [name.capitalize()] and not said[name]["button"], name
 

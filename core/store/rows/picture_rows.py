@@ -255,15 +255,18 @@ def set_split(db: sqlite3.Connection, project_id: str, seed: int, val: float, te
 
 def add(db: sqlite3.Connection, project_id: str, of: Facts, label: str, pinned: str | None, group: Any) -> None:
     """Give a project a picture; one without a class is not used."""
-    db.execute(
-        "INSERT OR IGNORE INTO picture VALUES (?, ?, ?, ?, ?)",
-        (of.id, of.width, of.height, of.pixels, json.dumps(of.notes)),
-    )
+    know(db, of)
     db.execute(
         "INSERT INTO dataset(project_id, picture_id, label, pinned, pixels, group_key, group_source, excluded) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (project_id, of.id, label, pinned, of.pixels, group, group and "manifest", not label),
     )
+
+
+def know(db: sqlite3.Connection, of: Facts) -> None:
+    """Write what is known of a picture's bytes, if it is not yet."""
+    values = (of.id, of.width, of.height, of.pixels, json.dumps(of.notes))
+    db.execute("INSERT OR IGNORE INTO picture VALUES (?, ?, ?, ?, ?)", values)
 
 
 def put(db: sqlite3.Connection, project_id: str, ids: Iterable[str], **values: Any) -> None:

@@ -1,0 +1,318 @@
+"""Opens an archive of a project: a copy under ids of its own, however often it is opened.
+
+An archive may come from anyone. Its ZIP is checked as every delivery is, each entry by its sha256, each picture is
+decoded in a limited process, and each value has the type of its column; nothing in it names a path. Bytes are written
+first; one transaction then makes the project what the archive says, so that a worker that is killed leaves none of it.
+"""
+
+import contextlib
+import hashlib
+import json
+import secrets
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from core.archives import contents
+from core.archives.contents import SUFFIX, Manifest
+from core.dataset import Dataset, Facts
+from core.demos import reviews
+from core.disk import blobs
+from core.errors import HeadstartError
+from core.intake import archive, deliveries, file_check
+from core.intake.archive import Entry
+from core.intake.folder_labels import Place, class_name
+from core.intake.upload import BATCH
+from core.jobs import queue
+from core.jobs.job_context import Ticket
+from core.jobs.kinds import OPENING, Delivery, kind_named, written
+from core.jobs.queue import Job
+from core.pictures import receiving
+from core.plan import Plan
+from core.result import Result
+from core.sandbox import decoding
+from core.sandbox.process import Children
+from core.settings import LIMITS
+from core.store.rows import archive_rows, picture_rows
+from core.store.store import Store
+
+_MOST_MANIFEST = 64 << 20  # bytes: 100,000 entries take 15 MB
+_MOST_LINE = 32 << 20  # of a row: the result of a run, or what a user did to 100,000 pictures at once
+# Columns that hold the id of the row itself.
+_OWN_ID = ("run", "job", "demo", "review")
+_REVISIONS = ("revision", "labels_revision")
+_NAME = 80  # characters of a project's, as the page takes them
+_LABELS = ("label", "confirmed")  # columns with a class
+
+
+def begin(store: Store, batch: str) -> Job:
+    """Begin to open an archive that was uploaded as a delivery of one file, as a new project; repeated calls begin it
+    once. Raises HeadstartError("upload_missing") where not all of it has arrived."""
+    if not BATCH.fullmatch(batch):
+        raise HeadstartError("upload_unclear")
+    for job in queue.deliveries(store):
+        if job.kind is OPENING and isinstance(job.parameters, Delivery) and job.parameters.batch == batch:
+            return job
+    folder = deliveries.path(store, batch)
+    names = archive.delivered(folder)
+    if not names:
+        raise HeadstartError("upload_missing")
+    return begin_file(store, folder, names[min(names)], batch)
+
+
+def begin_file(store: Store, path: Path, title: str, batch: str = "") -> Job:
+    """Begin to open the archive at a path."""
+    project = store.add_project(title.removesuffix(SUFFIX)[:_NAME])
+    return queue.start(store, project.id, OPENING, Delivery(str(path), batch))
+
+
+def open_archive(ticket: Ticket, path: Path, title: str) -> None:
+    """Make the project of a job that of an archive, and end the job. `title` is what errors call the archive. Raises
+    HeadstartError when it is not one, is damaged, or was written by a newer Headstart."""
+    store = ticket.store
+    ticket.stage("check", 0)
+    # Models are larger than pictures.
+    entries = {entry.name: entry for entry in archive.listing(path, title, file_bytes=LIMITS.archive_bytes)}
+    manifest = _manifest(entries, title)
+    _Opening(ticket, title, manifest, entries).do()
+    store.sweep()
+
+
+def _manifest(entries: Mapping[str, Entry], title: str) -> Manifest:
+    entry = entries.get(contents.MANIFEST)
+    if entry is None or entry.size > _MOST_MANIFEST:
+        raise HeadstartError("archive_foreign", name=title)
+    manifest = Manifest.from_bytes(b"".join(entry.chunks()), title)
+    if manifest.sums.keys() != entries.keys() - {contents.MANIFEST}:
+        raise HeadstartError("archive_damaged", name=title, entry=contents.MANIFEST)
+    for name in manifest.sums:
+        kind = name.partition("/")[0]
+        if not contents.PLAIN.fullmatch(name) or entries[name].reason or kind not in contents.KINDS:
+            raise HeadstartError("archive_damaged", name=title, entry=name[:100])
+    return manifest
+
+
+class _Opening:
+    """One archive on its way into a home. New ids follow from the job's, so that a job that goes on after a crash
+    writes over what it had written."""
+
+    def __init__(self, ticket: Ticket, title: str, manifest: Manifest, entries: Mapping[str, Entry]) -> None:
+        self.ticket, self.store, self.title = ticket, ticket.store, title
+        self.manifest, self.entries = manifest, entries
+        self.project = ticket.job.project_id
+        self.ids: dict[str, str] = {}
+        self.facts: dict[str, Facts] = {}
+
+    def do(self) -> None:
+        rows = {table: self._rows(table) for table in archive_rows.CARRIED}
+        self._name(rows)
+        try:
+            self._take_pictures()
+            self._take_files()
+            tables = {table: list(self._told(table, each)) for table, each in rows.items()}
+            self._check_runs(tables["run"])
+            self.ticket.succeed(lambda db: self._write(db, tables))
+        except BaseException:
+            self._forget()
+            raise
+        for row in tables["run"]:
+            run = self.store.run(row["id"])
+            self.store.record(run.id, run.result, self.store.files(run.id))
+
+    # -- rows
+
+    def _rows(self, table: str) -> list[dict[str, Any]]:
+        """The rows of a table; none where the archive is older than the table."""
+        name = f"tables/{table}.jsonl"
+        if name not in self.entries:
+            return []
+        try:
+            found = [json.loads(line) for line in self._read(name).splitlines() if line]
+            if not all(isinstance(row, dict) for row in found):
+                raise ValueError
+        except (ValueError, RecursionError):
+            raise self._damaged(name) from None
+        return found
+
+    def _name(self, rows: Mapping[str, list[dict[str, Any]]]) -> None:
+        """Give everything an id of its own. Raises HeadstartError where there is not exactly one project."""
+        if len(rows["project"]) != 1:
+            raise self._damaged("tables/project.jsonl")
+        old = {str(row.get("id")) for table in _OWN_ID for row in rows[table]}
+        # Names of deliveries are those of folders of the inbox, which a deletion removes.
+        old |= {str(row.get("batch")).partition("/")[0] for row in rows["file"]}
+        hexadecimal = {key for key in old if len(key) == 32}
+        self.ids = {key: uuid.uuid5(uuid.UUID(self.ticket.job.id), key).hex for key in hexadecimal}
+        self.ids[str(rows["project"][0].get("id"))] = self.project
+
+    def _told(self, table: str, rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        """Rows as they are written here."""
+        kinds = archive_rows.types(self.store, table)
+        without = archive_rows.CARRIED[table].without
+        for row in rows:
+            told = {name: self._renamed(value) for name, value in row.items() if name not in without}
+            if not told.keys() <= kinds.keys() or not all(_fits(value, kinds[name]) for name, value in told.items()):
+                raise self._damaged(f"tables/{table}.jsonl")
+            with self._checked(table):
+                told |= self._own(table, told)
+            if table not in ("dataset", "finding") or told["picture_id"] in self.facts:
+                yield told
+
+    def _own(self, table: str, row: Mapping[str, Any]) -> dict[str, Any]:
+        """What of a row is this home's to say. Raises ValueError, LookupError or TypeError where a row makes no
+        sense."""
+        if any(row.get(name) and class_name(row[name]) != row[name] for name in _LABELS):
+            raise ValueError
+        if table in _OWN_ID and row["id"] not in self.ids.values():
+            raise ValueError
+        if row.get("project_id", self.project) != self.project:
+            raise ValueError
+        if table == "dataset" and row["picture_id"] in self.facts:
+            return {"pixels": self.facts[row["picture_id"]].pixels}
+        if table == "run":
+            Plan.from_dict(json.loads(row["plan"]))
+            Result.from_dict(json.loads(row["result"] or "{}"))
+        if table == "job":
+            return _job(row, self.project)
+        if table == "demo":  # one address must not lead to two servers
+            token = secrets.token_urlsafe(16)
+            key = hashlib.sha256(token.encode()).hexdigest()
+            return {"token": token, "token_hash": key, "passcode": "", "revoked_at": row["revoked_at"] or time.time()}
+        return {}
+
+    def _renamed(self, value: Any) -> Any:
+        """A value with new ids for old ones, also inside of JSON."""
+        if not isinstance(value, str):
+            return value
+        head, slash, rest = value.partition("/")
+        if head in self.ids:
+            return self.ids[head] + slash + rest
+        if value[:1] not in ("{", "["):
+            return value
+        with contextlib.suppress(ValueError, RecursionError):
+            found = json.loads(value)
+            told = self._walk(found)
+            return value if told == found else json.dumps(told, ensure_ascii=False)
+        return value
+
+    def _walk(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: self._walk(each) for key, each in value.items()}
+        if isinstance(value, list):
+            return [self._walk(each) for each in value]
+        return self.ids.get(value, value) if isinstance(value, str) else value
+
+    def _write(self, db: Any, tables: Mapping[str, list[dict[str, Any]]]) -> None:
+        """Make the project what the archive says."""
+        if not archive_rows.is_empty(db, self.project):
+            raise HeadstartError("archive_not_empty")
+        (project,) = tables["project"]
+        for facts in self.facts.values():
+            picture_rows.know(db, facts)
+        own = ("id", "created_at", *_REVISIONS)  # it is the newest project here
+        told = {name: value for name, value in project.items() if name not in own}
+        told["name"] = " ".join(project["name"].split())[:_NAME] or self.title[:_NAME]
+        archive_rows.settle_project(db, self.project, told)
+        for table, rows in tables.items():
+            if table != "project":
+                archive_rows.add(db, table, rows)
+        # After the triggers: an answer holds as long as the revision that it was given at.
+        archive_rows.settle_project(db, self.project, {name: project[name] for name in _REVISIONS})
+
+    # -- bytes
+
+    def _read(self, name: str) -> bytes:
+        return b"".join(self._sound(name))
+
+    def _sound(self, name: str) -> Iterator[bytes]:
+        """The bytes of an entry. Raises HeadstartError where they are not those of the manifest, once all are read."""
+        digest = hashlib.sha256()
+        try:
+            for chunk in self.entries[name].chunks():
+                digest.update(chunk)
+                yield chunk
+        except HeadstartError:
+            raise self._damaged(name) from None
+        if digest.hexdigest() != self.manifest.sums[name]:
+            raise self._damaged(name)
+
+    def _take_pictures(self) -> None:
+        store, names = self.store, self._of("pictures")
+        self.ticket.stage("intake", len(names))
+        entries = [(self.entries[name], Place()) for name in names]
+        for answer in file_check.receive(entries, store.pictures, store.facts, self.ticket, store.discard):
+            key = answer.file.name.rpartition("/")[2]
+            if answer.facts is not None:
+                self.facts[answer.facts.id] = answer.facts
+            if answer.facts is None or answer.facts.id != key or self.manifest.sums[answer.file.name] != key:
+                raise self._damaged(answer.file.name)
+            if answer.thumbnail is not None:
+                receiving.keep_thumbnail(store, key, answer.thumbnail)
+
+    def _take_files(self) -> None:
+        names = [*self._of("runs"), *self._of("reviews")]
+        self.ticket.stage("save", len(names))
+        with Children(file_check.DECODER, decoding.DECODING) as children:
+            for name in names:
+                kind, old, *rest = name.split("/")
+                key = self.ids.get(old)
+                if key is None or bool(rest) != (kind == "runs"):
+                    raise self._damaged(name)
+                if kind == "runs":
+                    blobs.write(self.store.root(key) / "/".join(rest), self._sound(name))
+                else:
+                    _, shown = children.insist({"show": reviews.KEPT_PX}, self._read(name))
+                    blobs.write(reviews.path(self.store, self.project, key), shown)
+                self.ticket.tick()
+
+    def _check_runs(self, runs: Iterable[Mapping[str, Any]]) -> None:
+        """Check the pictures of each run, which pages read as they are."""
+        for run in runs:
+            with self._checked("run"):
+                dataset = Dataset.from_bytes((self.store.root(run["id"]) / "dataset.json").read_bytes())
+                if dataset.fingerprint != run["fingerprint"] or any(class_name(c) != c for c in dataset.classes):
+                    raise ValueError
+
+    def _forget(self) -> None:
+        """Remove what no row will know."""
+        self.store.discard(self.facts)
+        for key in self.ids.values():
+            if key != self.project:
+                blobs.remove(self.store.root(key))
+        blobs.remove(self.store.home / "reviews" / self.project)
+
+    def _of(self, kind: str) -> list[str]:
+        return [name for name in self.manifest.sums if name.startswith(f"{kind}/")]
+
+    @contextlib.contextmanager
+    def _checked(self, table: str) -> Iterator[None]:
+        try:
+            yield
+        except (ValueError, LookupError, TypeError, AttributeError, OSError, HeadstartError):
+            raise self._damaged(f"tables/{table}.jsonl") from None
+
+    def _damaged(self, entry: str) -> HeadstartError:
+        return HeadstartError("archive_damaged", name=self.title, entry=entry[:100])
+
+
+def _job(row: Mapping[str, Any], project_id: str) -> dict[str, Any]:
+    """A job that is over, whose parameters lead to no file of this machine."""
+    if row["state"] != "succeeded" or not row["ended_at"]:
+        raise ValueError
+    kind = kind_named(row["kind"])
+    parameters = kind.read(json.loads(row["params"]))
+    if hasattr(parameters, "path"):
+        parameters = replace(parameters, path="")
+    return {"params": written(parameters), "line": kind.queue.format(project=project_id)}
+
+
+def _fits(value: Any, kind: str) -> bool:
+    """Whether a value may stand in a column of this type."""
+    if value is None:
+        return True
+    if kind == "TEXT":
+        return isinstance(value, str) and len(value) <= _MOST_LINE
+    return isinstance(value, (int, float) if kind == "REAL" else int) and abs(value) < 2**53

@@ -1,0 +1,32 @@
+"""The home, the project and the run that a command is about."""
+
+import argparse
+
+from core import settings
+from core.disk import home
+from core.errors import HeadstartError
+from core.store.store import Project, Run, Store
+
+
+def store_of(options: argparse.Namespace) -> Store:
+    """The store of the home that was named; what goes there from now on is its owner's alone."""
+    folder = options.home.absolute() if options.home else settings.home()
+    home.keep_private(folder)
+    return Store(folder)
+
+
+def project_of(store: Store, wanted: str | None) -> Project:
+    """The newest project with this name or id, or of all. Raises HeadstartError("project_missing")."""
+    named = [each for each in store.projects() if wanted in (None, each.id, each.name)]
+    if not named:
+        raise HeadstartError("project_missing", id=wanted)
+    return named[0]
+
+
+def run_of(store: Store, wanted: str | None) -> Run:
+    """The newest finished run with this name or id, or of all. Raises HeadstartError("run_missing")."""
+    runs = [run for project in store.projects() for run in store.runs(project.id) if run.result is not None]
+    named = [run for run in runs if wanted in (None, run.id, run.name)]
+    if not named:
+        raise HeadstartError("run_missing", id=wanted)
+    return max(named, key=lambda run: run.created_at)
