@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.explain.predictor import Prediction
-from core.exports import web_page
+from core.exports import runtimes, web_page
 from core.language.catalog import say
 from core.runs import script_language
 from core.scores import thresholds
@@ -80,7 +80,7 @@ def network(path: Path) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
         done = subprocess.run([sys.executable, "check.py"], cwd=folder, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(" ".join((done.stdout or done.stderr).split()))
-    return web_page.network(path)
+    return runtimes.zipped(path)
 
 
 def _json(value: Any) -> bytes:

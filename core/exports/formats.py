@@ -27,7 +27,8 @@ class Format:
     and of that path, which answers a function from one picture (1, size, size, 3), float32 of 0..255, to probabilities
     (1, classes). `runtime` is the package that answers; `modules` are those that are needed beside the requirements,
     and `install` the line that installs them. The export is offered if no probability differs by more than `tolerance`
-    and the share `least_same` of the answers is the same. `with_limits`: the limits of the answers are inside."""
+    and the share `least_same` of the answers is the same. `with_limits`: the limits of the answers are inside;
+    `with_look`: so is what visitors of a demo see."""
 
     key: str
     file: str
@@ -39,6 +40,7 @@ class Format:
     tolerance: float = _FLOAT32
     least_same: float = 0.0
     with_limits: bool = False
+    with_look: bool = False
 
     @property
     def is_installed(self) -> bool:
@@ -68,6 +70,10 @@ FORMATS = (
     Format(
         "openvino", "openvino.zip", f"{_MAKE}openvino", f"{_RUN}openvino", "openvino", ("openvino",),
         "pip install openvino==2026.4.1",
+    ),
+    Format(
+        "web_page", "web-page.zip", "core.worker.exports.page_making:web_page", f"{_RUN}zipped", "ai-edge-litert",
+        with_limits=True, with_look=True,
     ),
 )  # fmt: skip
 

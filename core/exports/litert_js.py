@@ -75,7 +75,7 @@ def fetch(home: Path, progress: Progress) -> None:
     forbidden, and HeadstartError("runtime_foreign") when a package is not the published one."""
     packages = missing(home)
     if packages and not may_download():
-        raise _absent(home)
+        raise HeadstartError("runtime_missing")
     for package in packages:
         progress.stage("download", -(-package.n_bytes // CHUNK))
         try:
@@ -84,7 +84,7 @@ def fetch(home: Path, progress: Progress) -> None:
         except (URLError, TimeoutError, ConnectionError, ssl.SSLError, HTTPException) as error:
             if isinstance(error, HTTPError):
                 error.close()  # the error is also the response, and holds a connection
-            raise _absent(home) from None
+            raise HeadstartError("runtime_missing") from None
         _keep(home, package, data)
 
 
@@ -107,7 +107,7 @@ def files(home: Path) -> dict[str, bytes]:
         try:
             data = _path(home, package).read_bytes()
         except FileNotFoundError:
-            raise _absent(home) from None
+            raise HeadstartError("runtime_missing") from None
         _require(package, data)
         with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as archive:
             for inside, name in package.files:
@@ -127,11 +127,6 @@ def _read(answer: Any, n_bytes: int, progress: Progress) -> bytes:
 
 def _path(home: Path, package: Package) -> Path:
     return home / FOLDER / package.file_name
-
-
-def _absent(home: Path) -> HeadstartError:
-    urls = " ".join(package.url for package in missing(home))
-    return HeadstartError("runtime_missing", urls=urls)
 
 
 def _keep(home: Path, package: Package, data: bytes) -> None:

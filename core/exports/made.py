@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from core.disk import blobs
+from core.exports import web_page
 from core.exports.formats import FORMATS, Format
 from core.jobs import queue
 from core.jobs.kinds import EXPORT, OfExport
@@ -66,11 +67,13 @@ def all_of(store: Store, run_id: str) -> Mapping[str, Made]:
 
 
 def source(store: Store, run_id: str, made: Format) -> str:
-    """What an export is made of, as a sha256: the model, and the limits of its answers where they are inside."""
+    """What an export is made of, as a sha256: the model, and the limits of its answers and what visitors see where they
+    are inside."""
     place, sums = store.model(run_id)
     path = place / thresholds.FILE
     limits = path.read_bytes() if made.with_limits and path.is_file() else b""
-    return hashlib.sha256(sums["model.keras"].encode() + limits).hexdigest()
+    look = repr(web_page.look(store, store.run(run_id))).encode() if made.with_look else b""
+    return hashlib.sha256(sums["model.keras"].encode() + limits + look).hexdigest()
 
 
 def start(store: Store, run: Run, made: Format) -> Job:

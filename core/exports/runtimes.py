@@ -3,6 +3,7 @@
 Each function takes a path and answers one from (1, size, size, 3), float32 of 0..255, to (1, classes).
 """
 
+import json
 import sys
 import tempfile
 import zipfile
@@ -12,15 +13,29 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from core.exports.web_page import LABELS, NETWORK
+
 Array = NDArray[np.float32]
 Answer = Callable[[Array], Array]
 
 
 def litert(path: Path) -> Answer:
     """A `.tflite` file for one picture at a time, in LiteRT with its built-in operators."""
+    return _answering(path.read_bytes())
+
+
+def zipped(path: Path) -> Answer:
+    """The model inside a web page or a bundle; what it answers behind the probabilities is left out."""
+    with zipfile.ZipFile(path) as archive:
+        answer = _answering(archive.read(NETWORK))
+        n = len(json.loads(archive.read(LABELS)))
+    return lambda picture: answer(picture)[:, :n]
+
+
+def _answering(network: bytes) -> Answer:
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter = Interpreter(str(path))
+    interpreter = Interpreter(model_content=network)
     interpreter.allocate_tensors()
     entry = interpreter.get_input_details()[0]["index"]
     end = interpreter.get_output_details()[0]["index"]

@@ -11,19 +11,17 @@ import io
 import json
 import textwrap
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from core.demos import visitor_page
+from core.demos import published, visitor_page
 from core.demos.published import Look
 from core.demos.visitor_page import Example, Front
 from core.exports import litert_js
 from core.language import catalog
 from core.scores.thresholds import Thresholds
+from core.store.store import Run, Store
 
 OWN = Path(__file__).parent / "offline_page"
 # The text of the license of LiteRT.js is that of our own.
@@ -81,22 +79,12 @@ def pack(found: Mapping[str, bytes]) -> bytes:
     return out.getvalue()
 
 
-def network(path: Path) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
-    """The model inside a page in LiteRT, as those of `core.exports.runtimes`: without the distance, which is last."""
-    from ai_edge_litert.interpreter import Interpreter
-
-    with zipfile.ZipFile(path) as archive:
-        interpreter = Interpreter(model_content=archive.read(NETWORK))
-        n = len(json.loads(archive.read(LABELS)))
-    interpreter.allocate_tensors()
-    entry, end = (each[0]["index"] for each in (interpreter.get_input_details(), interpreter.get_output_details()))
-
-    def answer(picture: NDArray[np.float32]) -> NDArray[np.float32]:
-        interpreter.set_tensor(entry, picture)
-        interpreter.invoke()
-        return np.array(interpreter.get_tensor(end)[:, :n], np.float32)
-
-    return answer
+def look(store: Store, run: Run) -> Look:
+    """What the page looks like: as the newest demo of the run that visitors are let into; without one it has the name
+    of the project, and no language yet."""
+    demos = published.of_project(store, run.project_id)
+    shown = [demo.look for demo in demos if demo.run_id == run.id and demo.is_open]
+    return replace(shown[0], ends_at=None) if shown else Look(store.project(run.project_id).name, language="")
 
 
 def _facts(model: PageModel, language: str) -> dict[str, object]:
@@ -129,4 +117,6 @@ def _read_me(model: PageModel, look: Look) -> str:
     spoken = catalog.of(look.language)
     values = {"mb": len(model.network) / 1e6, "terms": model.terms, "version": litert_js.VERSION}
     parts = (spoken.say(f"web_page.read_me_{name}", **values) for name in ("what", "here", "others", "inside"))
-    return "\n\n".join([look.title, *(textwrap.fill(part, 100) for part in parts)]) + "\n"
+    # An address stays in one piece.
+    lines = (textwrap.fill(part, 100, break_long_words=False, break_on_hyphens=False) for part in parts)
+    return "\n\n".join([look.title, *lines]) + "\n"

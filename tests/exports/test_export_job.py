@@ -44,6 +44,11 @@ def export(store: Store, run: Run, key: str) -> Job:
     return wait(store, made.start(store, run, formats.find(key)))
 
 
+def made_here() -> list[Format]:
+    """What can be made with what is installed; the web page also needs LiteRT.js (tests/exports/test_web_page.py)."""
+    return [each for each in FORMATS if each.is_installed and each.key != "web_page"]
+
+
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory, trained: Path) -> tuple[Store, Run]:
     """A home with a finished run, of which every export was made that can be made here."""
@@ -52,17 +57,16 @@ def exported(tmp_path_factory: pytest.TempPathFactory, trained: Path) -> tuple[S
     # A picture may be that far from the training pictures, as chosen on the page of results.
     Thresholds(least=0.5, farthest=0.4).write(store.folder(run.id))
     with workers.no_processes():
-        for each in FORMATS:
-            if each.is_installed:
-                job = export(store, run, each.key)
-                assert job.state == "succeeded", (each.key, job.failure)
+        for each in made_here():
+            job = export(store, run, each.key)
+            assert job.state == "succeeded", (each.key, job.failure)
     return store, run
 
 
 @pytest.mark.slow
 def test_every_format_is_made_verified_and_given_in_one_zip(exported: tuple[Store, Run]) -> None:
     store, run = exported
-    here, found = [each for each in FORMATS if each.is_installed], made.all_of(store, run.id)
+    here, found = made_here(), made.all_of(store, run.id)
     for each in here:
         facts = found[each.key]
         assert facts.n == run.outcome.test_n and facts.bytes > 100_000

@@ -74,10 +74,9 @@ def test_what_is_pinned_is_one_version_at_the_address_of_its_publisher() -> None
     assert sorted(names) == sorted({"core.js", "wasm-utils.js", litert_js.MODULE, litert_js.MODULE[:-2] + "wasm"})
 
 
-def test_without_downloads_it_says_which_files_to_bring(tmp_path: Path, drawn: dict[str, bytes]) -> None:
-    with pytest.raises(HeadstartError, match="could not be downloaded") as found:
+def test_without_downloads_it_says_what_to_do(tmp_path: Path, drawn: dict[str, bytes]) -> None:
+    with pytest.raises(HeadstartError, match=r"could not be downloaded.* add the files"):
         litert_js.fetch(tmp_path, Silent())
-    assert all(each.url in found.value.hint for each in PACKAGES)
     with pytest.raises(HeadstartError) as missing:
         litert_js.files(tmp_path)
     assert missing.value.code == "runtime_missing"

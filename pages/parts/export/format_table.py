@@ -14,7 +14,9 @@ from core.exports.made import Made
 from core.jobs import queue
 from core.jobs.queue import Job
 from core.language import messages
+from core.settings import may_download
 from core.store.store import Run
+from pages.parts.export import runtime_field
 from pages.parts.frame import context
 from pages.parts.frame.words import about, number, plain, say, size
 
@@ -69,6 +71,8 @@ def _row(run: Run, each: Format, facts: Made | None, job: Job | None) -> None:
             measured.markdown(say("format_extra", install=each.install))
         else:
             _missing(measured, button, run, each, job)
+            if each.key == "web_page" and (job is not None or not may_download()):
+                runtime_field.draw()
 
 
 def _compared(place: Any, each: Format, facts: Made) -> None:
