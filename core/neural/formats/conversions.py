@@ -3,8 +3,10 @@
 import tempfile
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from core.neural import conversion
@@ -29,6 +31,7 @@ def litert(model: Path, half: bool = False) -> bytes:
 
 def onnx(model: Path, path: Path) -> None:
     """An `.onnx` file for any number of pictures."""
+    _teach_erfc()
     network = _load(model)
     # Without a signature Keras exports only what has been called, for one picture.
     signature = [keras.InputSpec("float32", (None, *network.input_shape[1:]), name="pixels")]
@@ -38,6 +41,22 @@ def onnx(model: Path, path: Path) -> None:
         network.export(str(path), "onnx", input_signature=signature, opset_version=_OPSET, verbose=False)
     finally:
         tf.config.run_functions_eagerly(False)
+
+
+def _teach_erfc() -> None:
+    """Tell tf2onnx of an operator that it does not know, in which TensorFlow computes GELU: erfc(x) is 1 - erf(x)."""
+    from tf2onnx import handler
+
+    @handler.tf_op("Erfc")
+    class Complement:
+        @classmethod
+        def version_9(cls, graph: Any, node: Any, **_: Any) -> None:
+            kind, shape = graph.get_dtype(node.output[0]), graph.get_shape(node.output[0])
+            graph.remove_node(node.name)
+            erf = graph.make_node("Erf", node.input, dtypes=[kind], shapes=[shape])
+            one = graph.make_const(f"{node.name}_one", np.array(1, np.float32))
+            ends = [one.output[0], erf.output[0]]
+            graph.make_node("Sub", ends, name=node.name, outputs=node.output, dtypes=[kind], shapes=[shape])
 
 
 def openvino(model: Path, path: Path) -> None:
