@@ -14,9 +14,9 @@ from core.errors import HeadstartError
 
 # Probabilities of a float32 network differ between runtimes by rounding: measured were 1e-6 to 1e-4.
 _FLOAT32 = 1e-3
-# A float16 weight keeps three digits. Measured were up to 5e-3.
-_FLOAT16 = 2e-2
-# int8 moves probabilities freely; what counts is the answer. Below nine of ten the same it is another model.
+# A float16 weight keeps three digits. Measured were 0.055 on 200 real pictures with MobileNetV2.
+_FLOAT16 = 0.1
+# Fewer bits move probabilities; what counts is the answer. Below nine of ten the same it is another model.
 _LEAST_SAME = 0.9
 _ONNX = "pip install tf2onnx==1.17.0 onnx onnxruntime"
 
@@ -58,7 +58,7 @@ FORMATS = (
     Format("litert", "model.tflite", f"{_MAKE}litert", f"{_RUN}litert", "ai-edge-litert"),
     Format(
         "litert_float16", "model-float16.tflite", f"{_MAKE}litert_float16", f"{_RUN}litert", "ai-edge-litert",
-        tolerance=_FLOAT16,
+        tolerance=_FLOAT16, least_same=_LEAST_SAME,
     ),
     Format(
         "litert_int8", "model-int8.tflite", f"{_MAKE}litert_int8", f"{_RUN}litert", "ai-edge-litert",
