@@ -7,9 +7,10 @@ from core.jobs.kinds import OPENING
 from core.language import messages
 from core.store.store import Project
 from pages.parts.frame import context, job_panel
-from pages.parts.frame.words import say
+from pages.parts.frame.words import about, say
 
 _EVERY_S = 1.0
+_AT_FAULT = ("archive_", "zip_", "not_a_zip")  # errors that the same file gives again
 
 
 def is_open(project: Project) -> bool:
@@ -32,7 +33,11 @@ def _draw(project: Project) -> None:
     job = queue.tend(context.store(), found.id)
     if job.active:
         job_panel.bar(job, f"{say('job_open')} \u00b7 {messages.stage(job.stage)}")
-    elif job.failure is not None:
+        return
+    if job.failure is not None:
         context.show(job.failure)
     else:
         st.markdown(say("archive_stopped"))
+    if job.failure is None or not job.failure.code.startswith(_AT_FAULT):
+        again = context.attempt(lambda: queue.resume(context.store(), job.id))
+        st.button(about(say("resume"), project.name), key=f"resume-{project.id}", on_click=again)
