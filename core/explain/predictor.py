@@ -7,6 +7,7 @@ caller does neither.
 
 import contextlib
 import hashlib
+import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -88,15 +89,17 @@ class Explanation:
 class Predictor:
     """A model ready to answer. Use it in a `with`, or close it."""
 
-    def __init__(self, model: Path, sums: Mapping[str, str] | None = None) -> None:
+    def __init__(self, model: Path, sums: Mapping[str, str] | None = None, threads: int | None = None) -> None:
         """`model`: the folder of a model, or the `model.keras` in it. `sums`: the sha256 of its files by name, if the
-        caller knows them from another source than the model's folder. Raises HeadstartError("model_missing"), and
-        HeadstartError("model_damaged") when a file is not as it was written."""
+        caller knows them from another source than the model's folder. `threads` run the network, by default one for
+        each core. Raises HeadstartError("model_missing"), and HeadstartError("model_damaged") when a file is not as it
+        was written."""
         folder = model if model.is_dir() else model.parent
         if not all((folder / name).is_file() for name in _FILES):
             raise HeadstartError("model_missing", path=str(model))
         self._folder = folder.resolve()
         self.classes = _classes(self._folder, sums)
+        self._base = {"model": str(self._folder), "threads": threads}
         bounds = Bounds(LIMITS.predict_memory_mb, LIMITS.decode_cpu_s, LIMITS.decode_wall_s)
         self._child = Child("core.explain.predictor:answer", bounds)
 
@@ -106,20 +109,41 @@ class Predictor:
         Raises HeadstartError when the bytes are not a usable picture, and HeadstartError("known_missing") when the
         limits need remembered pictures that the model lacks.
         """
-        answer, shown = self._child.ask({"model": str(self._folder), "show": show_px}, data)
-        ranked = _ranked(self.classes, answer["probabilities"])
-        # Read each time, because a user may change them while the process lives.
-        limits = Thresholds.read(self._folder)
+        answer, shown = self._child.ask(self._base | {"show": show_px}, data)
+        return self._prediction(answer, self._limits(), shown)
+
+    def predict_all(self, pictures: Sequence[bytes]) -> list[Prediction | HeadstartError]:
+        """The predictions for pictures that are sent together, or in its place the error of a picture that cannot be
+        used. A picture that stops the process costs its own answer alone. Raises HeadstartError as `predict` does where
+        that is not about a picture."""
+        try:
+            reply, _ = self._child.ask(self._base | {"sizes": list(map(len, pictures))}, b"".join(pictures))
+        except HeadstartError as error:
+            if error.code != "child_died":
+                raise
+            if len(pictures) == 1:
+                return [HeadstartError("picture_too_costly")]
+            return [answer for picture in pictures for answer in self.predict_all([picture])]
+        limits = self._limits()
+        return [
+            HeadstartError(each["error"], **each["values"]) if "error" in each else self._prediction(each, limits)
+            for each in reply["answers"]
+        ]
+
+    def _limits(self) -> Thresholds:
+        """Read each time, because a user may change them while the process lives."""
+        return Thresholds.read(self._folder)
+
+    def _prediction(self, answer: Mapping[str, Any], limits: Thresholds, shown: bytes = b"") -> Prediction:
         if limits.farthest is not None and answer["distance"] is None:
             raise HeadstartError("known_missing", path=str(self._folder))
-        return Prediction(ranked, shown, answer["distance"] or 0.0, limits)
+        return Prediction(_ranked(self.classes, answer["probabilities"]), shown, answer["distance"] or 0.0, limits)
 
     def explain(self, data: bytes, px: int, labels: Sequence[str] = (), n: int = 0) -> Explanation:
         """Explain the answer for these bytes: heat maps of the most probable class, which comes first, and of `labels`;
         and the n most similar training pictures. Raises HeadstartError when the bytes are not a usable picture."""
-        question: dict[str, Any] = {"model": str(self._folder), "px": px, "n": n}
-        question["explain"] = [self.classes.index(label) for label in labels]
-        answer, body = self._child.ask(question, data)
+        question = {"px": px, "n": n, "explain": [self.classes.index(label) for label in labels]}
+        answer, body = self._child.ask(self._base | question, data)
         heat = {self.classes[i]: np.array(values, np.float32) for i, values in answer["heat"]}
         near = tuple(Neighbor(**values) for values in answer["near"])
         seen = np.frombuffer(body, np.uint8).reshape(px, px, 3)
@@ -145,19 +169,19 @@ class _Model:
 
 
 def answer(question: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes]:
-    """Runs in the child: bytes of a picture -> probabilities. With `{"show": px}` also a JPEG of it; with `{"explain":
-    class indices, "px"}` also heat maps, the nearest training pictures, and the pixels of the network's input."""
-    model = _load(question["model"])
-    maps, pooling = model.network.run(decoding.square(body, model.network.size)), model.network.pooling
-    features = grad_cam.pool(maps, pooling)
-    probabilities = model.head.probabilities(features)[0]
-    distance = float(model.known.distances(features)[0]) if model.known else None
-    reply: dict[str, Any] = {"probabilities": probabilities.tolist(), "distance": distance}
+    """Runs in the child: bytes of a picture -> probabilities. With `{"sizes"}` of the pictures in the bytes, an answer
+    or an error for each; with `{"show": px}` also a JPEG of it; with `{"explain": class indices, "px"}` also heat maps,
+    the nearest training pictures, and the pixels of the network's input."""
+    model = _load(question["model"], question.get("threads"))
+    if "sizes" in question:
+        ends = np.cumsum([0, *question["sizes"]]).tolist()
+        return {"answers": [_one_of_many(model, body[start:end]) for start, end in itertools.pairwise(ends)]}, b""
+    reply, maps, features = _answer(model, body)
     if "explain" not in question:
         px = question.get("show")
         return reply, decoding.thumbnail(decoding.decode(body).pixels, px) if px else b""
-    indices = dict.fromkeys((int(probabilities.argmax()), *question["explain"]))
-    heat = [(index, grad_cam.grad_cam(maps, pooling, model.head, index)) for index in indices]
+    indices = dict.fromkeys((int(np.argmax(reply["probabilities"])), *question["explain"]))
+    heat = [(index, grad_cam.grad_cam(maps, model.network.pooling, model.head, index)) for index in indices]
     reply["heat"] = [(index, values.round(4).tolist()) for index, values in heat]
     key = hashlib.sha256(body).hexdigest()
     near = model.known.nearest(features, question["n"], without=key) if model.known else ()
@@ -165,14 +189,30 @@ def answer(question: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes
     return reply, decoding.square(body, question["px"]).tobytes()
 
 
+def _answer(model: _Model, body: bytes) -> tuple[dict[str, Any], grad_cam.Maps, NDArray[np.float32]]:
+    """The answer about one picture, its feature maps and its features."""
+    maps = model.network.run(decoding.square(body, model.network.size))
+    features = grad_cam.pool(maps, model.network.pooling)
+    probabilities = model.head.probabilities(features)[0]
+    distance = float(model.known.distances(features)[0]) if model.known else None
+    return {"probabilities": probabilities.tolist(), "distance": distance}, maps, features
+
+
+def _one_of_many(model: _Model, body: bytes) -> dict[str, Any]:
+    try:
+        return _answer(model, body)[0]
+    except HeadstartError as error:
+        return {"error": error.code, "values": error.values}
+
+
 @lru_cache(maxsize=1)
-def _load(folder: str) -> _Model:
+def _load(folder: str, threads: int | None) -> _Model:
     # Imported in the child only: the process that asks must not load LiteRT.
     from core.features import runtime
 
     path = Path(folder)
     with _report_damage("model.tflite"):
-        network = runtime.load_map(path / "model.tflite")
+        network = runtime.load_map(path / "model.tflite", threads)
     with _report_damage("head.npz"):
         learned = Head.from_bytes((path / "head.npz").read_bytes())
     with _report_damage(novelty.FILE):

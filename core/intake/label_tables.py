@@ -100,15 +100,15 @@ def read(name: str, data: bytes, files: Sequence[str]) -> list[TableRow]:
     values = sum(data.count(mark) for mark in marks)
     if values > VALUES:
         raise HeadstartError("table_too_full", millions=values / 1e6, limit=VALUES // 1_000_000)
-    text = _text(data)
+    content = text(data)
     known = set(map(_base, files))
     try:
         if name.lower().endswith((".csv", ".tsv")):
-            rows = _csv(text, known)
+            rows = _csv(content, known)
         elif name.lower().endswith(".json"):
-            rows = _json(json.loads(text), files)
+            rows = _json(json.loads(content), files)
         else:
-            rows = _objects([json.loads(line) for line in io.StringIO(text) if line.strip()])
+            rows = _objects([json.loads(line) for line in io.StringIO(content) if line.strip()])
     except (ValueError, csv.Error, RecursionError):
         return []
     return rows
@@ -140,7 +140,8 @@ def _cell(text: str) -> str:
     return text[1:] if text.startswith("'") and text[1:].startswith(_FORMULA) else text
 
 
-def _text(data: bytes) -> str:
+def text(data: bytes) -> str:
+    """The text of a table, whichever encoding the spreadsheet chose."""
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # "Unicode text" of spreadsheets
         return data.decode("utf-16", "replace")
     try:
