@@ -1,4 +1,4 @@
-"""The main job without a browser: `python -m core run|predict|sample`.
+"""The main job without a browser: `python -m core run|predict|serve|sample`.
 
 Everything a page can start can be started here, through the same store and the same worker processes. With --json
 stdout carries exactly one object; progress and warnings go to stderr.
@@ -17,11 +17,11 @@ from typing import Any, NoReturn
 
 from core import backbones, settings
 from core.archives import opening
-from core.commands import take_away
+from core.commands import predict_command, serve_command, take_away
 from core.commands.command_home import store_of
+from core.commands.progress_bar import ProgressBar
 from core.disk import home, space
 from core.errors import HeadstartError
-from core.explain.predictor import Predictor
 from core.intake import archive, sample_sets
 from core.jobs import queue
 from core.jobs.kinds import INTAKE, Delivery
@@ -95,9 +95,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--home", type=Path, help="where to keep everything (default: $HEADSTART_HOME or ~/.headstart)")
     run.add_argument("--out", type=Path, help="a folder to copy the model to")
 
-    predict = _command(commands, "predict", _predict, "ask a model about pictures")
-    predict.add_argument("model", type=Path, help="a model.keras that lies beside its model.tflite, or their folder")
-    predict.add_argument("images", type=Path, nargs="+", metavar="IMAGE")
+    predict_command.expect(_command(commands, "predict", predict_command.predict, "ask a model about pictures"))
+    serving = "answer requests about pictures, without the app"
+    serve_command.expect(_command(commands, "serve", serve_command.serve, serving))
 
     give = _command(commands, "export-data", take_away.export_data, "write the pictures of a project into a ZIP")
     give.add_argument("out", type=Path, metavar="OUT.zip", help="where to write it")
@@ -267,10 +267,10 @@ def _train(store: Store, project: Project, plan: Plan, suggested: bool) -> tuple
 
 def _wait(store: Store, job: Job) -> None:
     """Show progress until the job ends. Raises the job's error; Ctrl-C cancels the job."""
-    bar = _Bar()
+    bar = ProgressBar()
     try:
         while (job := queue.tend(store, job.id)).active or job.state == "paused":  # by a page, which can resume it
-            bar.show(job)
+            bar.show(messages.stage(job.stage), job.done, job.total)
             time.sleep(_POLL_S)
     except KeyboardInterrupt:
         queue.cancel(store, job.id)
@@ -281,26 +281,6 @@ def _wait(store: Store, job: Job) -> None:
         raise job.failure
     if job.state == "cancelled":
         raise KeyboardInterrupt
-
-
-class _Bar:
-    """One line on a terminal, nothing elsewhere."""
-
-    def __init__(self) -> None:
-        self._on = sys.stderr.isatty()
-        self._width = 0
-
-    def show(self, job: Job) -> None:
-        if not self._on:
-            return
-        filled = round(24 * min(job.done, job.total) / job.total) if job.total else 0
-        line = f"{messages.stage(job.stage):<32} [{'#' * filled:<24}] {job.done}/{job.total or '?'}"
-        print("\r" + line.ljust(self._width), end="", file=sys.stderr, flush=True)
-        self._width = len(line)
-
-    def end(self) -> None:
-        if self._width:
-            print("\r" + " " * self._width + "\r", end="", file=sys.stderr, flush=True)
 
 
 def _report(store: Store, project: Project, run: Run, answer: Mapping[str, Any]) -> str:
@@ -326,29 +306,6 @@ def _report(store: Store, project: Project, run: Run, answer: Mapping[str, Any])
 
 def _why(reason: str, values: Mapping[str, Any]) -> str:
     return messages.error(reason, values)[0]
-
-
-def _predict(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    answers: list[dict[str, Any]] = []
-    lines = []
-    with Predictor(options.model) as predictor:
-        for path in options.images:
-            if not path.is_file():
-                raise HeadstartError("data_missing", path=str(path))
-            try:
-                prediction = predictor.predict(path.read_bytes())
-            except HeadstartError as error:  # one bad picture does not cost the answers for the others
-                answers.append({"image": str(path), "error": error.message, "hint": error.hint})
-                lines.append(f"{path}: {error.message}")
-                continue
-            scores = dict(prediction.scores)
-            label, sure = prediction.label, prediction.is_answer
-            answers.append({"image": str(path), "label": label if sure else None, "probabilities": scores})
-            doubt = "" if sure else f"not sure enough ({prediction.least:.0%} asked): "
-            if not prediction.is_known:
-                doubt = "none of the classes, nearest: "
-            lines.append(f"{path}: {doubt}{label} ({prediction.probability:.1%})")
-    return {"predictions": answers}, "\n".join(lines)
 
 
 def _open(options: argparse.Namespace) -> tuple[dict[str, Any], str]:

@@ -98,6 +98,9 @@ class Limits:
         default=500, metadata={"help": "Most pictures of visitors that wait in a project for somebody to look at them."}
     )
     review_bytes: int = field(default=200 << 20, metadata={"help": "Most bytes of these; one has about 0.2 MB."})
+    api_bytes: int = field(
+        default=64 << 20, metadata={"help": "Most bytes of one request of the prediction API, with all its pictures."}
+    )
 
 
 LIMITS = Limits()

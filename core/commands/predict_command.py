@@ -17,6 +17,16 @@ from core.predictions.answer_table import AnswerRow
 from core.predictions.predictor_pool import PredictorPool
 
 
+def expect(parser: argparse.ArgumentParser) -> None:
+    """Describe what may be given to `predict`."""
+    parser.add_argument("model", type=Path, help="a model.keras that lies beside its model.tflite, or their folder")
+    parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE")
+    parser.add_argument(
+        "--batch", type=Path, metavar="OUT", help="write one row a picture to this .csv, .jsonl or .parquet; IMAGE may "
+        "then be a ZIP, a folder, or a CSV or Parquet table with a column of addresses or paths",
+    )  # fmt: skip
+
+
 def predict(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """The answers about the pictures that were named."""
     if options.batch is not None:

@@ -168,4 +168,11 @@ CREATE TABLE review (
     at REAL NOT NULL);
 CREATE INDEX review_project ON review(project_id, at);
 """,
+    """
+-- Keys with which programs ask the model of a demo, by their hash; `per_minute` pictures each.
+CREATE TABLE api_key (
+    id TEXT PRIMARY KEY, demo_id TEXT NOT NULL REFERENCES demo(id) ON DELETE CASCADE, name TEXT NOT NULL,
+    key_hash TEXT NOT NULL UNIQUE, per_minute INTEGER NOT NULL, created_at REAL NOT NULL, revoked_at REAL);
+CREATE INDEX api_key_demo ON api_key(demo_id, created_at);
+""",
 )

@@ -2,8 +2,8 @@
 
 Only known hosts are let in, and only our own pages may change anything or open the WebSocket, over which Streamlit's
 whole page runs. A server that others can reach asks for its password first; a server that only its own machine can
-reach trusts every user of that machine. Visitors of a demo (`core.web.visitors`) need no password, and reach nothing
-else.
+reach trusts every user of that machine. Visitors of a demo (`core.web.visitors`) and programs with a key to one
+(`core.web.api`) need no password, and reach nothing else.
 """
 
 import ipaddress
@@ -24,6 +24,8 @@ from core.web.login import PATHS, Login
 from core.web.visitors import entrance
 
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+# The addresses of the prediction API, at which `core.web.api` asks for a key.
+API = re.compile(r"/api/v1/[A-Za-z0-9_./-]*")
 _HOST = re.compile(r"([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
 # Tested in Chromium with Streamlit 1.67: it needs blob: for components, wasm-unsafe-eval for maps and tables, data: for
 # the camera; the hash is that of the one inline script of its page (with another script, only that would not run).
@@ -78,8 +80,9 @@ class Guard:
                 await _closed(scope, receive, send)
             else:
                 await self._app(scope, login.until_its_end(session, receive, send), send)
-        elif entrance.ADDRESS.fullmatch(scope["path"]):
-            await self._app(scope, receive, send)  # a visitor of a demo, whom only `core.web.visitors` answers
+        elif entrance.ADDRESS.fullmatch(scope["path"]) or API.fullmatch(scope["path"]):
+            # A visitor of a demo, or a program with a key to one: `core.web.visitors` or `core.web.api` alone answers.
+            await self._app(scope, receive, send)
         elif scope["path"] in PATHS:
             await login.answer(scope, receive, send)
         else:
@@ -100,7 +103,10 @@ class Guard:
             # Checked here too, since the start may not have known that others would reach the server.
             return hosts[0], HeadstartError("password_missing", address=reached)
         if scope["type"] == "websocket" or scope["method"] not in _SAFE_METHODS:
-            if headers.get("origin", "").lower() not in (f"http://{hosts[0]}", f"https://{hosts[0]}"):
+            # A browser always says from which page such a request comes; a program need not.
+            is_program = "origin" not in headers and scope["type"] == "http" and API.fullmatch(scope["path"])
+            ours = (f"http://{hosts[0]}", f"https://{hosts[0]}")
+            if not is_program and headers.get("origin", "").lower() not in ours:
                 return hosts[0], HeadstartError("origin_foreign")
         return hosts[0], None
 

@@ -30,12 +30,14 @@ from core.exports import exports_zip, formats, made
 from core.intake import deliveries
 from core.intake.upload import Inbox
 from core.jobs import queue
-from core.jobs.kinds import Delivery, OfWeights
+from core.jobs.kinds import Delivery, OfWeights, Pictures
 from core.pictures import export_zip
+from core.predictions import answer_table, prediction_job
 from core.scores import thresholds
 from core.store import recovery
 from core.store.store import Project, Store
 from core.web import connections
+from core.web.api import prediction_routes
 from core.web.shown_pictures import Gallery
 from core.web.visitors import visit_routes
 
@@ -74,11 +76,14 @@ def routes(store: Store) -> list[Route]:
         ("/api/dataset/{project_id}", partial(_dataset, store), ["GET"]),
         ("/api/archive/{project_id}", partial(_archive, store), ["GET"]),
         ("/api/open", partial(_open, store), ["POST"]),
+        ("/api/predictions/{run_id}", partial(_predictions, store), ["POST"]),
+        ("/api/predictions/{run_id}/{job_id}/{kind}", partial(_answers, store), ["GET"]),
         ("/api", _unknown, _METHODS),
         ("/api/{rest:path}", _unknown, _METHODS),
     ]
     found += [(path, endpoint, _METHODS) for path, endpoint in visit_routes.routes(store, gallery)]
-    return [Route(path, _with_errors(endpoint), methods=methods) for path, endpoint, methods in found]
+    ours = [Route(path, _with_errors(endpoint), methods=methods) for path, endpoint, methods in found]
+    return [*prediction_routes.of_demos(store), *ours]
 
 
 def clean_inbox(store: Store) -> None:
@@ -88,6 +93,8 @@ def clean_inbox(store: Store) -> None:
     for job in queue.deliveries(store):
         parameters = job.parameters
         own = parameters.path if isinstance(parameters, Delivery | OfWeights) else ""
+        if isinstance(parameters, Pictures):
+            own = str(deliveries.path(store, parameters.batch))
         path = Path(own) if own else store.home / "inbox" / job.id  # a sample's
         batch = path if path.parent.name == "inbox" else path.parent  # a weights job names one file of its batch
         waits = job.state != "succeeded" and not deliveries.is_dismissed(store, job)
@@ -221,6 +228,32 @@ def _stream(chunks: Iterator[bytes], name: str) -> Response:
     """A ZIP that is built while it is sent."""
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "private, no-cache"}
     return StreamingResponse(chunks, media_type="application/zip", headers=headers)
+
+
+async def _predictions(store: Store, request: Request) -> Response:
+    """Start to answer about a complete upload with the model of a run."""
+    batch, n_files = await _values(request, batch=str, n=int)
+    await to_thread.run_sync(prediction_job.start, store, _run_id(request), batch, n_files)
+    return JSONResponse({"batch": batch})
+
+
+async def _answers(store: Store, request: Request) -> Response:
+    """The answers of a job about many pictures, as a file of the kind that was asked for."""
+    job_id, kind, run_id = request.path_params["job_id"], request.path_params["kind"], _run_id(request)
+    path = prediction_job.path(store, run_id, job_id)
+    if not _KEY.fullmatch(job_id) or kind not in answer_table.FORMATS or not path.is_file():
+        raise HeadstartError("address_unknown")
+    run = await to_thread.run_sync(store.run, run_id)
+    headers = {"Content-Disposition": f'attachment; filename="answers.{kind}"', "Cache-Control": "private, no-cache"}
+    chunks = answer_table.chunks(kind, run.outcome.classes, answer_table.read(path))
+    return StreamingResponse(chunks, media_type="application/octet-stream", headers=headers)
+
+
+def _run_id(request: Request) -> str:
+    run_id: str = request.path_params["run_id"]
+    if not _KEY.fullmatch(run_id):
+        raise HeadstartError("address_unknown")
+    return run_id
 
 
 async def _unknown(_: Request) -> Response:

@@ -1,0 +1,91 @@
+"""Who may ask which model: with a key a demo, by its token; on a server of one model whoever has the key of that."""
+
+import asyncio
+import hmac
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from anyio import to_thread
+from starlette.requests import Request
+
+from core.demos import api_keys, published
+from core.errors import HeadstartError
+from core.predictions.answer_queue import AnswerQueue
+from core.predictions.predictor_pool import PredictorPool
+from core.store.store import Store
+from core.web.api.allowance import Allowance
+
+# Models that are kept warm.
+_MODELS = 3
+# Keys whose use is counted; the oldest are forgotten, as after a start of the server.
+_KEYS = 1_000
+
+
+@dataclass(frozen=True)
+class Caller:
+    """A request that was let in: the model that it asks, and how much it may ask."""
+
+    model: AnswerQueue
+    allowance: Allowance | None = None
+
+
+Enter = Callable[[Request], Awaitable[Caller]]
+
+
+class DemoCallers:
+    """Lets in who has a key of an open demo."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._models: OrderedDict[tuple[str, str], AnswerQueue] = OrderedDict()
+        self._opening = asyncio.Lock()
+        self._allowances: OrderedDict[str, Allowance] = OrderedDict()
+
+    async def enter(self, request: Request) -> Caller:
+        """Raises HeadstartError when there is no key, no demo, or no such key of it."""
+        secret = _bearer(request)
+        demo = await to_thread.run_sync(published.find, self._store, request.path_params["token"])
+        if demo is None:
+            raise HeadstartError("demo_closed")
+        key = await to_thread.run_sync(api_keys.find, self._store, demo, secret)
+        if key is None:
+            raise HeadstartError("api_key_wrong")
+        allowance = self._allowances.setdefault(key.id, Allowance(key.per_minute))
+        self._allowances.move_to_end(key.id)
+        while len(self._allowances) > _KEYS:
+            self._allowances.popitem(last=False)
+        allowance.check()
+        return Caller(await self._model(demo.run_id), allowance)
+
+    async def _model(self, run_id: str) -> AnswerQueue:
+        folder, sums = await to_thread.run_sync(self._store.model, run_id)
+        key = str(folder), str(sorted(sums.items()))  # a run that was trained again has another model
+        async with self._opening:
+            if key not in self._models:
+                if not sums:
+                    raise HeadstartError("model_missing", path=folder.name)
+                self._models[key] = AnswerQueue(await to_thread.run_sync(PredictorPool, folder, sums))
+            self._models.move_to_end(key)
+            while len(self._models) > _MODELS:
+                _, oldest = self._models.popitem(last=False)
+                await to_thread.run_sync(oldest.pool.close)
+            return self._models[key]
+
+
+def one_model(model: AnswerQueue, key: str) -> Enter:
+    """Lets in who has this key; everybody where it is empty."""
+
+    async def enter(request: Request) -> Caller:
+        if key and not hmac.compare_digest(_bearer(request).encode(), key.encode()):
+            raise HeadstartError("api_key_wrong")
+        return Caller(model)
+
+    return enter
+
+
+def _bearer(request: Request) -> str:
+    kind, _, secret = request.headers.get("authorization", "").partition(" ")
+    if kind.lower() != "bearer" or not secret.strip():
+        raise HeadstartError("api_key_needed")
+    return secret.strip()
