@@ -3,7 +3,7 @@
 import streamlit as st
 
 from core.jobs import queue
-from pages.parts.demo import publish_panel, try_model
+from pages.parts.demo import api_panel, batch_panel, publish_panel, try_model
 from pages.parts.frame import context
 from pages.parts.frame.words import say
 from pages.parts.learn import figures
@@ -21,3 +21,5 @@ else:
     try_model.draw(run, wide=False)
     context.link("present", project, say("present_open"), icon=":material/present_to_all:", help=say("present_help"))
     publish_panel.panel(project, run)
+    api_panel.panel(project)
+    batch_panel.panel(run)

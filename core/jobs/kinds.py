@@ -69,6 +69,13 @@ class OfWeights:
     path: str = ""
 
 
+@dataclass(frozen=True)
+class Pictures(OfRun):
+    """Parameters of a job that asks the model of a run about the files of an inbox `batch`."""
+
+    batch: str = ""
+
+
 Parameters = OfProject | OfRun | OfRuns | Delivery | OfWeights
 P = TypeVar("P", bound=Parameters)
 
@@ -105,11 +112,12 @@ OPENING = Kind("open", "intake {project}", Delivery, "core.worker.take_in:open_a
 AUDIT = Kind("audit", "audit {project}", OfProject, "core.worker.audit_job:inspect", "job_audit")
 MAP = Kind("map", "map {project}", OfRun, "core.worker.map_job:survey", "job_map")
 DOWNLOAD = Kind("download", "download", OfWeights, "core.worker.weights_jobs:download", "job_download")
+PREDICT = Kind("predict", "predict {project}", Pictures, "core.predictions.prediction_job:answer", "job_predict")
 WEIGHTS = Kind("weights", "download", OfWeights, "core.worker.weights_jobs:receive", "job_weights")
 EXPORT = Kind("export", "export", OfExport, "core.worker.exports.export_job:make", "job_export")
 
 KINDS: tuple[Kind[Any], ...] = (
-    TRAIN, COMPARE, SEARCH, FIT, MORE, INTAKE, OPENING, AUDIT, MAP, DOWNLOAD, WEIGHTS, EXPORT,
+    TRAIN, COMPARE, SEARCH, FIT, MORE, INTAKE, OPENING, AUDIT, MAP, DOWNLOAD, WEIGHTS, EXPORT, PREDICT,
 )  # fmt: skip
 
 

@@ -31,6 +31,7 @@ from core.jobs.kinds import (
     COMPUTE,
     INTAKE,
     OPENING,
+    PREDICT,
     TRAIN,
     WEIGHTS,
     Kind,
@@ -271,9 +272,9 @@ def paused(store: Store) -> list[Job]:
 
 
 def deliveries(store: Store) -> list[Job]:
-    """The jobs that read a delivery: pictures, an archive, or weights from a file."""
-    kinds = (INTAKE.name, OPENING.name, WEIGHTS.name)
-    return [read(row) for row in store.read("SELECT * FROM job WHERE kind IN (?, ?, ?)", *kinds)]
+    """The jobs that read a delivery: pictures for a project or for a model, an archive, or weights from a file."""
+    kinds = json.dumps([kind.name for kind in (INTAKE, OPENING, WEIGHTS, PREDICT)])
+    return [read(row) for row in store.read(f"SELECT * FROM job WHERE kind IN {LISTED}", kinds)]
 
 
 def intakes(store: Store, project_id: str, batch: str) -> list[Job]:
@@ -314,7 +315,7 @@ def of_project(store: Store, project_id: str) -> list[Job]:
     return [read(row) for row in store.read("SELECT * FROM job WHERE project_id = ?", project_id)]
 
 
-def about(store: Store, run_id: str, kind: Kind[OfRun]) -> Job | None:
+def about(store: Store, run_id: str, kind: Kind[Any]) -> Job | None:
     """The newest job of a kind about a run."""
     row = store.row(
         "SELECT * FROM job WHERE kind = ? AND ? IN (run_id, json_extract(params, '$.run')) "

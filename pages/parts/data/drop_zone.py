@@ -3,6 +3,8 @@
 The browser starts the intake when all files have arrived, whichever page is open by then; the intake checks the files.
 """
 
+from typing import Any
+
 from pages.parts.frame import context
 from pages.parts.frame.words import say
 
@@ -17,6 +19,15 @@ WORDS = (  # of whatever sends files
 def receive(project_id: str, label: str, slim: bool) -> bool:
     """Draw the drop zone; returns whether an intake has just begun. `label` is the class of pictures in no folder that
     are dropped now."""
-    words = {name: say(name) for name in WORDS}
-    data = {"project": project_id, "label": label.strip(), "chunk": context.PIECE, "slim": slim, "words": words}
-    return bool(_COMPONENT(key=f"uploader-{project_id}", data=data, on_done_change=lambda: None).done)
+    return _draw(f"uploader-{project_id}", {"project": project_id, "label": label.strip(), "slim": slim})
+
+
+def ask(run_id: str) -> bool:
+    """Draw a drop zone for pictures about which the model of a run is asked; returns whether that has just begun."""
+    data = {"project": f"predict {run_id}", "label": "", "slim": True, "address": f"/api/predictions/{run_id}"}
+    return _draw(f"asker-{run_id}", data)
+
+
+def _draw(key: str, data: dict[str, Any]) -> bool:
+    data |= {"chunk": context.PIECE, "words": {name: say(name) for name in WORDS}}
+    return bool(_COMPONENT(key=key, data=data, on_done_change=lambda: None).done)

@@ -88,7 +88,7 @@ export class Queue {
     live.add(record.batch)
     try {
       await send()
-      await takeIn(this.project, record, this.settings.words)
+      await takeIn(this.project, record, this.settings.words, this.settings.address)
       forget(this.project, record.batch)
       this.taken()
     } catch (error) {

@@ -45,9 +45,9 @@ export async function sendFile(batch, number, { file, name }, { chunk, begun, wo
   }
 }
 
-// Has a delivery taken in whose files have all arrived. Asked for twice, it is taken in once.
-export function takeIn(project, { batch, label, n }, words) {
-  return begin(`/api/intake/${project}`, { batch, label, n }, words)
+// Has a delivery taken in whose files have all arrived, or sent to another address. Asked for twice, it is taken in once.
+export function takeIn(project, { batch, label, n }, words, address = `/api/intake/${project}`) {
+  return begin(address, { batch, label, n }, words)
 }
 
 // Asks the server to begin something, which it does once however often it is asked.
