@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from core.disk import blobs
+from core.demos import published
 from core.jobs import queue
 from core.jobs.job_context import write_result
 from core.jobs.kinds import TRAIN, OfRun
@@ -459,6 +460,25 @@ def test_a_run_that_was_deleted_in_another_tab_is_named_where_the_demo_goes_on_w
     assert [text.replace("\u00a0", " ") for text in after] == [
         say("run_gone", name=f"Starter, {say('head_hidden', n=64)}, 67 %", now="Starter, linear head, 100 %")
     ]
+
+
+# Asks to delete the run that Results shows.
+_ASKED = """
+import json, sys
+from tests.visits import opened
+at = opened(sys.argv[1], "results")
+next(each for each in at.button if each.key == "delete-run").click().run()
+print(json.dumps([e.value for e in at.get("warning")]))
+"""
+
+
+def test_who_deletes_a_run_is_told_that_its_demos_end(home: tuple[Store, Project, Run]) -> None:
+    store, project, run = home
+    for title in ("One", "Two"):
+        stopped = published.publish(store, run, published.Look(title))
+    published.revoke(store, stopped.id)
+    warned = json.loads(visits.run(_ASKED, project.id, home=store.home).stdout.splitlines()[-1])
+    assert warned == [say("delete_run_demos", n=1)]
 
 
 def test_a_cross_validated_val_score_is_marked_beside_others() -> None:

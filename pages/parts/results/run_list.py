@@ -10,6 +10,7 @@ from typing import Any
 
 import streamlit as st
 
+from core.demos import published
 from core.disk import space
 from core.errors import HeadstartError
 from core.pictures import album
@@ -216,6 +217,9 @@ def _ask_delete(run: Run) -> None:
     if others and promoted and promoted[0].run_id == run.id:
         earlier = next((each.run_id for each in promoted[1:] if each.run_id != run.id), others[0].id)
         st.warning(say("delete_run_promoted", next=plain(names(runs)[earlier])), icon=":material/verified:")
+    shown = [demo for demo in published.of_project(context.store(), run.project_id) if demo.run_id == run.id]
+    if n := sum(demo.is_open for demo in shown):
+        st.warning(say("delete_run_demos", n=n), icon=":material/public:")
     with st.container(horizontal=True):
         store = context.store()
         remove = context.attempt(lambda: space.deleting(store.home, lambda: core_runs.delete(store, run)))
