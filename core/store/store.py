@@ -23,14 +23,18 @@ from core.plan import Plan
 from core.result import Result
 from core.store.database import LISTED, Database
 
+# The names of the deliveries of jobs, which are those of folders of the inbox.
+_UPLOADS = (
+    "SELECT json_extract(params, '$.batch') name FROM job WHERE kind IN ('intake', 'open', 'predict') "
+    "AND json_extract(params, '$.batch') IS NOT NULL"
+)
 # What is a project's alone: kind of a removal -> the names of what goes with the project.
 _OWN = {
     "picture": "SELECT picture_id name FROM dataset WHERE project_id = :project EXCEPT "
     "SELECT picture_id FROM dataset WHERE project_id <> :project",
     "run": "SELECT id name FROM run WHERE project_id = :project",
     "job": "SELECT id name FROM job WHERE project_id = :project",
-    "upload": "SELECT json_extract(params, '$.batch') name FROM job WHERE project_id = :project "
-    "AND kind IN ('intake', 'open') AND json_extract(params, '$.batch') IS NOT NULL",
+    "upload": f"{_UPLOADS} AND project_id = :project",
     "review": "SELECT :project name",
     "project": "SELECT :project name",
 }
@@ -279,8 +283,10 @@ class Store(Database):
 
     def delete_run(self, db: sqlite3.Connection, run_id: str, jobs: Sequence[str]) -> None:
         """Forget a run and some jobs; `sweep` removes what they have on the disk."""
-        gone = [("run", run_id), *(("job", key) for key in jobs)]
-        db.executemany("INSERT OR REPLACE INTO removal VALUES (?, ?, ?)", [(*each, time.time()) for each in gone])
+        listed, now = json.dumps(list(jobs)), time.time()
+        uploads = [("upload", row["name"]) for row in db.execute(f"{_UPLOADS} AND id IN {LISTED}", (listed,))]
+        gone = [("run", run_id), *(("job", key) for key in jobs), *uploads]
+        db.executemany("INSERT OR REPLACE INTO removal VALUES (?, ?, ?)", [(*each, now) for each in gone])
         db.executemany("DELETE FROM job WHERE id = ?", [(key,) for key in jobs])
         db.execute("DELETE FROM run WHERE id = ?", (run_id,))
 

@@ -30,7 +30,7 @@ from core.exports import exports_zip, formats, made
 from core.intake import deliveries
 from core.intake.upload import Inbox
 from core.jobs import queue
-from core.jobs.kinds import Delivery, OfWeights, Pictures
+from core.jobs.kinds import PREDICT, Delivery, OfWeights, Pictures
 from core.pictures import export_zip
 from core.predictions import answer_table, prediction_job
 from core.scores import thresholds
@@ -87,7 +87,8 @@ def routes(store: Store) -> list[Route]:
 
 
 def clean_inbox(store: Store) -> None:
-    """Remove deliveries that have not changed for INBOX_HOURS and were taken in, dismissed, or never completed. A
+    """Remove deliveries that have not changed for INBOX_HOURS and were taken in, dismissed, or never completed; those
+    that a model was asked about also when the job has failed or was cancelled, as no page offers to try it again. A
     complete delivery without a job is moved aside."""
     needed: dict[Path, bool] = {}
     for job in queue.deliveries(store):
@@ -98,6 +99,8 @@ def clean_inbox(store: Store) -> None:
         path = Path(own) if own else store.home / "inbox" / job.id  # a sample's
         batch = path if path.parent.name == "inbox" else path.parent  # a weights job names one file of its batch
         waits = job.state != "succeeded" and not deliveries.is_dismissed(store, job)
+        if job.kind is PREDICT:
+            waits = job.state in queue.OPEN
         needed[batch] = needed.get(batch, False) or waits
     oldest = time.time() - INBOX_HOURS * 3600
     for batch in (store.home / "inbox").glob("*"):

@@ -7,7 +7,7 @@ import pytest
 from core.disk import blobs
 from core.errors import HeadstartError
 from core.jobs import queue
-from core.jobs.kinds import TRAIN, OfRun
+from core.jobs.kinds import PREDICT, TRAIN, OfRun, Pictures
 from core.pictures import album
 from core.plan import Plan
 from core.result import Result
@@ -53,6 +53,19 @@ def test_deleting_a_run_takes_its_row_files_jobs_and_features_and_leaves_the_tes
     assert not home.folder(run.id).exists() and rows_of_features(home) == 0
     assert queue.latest(home, run.project_id, TRAIN) is None
     assert album.test_is_locked(home, run.project_id) and len(home.dataset(run.project_id).pictures) == 36
+
+
+def test_with_a_run_go_the_pictures_that_its_model_was_asked_about(
+    home: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "PROCESS", [])
+    run = only(home)
+    other = twin(home, run, BASE.with_(epochs=3), [])
+    for asked, name in ((run, "a1"), (other, "a2")):
+        blobs.write(home.home / "inbox" / name / "0", b"x")
+        queue.cancel(home, queue.start(home, run.project_id, PREDICT, Pictures(asked.id, batch=name)).id)
+    finished_runs.delete(home, run)
+    assert [path.name for path in (home.home / "inbox").iterdir()] == ["a2"]
 
 
 def test_features_that_another_run_was_made_from_stay(home: Store) -> None:

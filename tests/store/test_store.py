@@ -397,12 +397,14 @@ def test_the_locks_of_the_queues_of_a_project_go_with_it_once_no_process_of_it_l
 
 def test_an_upload_that_failed_goes_with_its_project_and_no_name_of_a_removal_leads_elsewhere(store: Store) -> None:
     project = store.add_project("p").id
-    (store.home / "inbox" / "a1").mkdir(parents=True)
+    for name in ("a1", "a2"):
+        (store.home / "inbox" / name).mkdir(parents=True)
     (store.home / "runs" / "other").mkdir(parents=True)
-    row = "INSERT INTO job(id, project_id, kind, params, state, created_at) VALUES (?, ?, 'intake', ?, 'failed', 0)"
+    row = "INSERT INTO job(id, project_id, kind, params, state, created_at) VALUES (?, ?, ?, ?, 'failed', 0)"
     with store.write() as db:
-        db.execute(row, ("j", project, json.dumps({"batch": "a1", "path": "x"})))
+        db.execute(row, ("j", project, "intake", json.dumps({"batch": "a1", "path": "x"})))
+        db.execute(row, ("k", project, "predict", json.dumps({"batch": "a2", "run": "r"})))
         db.executemany("INSERT INTO removal VALUES ('run', ?, 1)", [("",), ("..",), ("../inbox",)])
     store.delete_project(project)
-    assert not (store.home / "inbox" / "a1").exists() and (store.home / "runs" / "other").is_dir()
+    assert not list((store.home / "inbox").iterdir()) and (store.home / "runs" / "other").is_dir()
     assert store.read("SELECT * FROM removal") == []

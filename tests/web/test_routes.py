@@ -594,7 +594,7 @@ def test_a_sample_is_drawn_and_taken_in_by_a_job(tmp_path: Path, chosen: str, n:
 def test_old_deliveries_are_removed_unless_someone_still_needs_them(tmp_path: Path) -> None:
     store = Store(tmp_path)
     old = time.time() - 25 * 3600
-    for name in ("old", "growing", "read", "whole", "done", "failed", "dismissed"):
+    for name in ("old", "growing", "read", "whole", "done", "failed", "dismissed", "asked", "given up"):
         folder = tmp_path / "inbox" / name
         folder.mkdir(parents=True)
         file = folder / ("0.part" if name in ("old", "growing", "read") else "0")
@@ -610,10 +610,15 @@ def test_old_deliveries_are_removed_unless_someone_still_needs_them(tmp_path: Pa
                 "INSERT INTO job(id, project_id, kind, params, state, created_at) VALUES (?, ?, 'intake', ?, ?, 0)",
                 (name, project, json.dumps({"path": str(tmp_path / "inbox" / name), "batch": name}), state),
             )
+        for name, state in {"asked": "paused", "given up": "cancelled"}.items():
+            db.execute(
+                "INSERT INTO job(id, project_id, kind, params, state, created_at) VALUES (?, ?, 'predict', ?, ?, 0)",
+                (name, project, json.dumps({"run": "r", "batch": name}), state),
+            )
     deliveries.dismiss(store, "dismissed")
     routes.clean_inbox(store)
     # One that failed is kept for as long as the page offers to try it again.
-    assert {path.name for path in (tmp_path / "inbox").iterdir()} == {"growing", "read", "failed"}
+    assert {path.name for path in (tmp_path / "inbox").iterdir()} == {"growing", "read", "failed", "asked"}
     # A whole one of which no job knows may be all that is left of it.
     assert (tmp_path / "aside" / "inbox" / "whole" / "0").read_bytes() == b"x"
     assert recovery.notices(tmp_path)[0].values["uploads"] == 1
