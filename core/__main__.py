@@ -321,7 +321,7 @@ def _open(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     project = store.project(job.project_id)
     n = album.count(store, project.id, album.Filter())
     runs = [run.id for run in store.runs(project.id) if run.result is not None]
-    said = f"Opened {project.name}: {n} pictures, {len(runs)} finished runs."
+    said = f"Opened {project.name}. Pictures: {n}. Finished runs: {len(runs)}."
     return {"project": project.id, "name": project.name, "pictures": n, "runs": runs}, said
 
 

@@ -31,6 +31,7 @@ export function offerHeatMap(engine, words, fail) {
       element("p", { className: "quiet", textContent: words.fill("why_limits", { rows, columns }) }),
     )
     place.hidden = false
+    place.firstChild.onload = () => place.scrollIntoView({ block: "nearest" }) // on a phone it is below the screen
     button.textContent = words.fill("why_hide")
     button.setAttribute("aria-expanded", "true")
   }

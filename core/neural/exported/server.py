@@ -27,7 +27,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.path == "/health":
             self.reply(200, {"status": "ok"})
         else:
-            self.reply(404, {"error": f"there is nothing at {self.path}"})
+            self.reply(404, {"error": f"there is nothing at {self.path}: send a picture with POST to /"})
 
     def do_POST(self) -> None:
         length = self.headers.get("Content-Length", "")

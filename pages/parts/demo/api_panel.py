@@ -35,7 +35,8 @@ def panel(project: Project) -> None:
             with st.container(horizontal=True, gap="small"):
                 label = about(say("api_make"), demo.look.title)
                 if st.button(label, key=f"api-make-{demo.id}", icon=":material/key:"):
-                    context.dialog(say("api_make"), width="large")(_make)(demo)
+                    # Closed, the dialog leaves the key in the list, where it can be revoked.
+                    context.dialog(say("api_make"), width="large", on_dismiss="rerun")(_make)(demo)
                 st.link_button(say("api_try"), f"/api/v1/docs#{demo.token}", icon=":material/play_arrow:")
 
 

@@ -5,7 +5,7 @@ import streamlit as st
 from core.demos import poster
 from core.demos.published import Demo
 from core.web import reach
-from pages.parts.frame.words import about, plain, say
+from pages.parts.frame.words import about, say
 
 _CODE_PX = 200
 
@@ -29,8 +29,8 @@ def draw(demo: Demo) -> None:
         if found.is_shared and not found.is_secure:
             st.caption(say("reach_insecure"))
         with st.container(horizontal=True, gap="small"):
-            st.link_button(about(say("publish_open"), plain(title)), demo.path, icon=":material/open_in_new:")
+            st.link_button(about(say("publish_open"), title), demo.path, icon=":material/open_in_new:")
             st.download_button(
-                about(say("publish_print"), plain(title)), poster.sheet(demo.look, address), "demo.html", "text/html",
+                about(say("publish_print"), title), poster.sheet(demo.look, address), "demo.html", "text/html",
                 key=f"print-{demo.id}", icon=":material/print:",
             )  # fmt: skip
