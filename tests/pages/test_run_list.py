@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core.disk import blobs
 from core.demos import published
+from core.disk import blobs
 from core.jobs import queue
 from core.jobs.job_context import write_result
 from core.jobs.kinds import TRAIN, OfRun
