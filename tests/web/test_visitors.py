@@ -1,5 +1,6 @@
 """What a visitor reaches of the whole app, which has a password: everything of the demo, and nothing else."""
 
+import asyncio
 import http.client
 import json
 import os
@@ -15,6 +16,9 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Message
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Origin
@@ -23,10 +27,12 @@ from core.demos import published, reviews, visitor_page
 from core.demos.published import Demo, Look
 from core.language import catalog
 from core.language.catalog import say
+from core.plan import Plan
 from core.scores.thresholds import Thresholds
 from core.settings import LIMITS
 from core.store.store import Store
 from core.web.visitors import entrance
+from core.web.visitors.entrance import Entrance
 from tests import drawing
 from tests.bad_files import encoded
 
@@ -100,6 +106,37 @@ def place(tmp_path_factory: pytest.TempPathFactory, trained: Path) -> Iterator[P
         process.wait(20)
 
 
+@pytest.fixture
+def quiet(tmp_path: Path) -> Store:
+    """A home with a run that has no model: what is refused before a model is asked needs none, and no server."""
+    store = Store(tmp_path / "home")
+    store.add_run(store.add_project("p").id, Plan().to_dict(), store.dataset(store.projects()[0].id))
+    return store
+
+
+async def never(request: Request, demo: Demo) -> Response:
+    raise AssertionError(request.url.path)
+
+
+def asked(demo: Demo, rest: str, body: bytes = b"", client: str = "198.51.100.7", method: str = "POST") -> Request:
+    """A request to an address below that of a demo, with its whole body, as the routes get it."""
+    path, query = (f"{demo.path}{rest}?").split("?")[:2]
+    scope = {"type": "http", "method": method, "path": path, "query_string": query.encode(), "headers": [],
+             "client": (client, 1), "server": ("localhost", 80), "scheme": "http",
+             "path_params": {"token": demo.token, "rest": rest.partition("?")[0]}}  # fmt: skip
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return Request(scope, receive)
+
+
+def knock(door: Entrance, demo: Demo, rest: str, body: bytes = b"", **how: str) -> tuple[int, bytes]:
+    """What the entrance answers: status and body."""
+    answer = asyncio.run(door.answer(asked(demo, rest, body, **how)))
+    return answer.status_code, bytes(answer.body)
+
+
 def filled(place: Place, path: str) -> str:
     """The path of a route with what is really there, so that only the missing password can be what refuses it."""
     (project,) = place.store.projects()
@@ -114,7 +151,7 @@ def test_of_all_routes_a_visitor_reaches_those_of_the_demo_alone(place: Place) -
     kinds = {kind for kind, _, _ in place.routes}
     assert {"Route", "Mount", "WebSocketRoute"} <= kinds and len(place.routes) > 40
     for kind, path, methods in place.routes:
-        if path.startswith(("/d", "/api/v1/")):  # programs with a key: tests/web/test_api.py
+        if path == "/d" or path.startswith(("/d/", "/api/v1/")):  # programs with a key: tests/web/test_api.py
             continue
         target = filled(place, path) or "/"
         if kind == "WebSocketRoute":
@@ -241,6 +278,15 @@ def test_a_demo_with_a_passcode_shows_nothing_before_it_and_guesses_are_stopped(
         assert place.ask("GET", f"{at}/", Cookie=forged, **html)[0] == 401
     changed = published.change(place.store, place.locked.id, place.locked.look, "another")
     assert place.ask("GET", f"{at}/", Cookie=cookie)[0] == 401 and published.is_proof(changed, published.proof(changed))
+
+
+def test_the_passcode_of_one_demo_is_no_way_to_guess_that_of_another(quiet: Store) -> None:
+    run = quiet.run(quiet.runs(quiet.projects()[0].id)[0].id)
+    known, other = (published.publish(quiet, run, Look("T"), passcode) for passcode in ("sesame", "hidden"))
+    door = Entrance(quiet, never)
+    tries = [(other, "wrong")] * 3 + [(known, "sesame")] + [(other, "wrong")] * 3
+    statuses = [knock(door, demo, "enter", urlencode({"password": word}).encode())[0] for demo, word in tries]
+    assert statuses == [403, 403, 403, 303, 403, 403, 429]
 
 
 def test_a_demo_that_is_stopped_is_shut_at_once(place: Place) -> None:

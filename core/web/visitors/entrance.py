@@ -69,8 +69,9 @@ class Entrance:
     async def _enter(self, request: Request, demo: Demo) -> Response:
         if request.method != "POST":
             return RedirectResponse(demo.path, 303, UNKEPT)
-        client = client_of(request)
-        if wait_s := self._tries.wait_s(client):
+        # Of each demo apart: else whoever knows the passcode of one could forget the wrong tries at another with it.
+        who = f"{demo.id} {client_of(request)}"
+        if wait_s := self._tries.wait_s(who):
             tries = HeadstartError("passcode_tries", n=self._tries.of_one, seconds=wait_s)
             answer = self._ask(demo, tries, 429)
             answer.headers["Retry-After"] = str(wait_s)
@@ -78,7 +79,7 @@ class Entrance:
         passcode = await login.password_of(request)
         if not await to_thread.run_sync(published.admits, demo, passcode, limiter=self._one):
             return self._ask(demo, HeadstartError("passcode_wrong"), 403)
-        self._tries.forget(client)
+        self._tries.forget(who)
         answer = RedirectResponse(demo.path, 303, UNKEPT)
         secure = request.url.scheme == "https"
         answer.set_cookie(
