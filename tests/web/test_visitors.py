@@ -31,7 +31,8 @@ from core.plan import Plan
 from core.scores.thresholds import Thresholds
 from core.settings import LIMITS
 from core.store.store import Store
-from core.web.visitors import entrance
+from core.web.shown_pictures import Gallery
+from core.web.visitors import entrance, visit_routes
 from core.web.visitors.entrance import Entrance
 from tests import drawing
 from tests.bad_files import encoded
@@ -287,6 +288,30 @@ def test_the_passcode_of_one_demo_is_no_way_to_guess_that_of_another(quiet: Stor
     tries = [(other, "wrong")] * 3 + [(known, "sesame")] + [(other, "wrong")] * 3
     statuses = [knock(door, demo, "enter", urlencode({"password": word}).encode())[0] for demo, word in tries]
     assert statuses == [403, 403, 403, 303, 403, 403, 429]
+
+
+def test_who_sends_slowly_keeps_nobody_else_out(quiet: Store) -> None:
+    demo = published.publish(quiet, quiet.run(quiet.runs(quiet.projects()[0].id)[0].id), Look("T"))
+    door = Entrance(quiet, visit_routes._Visits(quiet, Gallery(quiet)).answer)
+
+    async def silence() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def story() -> list[int]:
+        slow = [asked(demo, "answer") for _ in range(40)]
+        for request in slow:
+            request._receive = silence
+        waits = [asyncio.create_task(door.answer(request)) for request in slow]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        refused = [each.result().status_code for each in waits if each.done()]
+        others = [await door.answer(asked(demo, "answer", b"x", f"198.51.100.{n}")) for n in (7, 8)]
+        for each in waits:
+            each.cancel()
+        return [*refused, *(each.status_code for each in others)]
+
+    statuses = asyncio.run(story())
+    assert statuses[-1] == 503 and set(statuses[:-1]) == {429}  # there is no model, which only the other was told
 
 
 def test_a_demo_that_is_stopped_is_shut_at_once(place: Place) -> None:

@@ -28,8 +28,9 @@ from core.pictures import album
 from core.sandbox import decoding
 from core.settings import LIMITS
 from core.store.store import Store
+from core.web.arrivals import Arrivals
 from core.web.password_page import UNKEPT
-from core.web.rates import Rate
+from core.web.rates import Rate, client_of
 from core.web.shown_pictures import PICTURE_PX, Gallery
 from core.web.visitors.entrance import Endpoint, Entrance, allow, rest_of
 
@@ -38,8 +39,10 @@ _SCORES = 10  # of an answer: the page shows five
 # Within ten seconds: questions about pictures, of a live camera up to 30 a second; within a minute: heat maps, which
 # take ten times as long, and pictures to be kept.
 _QUESTIONS, _SLOW = (400, 1_200, 10.0), (30, 120, 60.0)
-# Requests that are received or answered at once, and seconds that a picture may take to arrive.
-_AT_ONCE, _ARRIVAL_S = 32, 60.0
+# Requests that are answered at once; pictures that arrive at once, of one client and of all, with the bytes that these
+# may have together; and the seconds that a picture may take to arrive.
+_AT_ONCE = 32
+_ARRIVING, _ARRIVAL_S = ((24, 160 << 20), (96, 480 << 20)), 60.0
 # What a visitor can do something about; of other errors only the owner should know more.
 _OF_PICTURES = ("picture_", "file_", "child_", "review_", "visitor_")
 T = TypeVar("T")
@@ -60,15 +63,22 @@ class _Visits:
         self._models = WarmModels(store)
         self._threads = CapacityLimiter(4)  # own ones, so that the server's few do not all wait for models
         self._questions, self._slow = Rate(*_QUESTIONS), Rate(*_SLOW)
+        self._arrivals = Arrivals("visitor_often", *_ARRIVING)
         self._busy = 0
 
     async def answer(self, request: Request, demo: Demo) -> Response:
         """Answer what is asked below the address of a demo."""
         name = rest_of(request)
-        what = {"answer": self._answer, "heatmap": self._heat_map, "wrong": self._wrong}.get(name)
-        if request.method == "POST" and what is not None:
-            async with self._turn():
-                return await what(request, demo)
+        asked = {
+            "answer": (self._questions, self._answer), "heatmap": (self._slow, self._heat_map),
+            "wrong": (self._slow, self._wrong),
+        }  # fmt: skip
+        if request.method == "POST" and name in asked:
+            rate, what = asked[name]
+            allow(rate, request)
+            data = await self._picture(request)
+            async with self._turn():  # only now: who sends slowly keeps nobody else out
+                return await what(request, demo, data)
         if request.method == "GET":
             if not name:
                 return await self._page(demo)
@@ -102,9 +112,8 @@ class _Visits:
             await self._gallery.jpeg(demo.look.examples[n], PICTURE_PX), media_type="image/jpeg", headers=UNKEPT
         )
 
-    async def _answer(self, request: Request, demo: Demo) -> Response:
-        allow(self._questions, request)
-        data, began = await _picture(request), time.perf_counter()
+    async def _answer(self, request: Request, demo: Demo, data: bytes) -> Response:
+        began = time.perf_counter()
         prediction = await self._in_thread(lambda: self._model(demo).predict(data))
         ms = (time.perf_counter() - began) * 1000
         if "live" not in request.query_params:  # ten frames a second are not ten questions
@@ -112,9 +121,7 @@ class _Visits:
         told = {"scores": prediction.scores[:_SCORES], "verdict": prediction.verdict, "least": prediction.least}
         return JSONResponse(told | {"ms": round(ms, 1)}, headers=UNKEPT)
 
-    async def _heat_map(self, request: Request, demo: Demo) -> Response:
-        allow(self._slow, request)
-        data = await _picture(request)
+    async def _heat_map(self, _: Request, demo: Demo, data: bytes) -> Response:
         explained = await self._in_thread(lambda: self._model(demo).explain(data, _HEAT_PX))
         label, heat = explained.scores[0][0], explained.heat[explained.scores[0][0]]
         shown = decoding.thumbnail(grad_cam.overlay(explained.seen, heat), _HEAT_PX)
@@ -123,9 +130,8 @@ class _Visits:
         told = {"address": address, "label": label, "nothing": not heat.any(), "rows": rows, "columns": columns}
         return JSONResponse(told, headers=UNKEPT)
 
-    async def _wrong(self, request: Request, demo: Demo) -> Response:
-        allow(self._slow, request)
-        data, word = await _picture(request), request.query_params.get("word", "")
+    async def _wrong(self, request: Request, demo: Demo, data: bytes) -> Response:
+        word = request.query_params.get("word", "")
 
         def keep() -> None:
             prediction = self._model(demo).predict(data, reviews.KEPT_PX)
@@ -133,6 +139,21 @@ class _Visits:
 
         await self._in_thread(keep)
         return JSONResponse({"kept": True}, headers=UNKEPT)
+
+    async def _picture(self, request: Request) -> bytes:
+        """The body of a request. Raises HeadstartError when it is too large, or does not arrive."""
+        data = bytearray()
+        try:
+            with self._arrivals.one(client_of(request)) as hold:
+                async with asyncio.timeout(_ARRIVAL_S):
+                    async for chunk in request.stream():
+                        hold(len(chunk))
+                        data += chunk
+                        if len(data) > LIMITS.visitor_bytes:
+                            raise HeadstartError("visitor_too_large", limit_mb=LIMITS.visitor_bytes >> 20)
+        except (TimeoutError, ClientDisconnect):
+            raise HeadstartError("visitor_cut_off") from None
+        return bytes(data)
 
     def _model(self, demo: Demo) -> Predictor:
         return self._models.of(demo.run_id)
@@ -157,17 +178,3 @@ class _Visits:
                 raise
             _logger.warning("a demo cannot answer: %s", error)
             raise HeadstartError("visitor_broken") from None
-
-
-async def _picture(request: Request) -> bytes:
-    """The body of a request. Raises HeadstartError when it is too large, or does not arrive."""
-    data = bytearray()
-    try:
-        async with asyncio.timeout(_ARRIVAL_S):
-            async for chunk in request.stream():
-                data += chunk
-                if len(data) > LIMITS.visitor_bytes:
-                    raise HeadstartError("visitor_too_large", limit_mb=LIMITS.visitor_bytes >> 20)
-    except (TimeoutError, ClientDisconnect):
-        raise HeadstartError("visitor_cut_off") from None
-    return bytes(data)
