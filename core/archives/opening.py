@@ -12,11 +12,10 @@ import secrets
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from core.archives import contents
+from core.archives import contents, row_checks
 from core.archives.contents import SUFFIX, Manifest
 from core.dataset import Dataset, Facts
 from core.demos import reviews
@@ -28,11 +27,9 @@ from core.intake.folder_labels import Place, class_name
 from core.intake.upload import BATCH
 from core.jobs import queue
 from core.jobs.job_context import Ticket
-from core.jobs.kinds import OPENING, Delivery, kind_named, written
+from core.jobs.kinds import OPENING, Delivery
 from core.jobs.queue import Job
 from core.pictures import receiving
-from core.plan import Plan
-from core.result import Result
 from core.sandbox import decoding
 from core.sandbox.process import Children
 from core.settings import LIMITS
@@ -45,7 +42,6 @@ _MOST_LINE = 32 << 20  # of a row: the result of a run, or what a user did to 10
 _OWN_ID = ("run", "job", "demo", "review")
 _REVISIONS = ("revision", "labels_revision")
 _NAME = 80  # characters of a project's, as the page takes them
-_LABELS = ("label", "confirmed")  # columns with a class
 
 
 def begin(store: Store, batch: str) -> Job:
@@ -104,16 +100,23 @@ class _Opening:
         self.manifest, self.entries = manifest, entries
         self.project = ticket.job.project_id
         self.ids: dict[str, str] = {}
+        self.own = row_checks.Own(self.project, {}, frozenset(), {})
         self.facts: dict[str, Facts] = {}
 
     def do(self) -> None:
         rows = {table: self._rows(table) for table in archive_rows.CARRIED}
         self._name(rows)
+        tables = {table: list(self._told(table, each)) for table, each in rows.items()}
+        with self._checked("artifact"):
+            row_checks.folders(tables["artifact"])
         try:
             self._take_pictures()
             self._take_files()
-            tables = {table: list(self._told(table, each)) for table, each in rows.items()}
             self._check_runs(tables["run"])
+            for table in ("dataset", "finding"):  # pictures that were damaged where it was written are not here
+                tables[table] = [row for row in tables[table] if row["picture_id"] in self.facts]
+            for row in tables["dataset"]:
+                row["pixels"] = self.facts[row["picture_id"]].pixels
             self.ticket.succeed(lambda db: self._write(db, tables))
         except BaseException:
             self._forget()
@@ -141,12 +144,21 @@ class _Opening:
         """Give everything an id of its own. Raises HeadstartError where there is not exactly one project."""
         if len(rows["project"]) != 1:
             raise self._damaged("tables/project.jsonl")
-        old = {str(row.get("id")) for table in _OWN_ID for row in rows[table]}
+        old = {table: {str(row.get("id")) for row in rows[table]} for table in _OWN_ID}
         # Names of deliveries are those of folders of the inbox, which a deletion removes.
-        old |= {str(row.get("batch")).partition("/")[0] for row in rows["file"]}
-        hexadecimal = {key for key in old if len(key) == 32}
+        batches = {str(row.get("batch")).partition("/")[0] for row in rows["file"]}
+        hexadecimal = {key for key in set().union(batches, *old.values()) if len(key) == 32}
         self.ids = {key: uuid.uuid5(uuid.UUID(self.ticket.job.id), key).hex for key in hexadecimal}
+        files = {}
+        for name in self._of("runs"):
+            run, _, path = name.removeprefix("runs/").partition("/")
+            files[self.ids.get(run, ""), path] = self.manifest.sums[name]
+        ids = {table: self._new(keys) for table, keys in old.items()}
+        self.own = row_checks.Own(self.project, ids, self._new(batches), files)
         self.ids[str(rows["project"][0].get("id"))] = self.project
+
+    def _new(self, old: Iterable[str]) -> frozenset[str]:
+        return frozenset(self.ids[key] for key in old if key in self.ids)
 
     def _told(self, table: str, rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         """Rows as they are written here."""
@@ -158,25 +170,14 @@ class _Opening:
                 raise self._damaged(f"tables/{table}.jsonl")
             with self._checked(table):
                 told |= self._own(table, told)
-            if table not in ("dataset", "finding") or told["picture_id"] in self.facts:
-                yield told
+            yield told
 
     def _own(self, table: str, row: Mapping[str, Any]) -> dict[str, Any]:
         """What of a row is this home's to say. Raises ValueError, LookupError or TypeError where a row makes no
         sense."""
-        if any(row.get(name) and class_name(row[name]) != row[name] for name in _LABELS):
-            raise ValueError
-        if table in _OWN_ID and row["id"] not in self.ids.values():
-            raise ValueError
-        if row.get("project_id", self.project) != self.project:
-            raise ValueError
-        if table == "dataset" and row["picture_id"] in self.facts:
-            return {"pixels": self.facts[row["picture_id"]].pixels}
-        if table == "run":
-            Plan.from_dict(json.loads(row["plan"]))
-            Result.from_dict(json.loads(row["result"] or "{}"))
+        row_checks.check(table, row, self.own)
         if table == "job":
-            return _job(row, self.project)
+            return row_checks.job(row, self.own)
         if table == "demo":  # one address must not lead to two servers
             token = secrets.token_urlsafe(16)
             key = hashlib.sha256(token.encode()).hexdigest()
@@ -296,17 +297,6 @@ class _Opening:
 
     def _damaged(self, entry: str) -> HeadstartError:
         return HeadstartError("archive_damaged", name=self.title, entry=entry[:100])
-
-
-def _job(row: Mapping[str, Any], project_id: str) -> dict[str, Any]:
-    """A job that is over, whose parameters lead to no file of this machine."""
-    if row["state"] != "succeeded" or not row["ended_at"]:
-        raise ValueError
-    kind = kind_named(row["kind"])
-    parameters = kind.read(json.loads(row["params"]))
-    if hasattr(parameters, "path"):
-        parameters = replace(parameters, path="")
-    return {"params": written(parameters), "line": kind.queue.format(project=project_id)}
 
 
 def _fits(value: Any, kind: str) -> bool:

@@ -153,6 +153,13 @@ def _other_run(entries: dict[str, bytes]) -> None:
     entries[f"runs/{'0' * 32}/dataset.json"] = b"[]"
 
 
+def _two_folders(entries: dict[str, bytes]) -> None:
+    row = json.loads(entries["tables/artifact.jsonl"].splitlines()[0])
+    name = f"other/{row['name'].rpartition('/')[2]}"
+    entries[f"runs/{row['run_id']}/{name}"] = entries[f"runs/{row['run_id']}/{row['name']}"]
+    _row(entries, "artifact", name=name)
+
+
 def _no_picture(entries: dict[str, bytes]) -> None:
     data = b"GIF89a, but not really"
     entries[f"pictures/{hashlib.sha256(data).hexdigest()}"] = data
@@ -180,6 +187,15 @@ DAMAGED: dict[str, tuple[Change, bool, str]] = {
     "a plan that is none": (lambda e: _row(e, "run", plan='{"epochs": "many"}'), True, "archive_damaged"),
     "another project": (lambda e: _row(e, "dataset", project_id="0" * 32), True, "archive_damaged"),
     "an id that is a path": (lambda e: _row(e, "run", id="../../evil"), True, "archive_damaged"),
+    "a model of this machine": (lambda e: _row(e, "artifact", name="/etc/passwd"), True, "archive_damaged"),
+    "a model in a folder above": (lambda e: _row(e, "artifact", name="../model.keras"), True, "archive_damaged"),
+    "a model with another sum": (lambda e: _row(e, "artifact", sha256="0" * 64), True, "archive_damaged"),
+    "a model of another run": (lambda e: _row(e, "artifact", run_id="0" * 32), True, "archive_damaged"),
+    "a model in two folders": (_two_folders, True, "archive_damaged"),
+    "a promotion of another run": (lambda e: _row(e, "promotion", run_id="0" * 32), True, "archive_damaged"),
+    "an event of another job": (lambda e: _row(e, "event", job_id="0" * 32), True, "archive_damaged"),
+    "a job of another run": (lambda e: _row(e, "job", run_id="0" * 32), True, "archive_damaged"),
+    "a demo of another run": (lambda e: _row(e, "demo", run_id="0" * 32), True, "archive_damaged"),
 }
 
 
@@ -205,6 +221,7 @@ def test_a_job_of_an_archive_leads_to_no_file_of_the_server(packed: bytes, store
     assert job.state == "succeeded", job.failure
     rows = store.read("SELECT params FROM job WHERE project_id = ? AND id <> ?", job.project_id, job.id)
     assert rows and not any("path" in json.loads(row["params"]) for row in rows)
+    assert not any(json.loads(row["params"]).get("batch") == "b" for row in rows)  # a deletion would remove it
 
 
 @pytest.mark.usefixtures("in_process")
