@@ -159,6 +159,9 @@ def test_guesses_from_many_addresses_are_stopped_too() -> None:
         ("198.51.100.7", "198.51.100.8", False),
         ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2:ffff::1", True),  # what one household has
         ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
+        ("2001:db8::1", "2001:db8::2:3:4:5", True),
+        ("2001:db8::2:3:4:5", "2001:db8:0:1::2:3:4", False),
+        ("::1:2:3:4:5", "::2:2:3:4:5", False),
         ("::ffff:198.51.100.7", "::ffff:198.51.100.8", False),
     ],
 )

@@ -37,3 +37,21 @@ def test_what_is_forgotten_does_not_count(clock: list[float]) -> None:
     rate.forget("a")
     rate.forget("b")
     assert rate.wait_s("a") == 0
+
+
+def test_a_look_does_not_count(clock: list[float]) -> None:
+    rate = Rate(1, 2, 10.0)
+    assert [rate.wait_s("a", counts=False), rate.wait_s("a"), rate.wait_s("a", counts=False)] == [0, 0, 10]
+
+
+def test_what_came_before_makes_no_request_dear() -> None:
+    few, many = Rate(10, 100, 3600.0), Rate(100_000, 100_000, 3600.0)
+    for n in range(20_000):
+        many.wait_s(f"client {n % 2_000}")
+    times = []
+    for rate in (few, many):
+        began = time.perf_counter()
+        for n in range(50):
+            rate.wait_s(f"other {n}")
+        times.append(time.perf_counter() - began)
+    assert times[1] < 20 * times[0] + 0.005
