@@ -1,5 +1,6 @@
 """The prediction API: with a key, and with nothing else, programs get the answers that the model gives."""
 
+import asyncio
 import base64
 import http.client
 import io
@@ -14,23 +15,27 @@ import urllib.error
 import urllib.request
 import uuid
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from openapi_spec_validator import validate
 from PIL import Image
+from starlette.requests import Request
+from starlette.types import Message
 
 from core.demos import api_keys, published
 from core.demos.published import Demo, Look
 from core.errors import HeadstartError
 from core.explain.predictor import Predictor
 from core.language.catalog import say
+from core.predictions.answer_queue import AnswerQueue
+from core.predictions.predictor_pool import Answer
 from core.settings import LIMITS
 from core.store.store import Store
-from core.web.api import lone_server, open_api
+from core.web.api import callers, lone_server, open_api, prediction_routes
 from core.web.api.allowance import Allowance
 from tests import drawing
 from tests.bad_files import encoded
@@ -173,9 +178,10 @@ def test_every_refusal_has_its_status_and_says_why(api: Api, monkeypatch: pytest
 def test_a_key_opens_nothing_else_and_no_foreign_page_gets_in(api: Api) -> None:
     (project,) = api.store.projects()
     key = {"Authorization": f"Bearer {api.secret}"}
+    ours = {"Origin": f"http://localhost:{api.port}"}  # a missing one would be refused at any rate
     for method, path in (("GET", f"/api/dataset/{project.id}"), ("POST", f"/api/intake/{project.id}")):
-        status, _, body = api.ask(method, path, b"", **key)
-        assert status in (303, 401, 403) and b"PK" not in body[:2], path
+        status, _, body = api.ask(method, path, b"", **key, **ours)
+        assert status == 401 and b"PK" not in body[:2], path
     assert api.predict(PICTURE, Origin="https://evil.example")[0] == 403
     assert api.ask("POST", api.path, PICTURE, **key, Host="evil.example")[0] == 403
     assert api.ask("GET", "/api/v1/../dataset/x", **key)[0] != 200
@@ -210,13 +216,71 @@ def test_an_allowance_fills_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
     monkeypatch.setattr("core.web.api.allowance.time.monotonic", lambda: now)
     allowance = Allowance(60)
-    allowance.check()
-    allowance.take(65)
+    allowance.enter()
+    allowance.take(64)
     with pytest.raises(HeadstartError) as caught:
-        allowance.check()
+        allowance.enter()
     assert caught.value.values == {"n": 60, "seconds": 6}
     now += 6
-    allowance.check()
+    allowance.enter()
+    with pytest.raises(HeadstartError):  # the first picture of a request counts before its body is there
+        allowance.enter()
+
+
+class Told:
+    """In the place of a queue of a model: what it was asked."""
+
+    async def ask(self, pictures: Sequence[bytes]) -> list[Answer]:
+        return [HeadstartError("file_not_picture") for _ in pictures]
+
+
+def posted(key: str, client: str = "198.51.100.7", body: bytes = b"x") -> Request:
+    """A request as the routes of a lone server get it."""
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    head = [(b"authorization", f"Bearer {key}".encode())]
+    return Request({"type": "http", "method": "POST", "path": "/", "query_string": b"", "headers": head,
+                    "client": (client, 1)}, receive)  # fmt: skip
+
+
+def test_who_guesses_the_key_of_a_lone_server_has_to_wait_and_nobody_else() -> None:
+    enter = callers.one_model(cast("AnswerQueue", Told()), "k" * 16)
+
+    async def code(key: str, client: str = "198.51.100.7") -> str:
+        try:
+            await enter(posted(key, client))
+        except HeadstartError as error:
+            return error.code
+        return ""
+
+    async def story() -> list[str]:
+        return [*[await code("guess") for _ in range(31)], await code("k" * 16), await code("k" * 16, "198.51.100.8")]
+
+    assert asyncio.run(story()) == ["api_key_wrong"] * 30 + ["api_key_tries"] * 2 + [""]
+
+
+def test_bodies_that_arrive_at_once_are_bounded_for_each_caller() -> None:
+    (route, *_) = prediction_routes.of_model(callers.one_model(cast("AnswerQueue", Told()), ""), needs_key=False)
+
+    async def silence() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def story() -> list[int]:
+        slow = [posted("") for _ in range(70)]
+        for request in slow:
+            request._receive = silence
+        waits = [asyncio.create_task(route.endpoint(request)) for request in slow]
+        await asyncio.wait(waits, timeout=1, return_when=asyncio.FIRST_COMPLETED)
+        refused = [each.result() for each in waits if each.done()]
+        other = await route.endpoint(posted("", "198.51.100.8"))
+        for each in waits:
+            each.cancel()
+        return [len(refused), *{each.status_code for each in refused}, other.status_code]
+
+    assert asyncio.run(story()) == [6, 503, 422]
 
 
 def test_a_model_alone_is_served_from_its_zip(trained: Path, tmp_path: Path) -> None:

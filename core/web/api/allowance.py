@@ -13,15 +13,17 @@ class Allowance:
         self.per_minute = per_minute
         self._left, self._at = float(per_minute), time.monotonic()
 
-    def check(self) -> None:
-        """Raises HeadstartError("api_often") when nothing is left."""
+    def enter(self) -> None:
+        """Count the first picture of a request before its body is read, so that also a body that does not arrive
+        counts. Raises HeadstartError("api_often") when nothing is left."""
         now = time.monotonic()
         self._left = min(self.per_minute, self._left + (now - self._at) * self.per_minute / 60)
         self._at = now
         if self._left < 1:
             wait_s = math.ceil((1 - self._left) * 60 / self.per_minute)
             raise HeadstartError("api_often", n=self.per_minute, seconds=wait_s)
+        self._left -= 1
 
     def take(self, n: int) -> None:
-        """Count the pictures of a request that was let in; those beyond what is left are missing later."""
+        """Count more pictures of a request that was let in; those beyond what is left are missing later."""
         self._left -= n

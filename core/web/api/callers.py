@@ -15,18 +15,22 @@ from core.predictions.answer_queue import AnswerQueue
 from core.predictions.predictor_pool import PredictorPool
 from core.store.store import Store
 from core.web.api.allowance import Allowance
+from core.web.rates import Rate, client_of
 
 # Models that are kept warm.
 _MODELS = 3
 # Keys whose use is counted; the oldest are forgotten, as after a start of the server.
 _KEYS = 1_000
+# Wrong keys within a minute: of one client, and of all, which also stops someone with many addresses.
+_WRONG = (30, 600, 60.0)
 
 
 @dataclass(frozen=True)
 class Caller:
-    """A request that was let in: the model that it asks, and how much it may ask."""
+    """A request that was let in: the model that it asks, by what it is counted, and how much it may ask."""
 
     model: AnswerQueue
+    who: str
     allowance: Allowance | None = None
 
 
@@ -55,8 +59,8 @@ class DemoCallers:
         self._allowances.move_to_end(key.id)
         while len(self._allowances) > _KEYS:
             self._allowances.popitem(last=False)
-        allowance.check()
-        return Caller(await self._model(demo.run_id), allowance)
+        allowance.enter()
+        return Caller(await self._model(demo.run_id), key.id, allowance)
 
     async def _model(self, run_id: str) -> AnswerQueue:
         folder, sums = await to_thread.run_sync(self._store.model, run_id)
@@ -74,12 +78,20 @@ class DemoCallers:
 
 
 def one_model(model: AnswerQueue, key: str) -> Enter:
-    """Lets in who has this key; everybody where it is empty."""
+    """Lets in who has this key; everybody where it is empty. Who guesses has to wait: unlike the keys of demos, this
+    one may have been made up by somebody."""
+    wrong = Rate(*_WRONG)
 
     async def enter(request: Request) -> Caller:
-        if key and not hmac.compare_digest(_bearer(request).encode(), key.encode()):
-            raise HeadstartError("api_key_wrong")
-        return Caller(model)
+        who = client_of(request)
+        if key:
+            secret = _bearer(request)
+            if wait_s := wrong.wait_s(who, counts=False):
+                raise HeadstartError("api_key_tries", seconds=wait_s)
+            if not hmac.compare_digest(secret.encode(), key.encode()):
+                wrong.wait_s(who)
+                raise HeadstartError("api_key_wrong")
+        return Caller(model, who)
 
     return enter
 

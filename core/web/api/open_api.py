@@ -12,7 +12,7 @@ _REFUSALS = {
     "404": "There is no such demo, or it has ended.",
     "413": f"More than {LIMITS.api_bytes >> 20} MB, or more than {PICTURES} pictures.",
     "422": "The picture cannot be used; `error` says why.",
-    "429": "More pictures a minute than the key allows; `Retry-After` says when to ask again.",
+    "429": "More pictures a minute than the key allows, or too many wrong keys; `Retry-After` says when to ask again.",
     "503": "Too many pictures wait already, or the model cannot answer.",
 }
 _OF_KEYS = ("401", "404", "429")

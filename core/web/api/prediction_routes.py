@@ -26,13 +26,16 @@ from core.settings import VERSION
 from core.store.store import Store
 from core.web.api import callers, open_api, request_pictures, trial_page
 from core.web.api.callers import Caller, Enter
+from core.web.arrivals import Arrivals
 
 HEAT_PX = 480
+# Bodies that arrive at once and their bytes, of one caller and of all.
+_ARRIVING = ((64, 192 << 20), (256, 512 << 20))
 HEAT_MAPS = 8  # in one request: each takes as long as several answers
 _STATUS = {
     "api_cut_off": 400, "api_form": 400, "api_key_needed": 401, "api_key_wrong": 401, "demo_closed": 404,
-    "address_unknown": 404, "api_too_large": 413, "api_many": 413, "api_often": 429, "api_busy": 503,
-    "internal": 500,
+    "address_unknown": 404, "api_too_large": 413, "api_many": 413, "api_often": 429, "api_key_tries": 429,
+    "api_busy": 503, "internal": 500,
 }  # fmt: skip
 # What the caller can do something about; of other errors only the owner should know more.
 _OF_CALLERS = ("picture_", "file_", "api_", "child_")
@@ -50,11 +53,11 @@ def of_model(enter: Enter, needs_key: bool) -> list[Route]:
 
 
 def _routes(path: str, enter: Enter, needs_key: bool) -> list[Route]:
-    document = open_api.document(path, needs_key)
+    document, arrivals = open_api.document(path, needs_key), Arrivals("api_busy", *_ARRIVING)
 
     async def predict(request: Request) -> Response:
         try:
-            return await _predict(await enter(request), request)
+            return await _predict(await enter(request), request, arrivals)
         except HeadstartError as error:
             if error.code not in _STATUS and not error.code.startswith(_OF_CALLERS):
                 _logger.warning("a model cannot answer: %s", error)
@@ -79,13 +82,14 @@ def _routes(path: str, enter: Enter, needs_key: bool) -> list[Route]:
     ]
 
 
-async def _predict(caller: Caller, request: Request) -> Response:
-    pictures = await request_pictures.read(request)
+async def _predict(caller: Caller, request: Request, arrivals: Arrivals) -> Response:
+    with arrivals.one(caller.who) as hold:
+        pictures = await request_pictures.read(request, hold)
     wants_heat = request.query_params.get("heatmap", "0") not in ("", "0", "false")
     if wants_heat and len(pictures) > HEAT_MAPS:
         raise HeadstartError("api_many", n=HEAT_MAPS)
     if caller.allowance is not None:
-        caller.allowance.take(len(pictures))
+        caller.allowance.take(len(pictures) - 1)  # the first was counted at the entrance
     began = time.perf_counter()
     answers = await caller.model.ask([data for _, data in pictures])
     if len(answers) == 1 and isinstance(answers[0], HeadstartError):
