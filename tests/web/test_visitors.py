@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlencode
 
 import pytest
@@ -25,8 +25,11 @@ from websockets.typing import Origin
 
 from core.demos import published, reviews, visitor_page
 from core.demos.published import Demo, Look
+from core.errors import HeadstartError
+from core.explain.predictor import Prediction
 from core.language import catalog
 from core.language.catalog import say
+from core.pictures import album
 from core.plan import Plan
 from core.scores.thresholds import Thresholds
 from core.settings import LIMITS
@@ -117,6 +120,13 @@ def quiet(tmp_path: Path) -> Store:
 
 async def never(request: Request, demo: Demo) -> Response:
     raise AssertionError(request.url.path)
+
+
+class Answers:
+    """In the place of a model."""
+
+    def predict(self, _: bytes, px: int = 0) -> Prediction:
+        return Prediction((("circle", 0.9), ("square", 0.1)), LOGO if px else b"")
 
 
 def asked(demo: Demo, rest: str, body: bytes = b"", client: str = "198.51.100.7", method: str = "POST") -> Request:
@@ -312,6 +322,42 @@ def test_who_sends_slowly_keeps_nobody_else_out(quiet: Store) -> None:
 
     statuses = asyncio.run(story())
     assert statuses[-1] == 503 and set(statuses[:-1]) == {429}  # there is no model, which only the other was told
+
+
+def test_what_is_wrong_with_the_home_is_for_its_owner_alone(quiet: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    demo = published.publish(quiet, quiet.run(quiet.runs(quiet.projects()[0].id)[0].id), Look("T"))
+    visits = visit_routes._Visits(quiet, Gallery(quiet))
+    damaged = HeadstartError("store_damaged", home=str(quiet.home))
+
+    def fail(*_: object) -> None:
+        raise damaged
+
+    monkeypatch.setattr(visits, "_model", lambda _: Answers())
+    door = Entrance(quiet, visits.answer)
+    monkeypatch.setattr(published, "count_question", fail)
+    assert knock(door, demo, "answer", b"x")[0] == 200  # the answer is there, though it could not be counted
+    monkeypatch.setattr(published, "find", fail)
+    status, body = knock(door, demo, "", method="GET")
+    assert status == 503 and json.loads(body)["error"] == say("error.visitor_broken")
+    assert str(quiet.home) in damaged.message and str(quiet.home).encode() not in body
+
+
+def test_an_example_is_made_once_and_shown_only_while_its_owner_uses_it(stocked: Store) -> None:
+    (project,) = stocked.projects()
+    run = stocked.add_run(project.id, Plan().to_dict(), stocked.dataset(project.id))
+    key = stocked.dataset(project.id).pictures[0].id
+    demo = published.publish(stocked, run, Look("T", examples=(key,)))
+    made: list[str] = []
+
+    class Pictures:
+        async def jpeg(self, picture_id: str, _: int) -> bytes:
+            made.append(picture_id)
+            return LOGO
+
+    door = Entrance(stocked, visit_routes._Visits(stocked, cast("Gallery", Pictures())).answer)
+    assert [knock(door, demo, "example/0", method="GET") for _ in range(2)] == [(200, LOGO)] * 2 and made == [key]
+    album.exclude(stocked, project.id, [key])
+    assert knock(door, demo, "example/0", method="GET")[0] == 404
 
 
 def test_a_demo_that_is_stopped_is_shut_at_once(place: Place) -> None:

@@ -97,9 +97,11 @@ def ids(store: Database, project_id: str, which: Filter, first: int = 0, n: int 
     return [row[0] for row in store.read(sql, *values, n, first)]
 
 
-def pictures(store: Database, project_id: str, chosen: Sequence[str]) -> list[Picture]:
-    """These pictures (ids) of a project, in this order; ids that it does not have are skipped."""
-    sql = f"SELECT {_PICTURE} FROM {_JOINED} WHERE d.project_id = ? AND d.picture_id IN {LISTED}"
+def pictures(store: Database, project_id: str, chosen: Sequence[str], is_used: bool = False) -> list[Picture]:
+    """These pictures (ids) of a project, in this order; ids that it does not have are skipped, and with `is_used` also
+    pictures that are left out."""
+    used = " AND d.excluded = 0" * is_used
+    sql = f"SELECT {_PICTURE} FROM {_JOINED} WHERE d.project_id = ? AND d.picture_id IN {LISTED}{used}"
     found = {row[0]: Picture(*row) for row in store.read(sql, project_id, json.dumps(list(chosen)))}
     return [found[key] for key in chosen if key in found]
 

@@ -4,6 +4,7 @@
 checked against its hash, and then told by a cookie that is sent to this demo alone.
 """
 
+import logging
 import re
 from collections.abc import Awaitable, Callable
 
@@ -36,6 +37,11 @@ _STATUS = {
     "review_full": 409,
     "visitor_broken": 503,
 }
+# What a visitor can do something about; of other errors only the owner should know more, in the log.
+_TOLD = (
+    "picture_", "file_", "child_", "review_", "visitor_", "passcode_", "demo_closed", "address_unknown",
+)  # fmt: skip
+_logger = logging.getLogger(__name__)
 Endpoint = Callable[[Request], Awaitable[Response]]
 Visit = Callable[[Request, Demo], Awaitable[Response]]
 
@@ -64,6 +70,9 @@ class Entrance:
                 return self._ask(demo) if wants_page(request) else refusal(HeadstartError("passcode_needed"))
             return await self._inside(request, demo)
         except HeadstartError as error:
+            if not error.code.startswith(_TOLD):
+                _logger.warning("a demo cannot answer: %s", error)
+                return refusal(HeadstartError("visitor_broken"), page=wants_page(request))
             return refusal(error, page=wants_page(request))
 
     async def _enter(self, request: Request, demo: Demo) -> Response:

@@ -8,6 +8,7 @@ import base64
 import contextlib
 import logging
 import time
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import TypeVar
@@ -42,9 +43,8 @@ _QUESTIONS, _SLOW = (400, 1_200, 10.0), (30, 120, 60.0)
 # Requests that are answered at once; pictures that arrive at once, of one client and of all, with the bytes that these
 # may have together; and the seconds that a picture may take to arrive.
 _AT_ONCE = 32
+_SHOWN = 48  # examples kept as JPEGs, of some 200 KB each
 _ARRIVING, _ARRIVAL_S = ((24, 160 << 20), (96, 480 << 20)), 60.0
-# What a visitor can do something about; of other errors only the owner should know more.
-_OF_PICTURES = ("picture_", "file_", "child_", "review_", "visitor_")
 T = TypeVar("T")
 _logger = logging.getLogger(__name__)
 
@@ -65,6 +65,9 @@ class _Visits:
         self._questions, self._slow = Rate(*_QUESTIONS), Rate(*_SLOW)
         self._arrivals = Arrivals("visitor_often", *_ARRIVING)
         self._busy = 0
+        # The JPEGs of examples, those asked for last at the end.
+        self._shown: OrderedDict[str, bytes] = OrderedDict()
+        self._showing = asyncio.Lock()
 
     async def answer(self, request: Request, demo: Demo) -> Response:
         """Answer what is asked below the address of a demo."""
@@ -96,7 +99,7 @@ class _Visits:
 
     def _front(self, demo: Demo) -> Front:
         look, run = demo.look, self._store.run(demo.run_id)
-        here = {picture.id: picture.label for picture in album.pictures(self._store, demo.project_id, look.examples)}
+        here = self._labels(demo)
         examples = tuple(Example(f"./example/{n}", here[key]) for n, key in enumerate(look.examples) if key in here)
         return Front(
             look.title, look.words, look.language, look.accent, self._models.of(run.id).classes,
@@ -108,16 +111,32 @@ class _Visits:
         n = int(number) if number.isascii() and number.isdecimal() and len(number) < 4 else len(demo.look.examples)
         if n >= len(demo.look.examples):
             raise HeadstartError("address_unknown")
-        return Response(
-            await self._gallery.jpeg(demo.look.examples[n], PICTURE_PX), media_type="image/jpeg", headers=UNKEPT
-        )
+        key = demo.look.examples[n]
+        if key not in await self._in_thread(self._labels, demo):
+            raise HeadstartError("address_unknown")
+        async with self._showing:  # one at a time, so that visitors leave the owner threads for pictures
+            if key not in self._shown:
+                self._shown[key] = await self._gallery.jpeg(key, PICTURE_PX)
+            self._shown.move_to_end(key)
+            while len(self._shown) > _SHOWN:
+                self._shown.popitem(last=False)
+            data = self._shown[key]
+        return Response(data, media_type="image/jpeg", headers=UNKEPT)
+
+    def _labels(self, demo: Demo) -> dict[str, str]:
+        """The examples of a demo that its owner has not left out since: id -> class."""
+        found = album.pictures(self._store, demo.project_id, demo.look.examples, is_used=True)
+        return {picture.id: picture.label for picture in found}
 
     async def _answer(self, request: Request, demo: Demo, data: bytes) -> Response:
         began = time.perf_counter()
         prediction = await self._in_thread(lambda: self._model(demo).predict(data))
         ms = (time.perf_counter() - began) * 1000
         if "live" not in request.query_params:  # ten frames a second are not ten questions
-            await to_thread.run_sync(published.count_question, self._store, demo)
+            try:
+                await to_thread.run_sync(published.count_question, self._store, demo)
+            except HeadstartError as error:  # the visitor has the answer all the same
+                _logger.warning("a question was not counted: %s", error)
         told = {"scores": prediction.scores[:_SCORES], "verdict": prediction.verdict, "least": prediction.least}
         return JSONResponse(told | {"ms": round(ms, 1)}, headers=UNKEPT)
 
@@ -170,11 +189,5 @@ class _Visits:
             self._busy -= 1
 
     async def _in_thread(self, work: Callable[..., T], *values: object) -> T:
-        """Do work that waits for a model. What is wrong with it is for its owner to read, in the log."""
-        try:
-            return await to_thread.run_sync(partial(work, *values), limiter=self._threads)
-        except HeadstartError as error:
-            if error.code.startswith(_OF_PICTURES):
-                raise
-            _logger.warning("a demo cannot answer: %s", error)
-            raise HeadstartError("visitor_broken") from None
+        """Do work that waits for a model."""
+        return await to_thread.run_sync(partial(work, *values), limiter=self._threads)
