@@ -32,10 +32,11 @@ def serve(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """Answer requests until the process is stopped."""
     from core.web.api import lone_server  # imported here: only this command needs a server
 
+    key = os.environ.pop(lone_server.KEY, "")  # the processes that decode the pictures of others must not have it
     with _model(options.model, options.home) as (folder, sums), PredictorPool(folder, sums) as pool:
         where = f"http://{options.address}:{options.port}/api/v1"
         print(f"Answers at {where}/predict, to try at {where}/docs", file=sys.stderr, flush=True)
-        lone_server.run(pool, os.environ.get(lone_server.KEY, ""), options.address, options.port)
+        lone_server.run(pool, key, options.address, options.port)
     return {"served": str(options.model)}, "Stopped."
 
 

@@ -40,7 +40,7 @@ RUN pip install --no-cache-dir -r requirements.txt && useradd --no-create-home -
 COPY . .
 USER 10001
 EXPOSE 8000
-CMD ["python", "server.py"]
+CMD ["python", "server.py", "8000", "0.0.0.0"]
 """
 
 

@@ -25,7 +25,7 @@ from core.jobs.job_context import write_result
 from core.jobs.queue import Job
 from core.scores.thresholds import Thresholds
 from core.store.store import Run, Store
-from tests import workers
+from tests import bad_files, workers
 from tests.test_house import imports
 from tests.workers import wait
 
@@ -206,6 +206,10 @@ def test_the_server_of_the_bundle_answers_pictures_and_refuses_the_rest(
             assert status == 200 and found["verdict"] == expected["verdict"]
             assert found["scores"] == pytest.approx(expected["scores"], abs=1e-3)
             assert ask("POST", "/", b"no picture")[0] == 422
+            cut = bad_files.encoded(bad_files.noise(400, 300)).replace(b"IDAT", b"IDA\0").replace(b"IDA\0", b"IDAT", 1)
+            assert ask("POST", "/", cut)[0] == 422  # Pillow raises SyntaxError
+            with pytest.raises(OSError):  # others than this computer
+                socket.create_connection(("127.0.0.2", port), 5)
             assert ask("POST", "/", None, {"Content-Length": "99999999999"})[0] == 413
             assert ask("POST", "/", None, {"Content-Length": "-1"})[0] == 411
             assert ask("GET", "/predict.py")[0] == 404

@@ -1,7 +1,9 @@
 """The prediction API: with a key, and with nothing else, programs get the answers that the model gives."""
 
+import argparse
 import asyncio
 import base64
+import contextlib
 import http.client
 import io
 import json
@@ -26,6 +28,7 @@ from PIL import Image
 from starlette.requests import Request
 from starlette.types import Message
 
+from core.commands import serve_command
 from core.demos import api_keys, published
 from core.demos.published import Demo, Look
 from core.errors import HeadstartError
@@ -304,6 +307,19 @@ def test_a_model_alone_is_served_from_its_zip(trained: Path, tmp_path: Path) -> 
                 time.sleep(0.1)
         process.terminate()
     assert told["predictions"][0]["label"] == "circle"
+
+
+def test_the_processes_that_answer_do_not_get_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[str, bool]] = []
+    monkeypatch.setenv(lone_server.KEY, "k" * 20)
+
+    def pool(*_: object) -> contextlib.nullcontext[bool]:
+        return contextlib.nullcontext(lone_server.KEY in os.environ)
+
+    monkeypatch.setattr(serve_command, "PredictorPool", pool)
+    monkeypatch.setattr(lone_server, "run", lambda pool, key, *_: seen.append((key, pool)))
+    serve_command.serve(argparse.Namespace(model=str(tmp_path), home=None, address="127.0.0.1", port=1))
+    assert seen == [("k" * 20, False)]
 
 
 def test_others_are_served_only_with_a_key_that_cannot_be_guessed() -> None:

@@ -6,6 +6,7 @@ says how probable an answer must be, and how far a picture may be from the train
 
 import json
 import pathlib
+import struct
 import sys
 from typing import Any
 
@@ -16,6 +17,19 @@ from PIL import Image
 from core.neural.exported.use_model import prepare
 
 FOLDER = pathlib.Path(__file__).parent
+BAD_PICTURE = (
+    OSError,
+    EOFError,
+    SyntaxError,
+    ValueError,
+    LookupError,
+    TypeError,
+    ArithmeticError,
+    RuntimeError,
+    MemoryError,
+    struct.error,
+    Image.DecompressionBombError,
+)
 
 
 class Model:
@@ -51,7 +65,7 @@ def main(*paths: str) -> None:
     for path in paths:
         try:
             found = model.answer(path)
-        except (OSError, ValueError, Image.DecompressionBombError) as error:
+        except BAD_PICTURE as error:
             print(f"{path}: no answer, {error}")
             continue
         print(f"{path}: {found['label']} ({found['probability']:.1%}, {found['verdict']})")

@@ -1,7 +1,8 @@
-"""A small server for this model: python server.py [port]
+"""A small server for this model: python server.py [port] [address]
 
 GET /health answers {"status": "ok"}. POST / with the bytes of a picture answers its label, probability, verdict and the
 scores of all classes: curl --data-binary @picture.jpg http://localhost:8000/
+It answers this computer alone; the address 0.0.0.0 lets others ask too.
 """
 
 import io
@@ -11,9 +12,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from PIL import Image
-
-from core.neural.exported.predict import Model
+from core.neural.exported.predict import BAD_PICTURE, Model
 
 MOST_BYTES = 20_000_000
 MODEL = Model()
@@ -41,7 +40,7 @@ class Handler(BaseHTTPRequestHandler):
         try:
             with LOCK:
                 found = MODEL.answer(io.BytesIO(data))
-        except (OSError, ValueError, Image.DecompressionBombError):
+        except BAD_PICTURE:
             self.reply(422, {"error": f"these {length} bytes are no picture"})
             return
         self.reply(200, found)
@@ -58,4 +57,6 @@ class Handler(BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
-    ThreadingHTTPServer(("", int(sys.argv[1]) if len(sys.argv) > 1 else 8000), Handler).serve_forever()
+    port = int(sys.argv[1]) if len(sys.argv) > 1 else 8000
+    address = sys.argv[2] if len(sys.argv) > 2 else "127.0.0.1"
+    ThreadingHTTPServer((address, port), Handler).serve_forever()
