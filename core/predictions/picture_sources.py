@@ -87,7 +87,10 @@ def _cells(path: Path) -> list[str]:
 def _rows(data: bytes) -> list[str]:
     """The paths and addresses in a table."""
     text = label_tables.text(data)
-    lines = [line for line in csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text)) if any(line)]
+    try:
+        lines = [line for line in csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text)) if any(line)]
+    except csv.Error:  # a cell longer than `label_tables` allows
+        raise HeadstartError("answers_table", names=", ".join(_NAMES)) from None
     if lines and len(lines[0]) == 1 and lines[0][0].strip().lower() not in _NAMES:
         return [line[0].strip() for line in lines]
     column = _column(lines[0] if lines else [])
@@ -119,8 +122,17 @@ def _one(index: int, cell: str, folder: Path | None) -> Entry:
     if label_tables.is_address(cell):
         return Entry(index, cell, 0, _fetched(cell), remote=True)
     if folder is None:
-        return Entry(index, cell, 0, lambda: iter(()), "file_address_kind")
-    return _file(index, cell, folder / cell)
+        return _refused(index, cell, "file_address_kind")
+    try:
+        path = (folder / cell).resolve()
+    except (OSError, RuntimeError, ValueError):  # links in a circle, or a name that no file can have
+        return _refused(index, cell, "file_unreadable")
+    # Somebody else may have written the table, and is not to learn what this user's other files are.
+    return _file(index, cell, path) if path.is_relative_to(folder) else _refused(index, cell, "file_unusable_path")
+
+
+def _refused(index: int, cell: str, reason: str) -> Entry:
+    return Entry(index, cell, 0, lambda: iter(()), reason)
 
 
 def _fetched(url: str) -> Callable[[], Iterator[bytes]]:
@@ -135,6 +147,8 @@ def _fetched(url: str) -> Callable[[], Iterator[bytes]]:
 def _file(index: int, name: str, path: Path) -> Entry:
     def chunks() -> Iterator[bytes]:
         try:
+            if not path.is_file():  # to open a named pipe would wait for a writer
+                raise FileNotFoundError
             with path.open("rb") as file:
                 yield from iter(lambda: file.read(1 << 20), b"")
         except OSError:

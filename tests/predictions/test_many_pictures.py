@@ -4,6 +4,7 @@ import asyncio
 import csv
 import io
 import json
+import os
 import shutil
 import uuid
 import zipfile
@@ -121,6 +122,33 @@ def test_a_format_and_a_table_that_nobody_knows_are_said(
         values = {"name": out} if code == "answers_format" else {}
         assert say(f"error.{code}", **values) in capsys.readouterr().err
         assert not (tmp_path / out).exists()
+
+
+def test_a_table_leads_to_no_file_outside_its_folder_and_to_no_pipe(tmp_path: Path) -> None:
+    folder = tmp_path / "here"
+    folder.mkdir()
+    (tmp_path / "secret.png").write_bytes(PICTURES[0])
+    (folder / "own.png").write_bytes(PICTURES[1])
+    (folder / "link.png").symlink_to(tmp_path / "secret.png")
+    os.mkfifo(folder / "pipe.png")
+    outside = ["../secret.png", str(tmp_path / "secret.png"), "link.png"]
+    unreadable = ["pipe.png", "a\0b.png", "x" * 5_000]
+    (folder / "table.csv").write_text("\n".join(["path", "own.png", *outside, *unreadable]))
+    own, *others = picture_sources.of_path(folder / "table.csv")
+    assert picture_sources.content(own) == PICTURES[1]
+    codes = []
+    for entry in others:
+        with pytest.raises(HeadstartError) as refused:
+            picture_sources.content(entry)
+        codes.append(refused.value.code)
+    assert codes == 3 * ["file_unusable_path"] + 3 * ["file_unreadable"]
+
+
+def test_a_cell_that_is_too_long_is_told(tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text("path,x\na.png," + "y" * ((1 << 20) + 1))
+    with pytest.raises(HeadstartError) as refused:
+        picture_sources.of_path(tmp_path / "table.csv")
+    assert refused.value.code == "answers_table"
 
 
 def test_kept_rows_come_back_as_they_were(pool: PredictorPool, tmp_path: Path) -> None:
