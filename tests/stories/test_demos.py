@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
-from core.demos import published, reviews
+from core.demos import published, reviews, visitor_page
+from core.demos.visitor_page import Front
 from core.language.catalog import say
-from tests import browser
+from tests import browser, drawing
+from tests.bad_files import encoded
 from tests.browser import Server, button, by_key, idle
 from tests.stories.test_access import faults, headings, in_order
 from tests.texts import pattern
@@ -116,10 +118,68 @@ def _as_the_owner(page: Page, app: Server, project_id: str) -> None:
     idle(page)
 
 
-def test_an_upload_goes_along_to_the_presentation(page: Page, app: Server) -> None:
-    from tests import drawing
-    from tests.bad_files import encoded
+# In place of the camera of a phone: how many of those that were opened are on, each opened only when it `may`.
+CAMERAS = """
+window.may = Promise.resolve(); window.streams = []
+const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices)
+navigator.mediaDevices.getUserMedia = async (wanted) => {
+  await window.may
+  const stream = await real(wanted)
+  window.streams.push(stream)
+  return stream
+}
+window.on = () => window.streams.filter((stream) => stream.active).length
+window.hold = () => { window.may = new Promise((resolve) => { window.release = resolve }) }
+"""
+ENGINE = """
+const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
+export const open = async () => ({ ask: async () => {
+  await wait(50)
+  return { scores: [["a", 0.9], ["b", 0.1]], verdict: "answer", least: 0, ms: 1 }
+} })
+"""
 
+
+def test_no_camera_stays_on_that_nobody_looks_through(chromium: Browser) -> None:
+    context = chromium.new_context(permissions=["camera"])
+    visitor, at = context.new_page(), "https://demo.example/"
+
+    def answer(route: Route) -> None:
+        name = route.request.url.removeprefix(at)
+        body, kind = visitor_page.file(name) or (visitor_page.html(front).encode(), "text/html")
+        route.fulfill(body=ENGINE if name == "engine_server.js" else body, content_type=kind)
+
+    front = Front("T", "", "en", "#0f766e", ("a", "b"), 160, "engine_server")
+    visitor.route(f"{at}**", answer)
+    visitor.add_init_script(CAMERAS)
+    try:
+        visitor.goto(at)
+        live, take = (visitor.get_by_role("button", name=say(f"visitor.{name}")) for name in ("live", "take"))
+        visitor.evaluate("hold()")
+        live.click()
+        expect(visitor.locator("#stage")).to_be_visible()
+        expect(take).to_be_hidden()  # before the camera is on there is nothing to take
+        live.click()
+        visitor.evaluate("release()")
+        expect(visitor.locator("#answer").get_by_text(pattern("visitor.live_rate"))).to_be_visible()
+        expect(take).to_be_visible()
+        visitor.wait_for_function("streams.length === 2 && on() === 1")
+        visitor.evaluate("hold()")
+        visitor.get_by_role("button", name=say("visitor.camera")).click()
+        picture = {"name": "a.png", "mimeType": "image/png", "buffer": encoded(drawing.draw("circle", 1), "PNG")}
+        visitor.locator("#file").set_input_files(picture)  # type: ignore[arg-type]
+        visitor.evaluate("release()")
+        visitor.wait_for_function("streams.length === 3 && on() === 0")
+        expect(visitor.locator("#answer").get_by_text(pattern("visitor.time"))).to_be_visible()
+        visitor.evaluate("void (HTMLMediaElement.prototype.play = () => Promise.reject(new Error('no')))")
+        live.click()
+        expect(visitor.get_by_text(say("visitor.camera_denied"))).to_be_visible()
+        visitor.wait_for_function("streams.length === 4 && on() === 0")
+    finally:
+        context.close()
+
+
+def test_an_upload_goes_along_to_the_presentation(page: Page, app: Server) -> None:
     (project,) = app.store.projects()
     page.goto(f"{app.url}/demo?project={project.id}")
     browser.await_answer(page)

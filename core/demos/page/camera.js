@@ -7,21 +7,34 @@ const RATE_OVER_MS = 2000
 
 export const hasCamera = () => Boolean(navigator.mediaDevices?.getUserMedia)
 
-// A camera that is on until `stop`. Throws where the visitor does not allow it.
-export async function openCamera() {
+// A camera that is on until `stop`; null, and it is off, if by then `goesOn()` is false. Throws where the visitor does not
+// allow it.
+export async function openCamera(goesOn) {
   const video = at("video")
   const wanted = { video: { facingMode: { ideal: "environment" }, width: { ideal: 1280 } }, audio: false }
   const stream = await navigator.mediaDevices.getUserMedia(wanted)
-  video.srcObject = stream
-  await video.play()
+  const stop = () => {
+    for (const track of stream.getTracks()) track.stop()
+    if (video.srcObject === stream) video.srcObject = null
+  }
+  try {
+    if (goesOn()) {
+      video.srcObject = stream
+      await video.play()
+    }
+  } catch (error) {
+    stop()
+    throw error
+  }
+  if (!goesOn()) {
+    stop()
+    return null
+  }
   return {
     picture: () => grab(video, video.videoWidth, video.videoHeight),
     // The middle square, as the network sees a picture.
     frame: (size) => grab(video, size, size),
-    stop() {
-      for (const track of stream.getTracks()) track.stop()
-      video.srcObject = null
-    },
+    stop,
   }
 }
 

@@ -69,13 +69,18 @@ async function startCamera(live) {
   closeCamera()
   turn += 1
   const mine = turn
-  show({ video: true, shutter: true })
+  show({ video: true })
+  let opened = null
   try {
-    camera = await openCamera()
+    opened = await openCamera(() => mine === turn)
   } catch {
+    if (mine !== turn) return
     show({})
     return fail(new Error(words.fill("camera_denied")))
   }
+  if (!opened) return
+  camera = opened
+  at("shutter").hidden = false // only now there is something to take
   if (live) await answerWhileOn(mine)
 }
 
@@ -128,4 +133,6 @@ function stop() {
 }
 
 // The camera does not stay on behind another page.
-addEventListener("pagehide", closeCamera)
+addEventListener("pagehide", () => {
+  if (!at("video").hidden) stop()
+})
