@@ -49,19 +49,22 @@ def keep(store: Store, demo: Demo, prediction: Prediction, word: str) -> None:
     if not word:
         raise HeadstartError("review_unnamed")
     review_id, data = uuid.uuid4().hex, prediction.shown
-    with store.write() as db:  # counted and written while no other visitor's is
-        n, n_bytes = demo_rows.kept(db, demo.project_id)
-        if n >= LIMITS.review_pictures or n_bytes + len(data) > LIMITS.review_bytes:
-            raise HeadstartError("review_full")
-        blobs.write(path(store, demo.project_id, review_id), data)
-        demo_rows.add_review(
-            db,
-            {
-                "id": review_id, "project_id": demo.project_id, "demo_id": demo.id, "bytes": len(data), "word": word,
-                "said": prediction.label, "probability": prediction.probability, "verdict": prediction.verdict,
-                "at": time.time(),
-            },
-        )  # fmt: skip
+    values = {
+        "id": review_id, "project_id": demo.project_id, "demo_id": demo.id, "bytes": len(data), "word": word,
+        "said": prediction.label, "probability": prediction.probability, "verdict": prediction.verdict,
+        "at": time.time(),
+    }  # fmt: skip
+    file = path(store, demo.project_id, review_id)
+    try:
+        with store.write() as db:  # counted and written while no other visitor's is
+            n, n_bytes = demo_rows.kept(db, demo.project_id)
+            if n >= LIMITS.review_pictures or n_bytes + len(data) > LIMITS.review_bytes:
+                raise HeadstartError("review_full")
+            blobs.write(file, data)
+            demo_rows.add_review(db, values)
+    except BaseException:
+        file.unlink(missing_ok=True)  # without its row nobody would find it
+        raise
 
 
 def waiting(store: Store, project_id: str) -> list[Review]:

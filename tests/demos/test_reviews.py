@@ -11,6 +11,7 @@ from core.jobs import queue
 from core.jobs.kinds import INTAKE
 from core.plan import Plan
 from core.settings import LIMITS
+from core.store.rows import demo_rows
 from core.store.store import Store
 from tests import drawing, workers
 from tests.bad_files import encoded
@@ -64,6 +65,17 @@ def test_strangers_fill_no_disk(empty: Store, monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(HeadstartError) as unnamed:
         reviews.keep(empty, demo, SAID, " \u200b\n")
     assert unnamed.value.code == "review_unnamed"
+
+
+def test_a_picture_that_cannot_be_written_down_leaves_no_file(empty: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise HeadstartError("store_full")
+
+    demo = published_in(empty)
+    monkeypatch.setattr(demo_rows, "add_review", fail)
+    with pytest.raises(HeadstartError):
+        reviews.keep(empty, demo, SAID, "circle")
+    assert not [path for path in (empty.home / "reviews").rglob("*") if path.is_file()]
 
 
 def test_an_accepted_picture_goes_the_way_of_every_delivery_and_is_for_train(stocked: Store, in_process: None) -> None:

@@ -9,12 +9,14 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlencode
 
+import numpy as np
 import pytest
 from starlette.requests import Request
 from starlette.responses import Response
@@ -26,7 +28,7 @@ from websockets.typing import Origin
 from core.demos import published, reviews, visitor_page
 from core.demos.published import Demo, Look
 from core.errors import HeadstartError
-from core.explain.predictor import Prediction
+from core.explain.predictor import Explanation, Prediction
 from core.language import catalog
 from core.language.catalog import say
 from core.pictures import album
@@ -127,6 +129,10 @@ class Answers:
 
     def predict(self, _: bytes, px: int = 0) -> Prediction:
         return Prediction((("circle", 0.9), ("square", 0.1)), LOGO if px else b"")
+
+    def explain(self, _: bytes, px: int) -> Explanation:
+        seen, heat = np.zeros((px, px, 3), np.uint8), np.ones((5, 5), np.float32)
+        return Explanation((("circle", 0.9), ("square", 0.1)), seen, {"circle": heat}, ())
 
 
 def asked(demo: Demo, rest: str, body: bytes = b"", client: str = "198.51.100.7", method: str = "POST") -> Request:
@@ -358,6 +364,34 @@ def test_an_example_is_made_once_and_shown_only_while_its_owner_uses_it(stocked:
     assert [knock(door, demo, "example/0", method="GET") for _ in range(2)] == [(200, LOGO)] * 2 and made == [key]
     album.exclude(stocked, project.id, [key])
     assert knock(door, demo, "example/0", method="GET")[0] == 404
+
+
+def test_one_visitor_does_not_fill_the_queue_alone(quiet: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = quiet.run(quiet.runs(quiet.projects()[0].id)[0].id)
+    demo, other = (published.publish(quiet, run, Look(title)) for title in "ab")
+    monkeypatch.setattr(visit_routes, "_KEPT", (2, 10, 86_400.0))
+    visits = visit_routes._Visits(quiet, Gallery(quiet))
+    monkeypatch.setattr(visits, "_model", lambda _: Answers())
+    door, wrong = Entrance(quiet, visits.answer), "wrong?word=circle"
+    assert knock(door, demo, "wrong", b"x")[0] == 422  # without a word, which is not kept and does not count
+    assert [knock(door, demo, wrong, b"x")[0] for _ in range(3)] == [200, 200, 429]
+    assert knock(door, demo, wrong, b"x", client="198.51.100.8")[0] == 200 == knock(door, other, wrong, b"x")[0]
+
+
+def test_heat_maps_are_drawn_beside_the_loop_that_answers_all(quiet: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    demo = published.publish(quiet, quiet.run(quiet.runs(quiet.projects()[0].id)[0].id), Look("T"))
+    visits = visit_routes._Visits(quiet, Gallery(quiet))
+    drawn: list[threading.Thread] = []
+
+    def thumbnail(*_: object) -> bytes:
+        drawn.append(threading.current_thread())
+        return LOGO
+
+    monkeypatch.setattr(visits, "_model", lambda _: Answers())
+    monkeypatch.setattr(visit_routes.decoding, "thumbnail", thumbnail)
+    status, body = knock(Entrance(quiet, visits.answer), demo, "heatmap", b"x")
+    assert status == 200 and json.loads(body)["label"] == "circle"
+    assert len(drawn) == 1 and drawn[0] is not threading.current_thread()
 
 
 def test_a_demo_that_is_stopped_is_shut_at_once(place: Place) -> None:

@@ -35,6 +35,7 @@ _STATUS = {
     "visitor_often": 429,
     "visitor_too_large": 413,
     "review_full": 409,
+    "review_enough": 429,
     "visitor_broken": 503,
 }
 # What a visitor can do something about; of other errors only the owner should know more, in the log.

@@ -40,6 +40,8 @@ _SCORES = 10  # of an answer: the page shows five
 # Within ten seconds: questions about pictures, of a live camera up to 30 a second; within a minute: heat maps, which
 # take ten times as long, and pictures to be kept.
 _QUESTIONS, _SLOW = (400, 1_200, 10.0), (30, 120, 60.0)
+# Pictures that are kept within a day, of one client in one demo and of all: one visitor does not fill the queue alone.
+_KEPT = (60, 2_000, 86_400.0)
 # Requests that are answered at once; pictures that arrive at once, of one client and of all, with the bytes that these
 # may have together; and the seconds that a picture may take to arrive.
 _AT_ONCE = 32
@@ -63,6 +65,7 @@ class _Visits:
         self._models = WarmModels(store)
         self._threads = CapacityLimiter(4)  # own ones, so that the server's few do not all wait for models
         self._questions, self._slow = Rate(*_QUESTIONS), Rate(*_SLOW)
+        self._kept = Rate(*_KEPT)
         self._arrivals = Arrivals("visitor_often", *_ARRIVING)
         self._busy = 0
         # The JPEGs of examples, those asked for last at the end.
@@ -143,20 +146,23 @@ class _Visits:
     async def _heat_map(self, _: Request, demo: Demo, data: bytes) -> Response:
         explained = await self._in_thread(lambda: self._model(demo).explain(data, _HEAT_PX))
         label, heat = explained.scores[0][0], explained.heat[explained.scores[0][0]]
-        shown = decoding.thumbnail(grad_cam.overlay(explained.seen, heat), _HEAT_PX)
+        shown = await self._in_thread(lambda: decoding.thumbnail(grad_cam.overlay(explained.seen, heat), _HEAT_PX))
         address = f"data:image/jpeg;base64,{base64.b64encode(shown).decode()}"
         rows, columns = heat.shape
         told = {"address": address, "label": label, "nothing": not heat.any(), "rows": rows, "columns": columns}
         return JSONResponse(told, headers=UNKEPT)
 
     async def _wrong(self, request: Request, demo: Demo, data: bytes) -> Response:
-        word = request.query_params.get("word", "")
+        word, who = request.query_params.get("word", ""), f"{demo.id} {client_of(request)}"
+        if self._kept.wait_s(who, counts=False):
+            raise HeadstartError("review_enough")
 
         def keep() -> None:
             prediction = self._model(demo).predict(data, reviews.KEPT_PX)
             reviews.keep(self._store, demo, prediction, word)
 
         await self._in_thread(keep)
+        self._kept.wait_s(who)
         return JSONResponse({"kept": True}, headers=UNKEPT)
 
     async def _picture(self, request: Request) -> bytes:
