@@ -13,6 +13,7 @@ from typing import Any
 
 from core.errors import HeadstartError
 from core.store.database import VERSION
+from core.store.store import Run
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -20,6 +21,19 @@ SUFFIX = ".headstart.zip"  # of the name of a file
 KINDS = ("tables", "pictures", "runs", "reviews")
 # A name in an archive: a few plain words with slashes between them, none of which leads out of its folder.
 PLAIN = re.compile(r"(?:[A-Za-z0-9][\w.-]{0,99}/){0,5}[A-Za-z0-9][\w.-]{0,99}", re.ASCII)
+# Folders of a run, anywhere in it: of a training or an export that was not ended; and exports, since a file that says
+# that one was verified is believed.
+_LEFT = re.compile(r"exports|draft(-.*)?")
+
+
+def travels(path: str, model: str | None) -> bool:
+    """Whether a file of a run is in an archive, by its path below the folder of the run: its pictures, and what lies in
+    the folder `model` (None: there is none). The record of a run is written anew where it is opened."""
+    if path == "dataset.json":
+        return True
+    is_inside = model is not None and (not model or path.startswith(f"{model}/"))
+    is_left = path == Run.FILE or any(map(_LEFT.fullmatch, path.split("/")[:-1]))
+    return is_inside and not is_left and PLAIN.fullmatch(path) is not None
 
 
 @dataclass(frozen=True)

@@ -108,10 +108,10 @@ class _Opening:
         self._name(rows)
         tables = {table: list(self._told(table, each)) for table, each in rows.items()}
         with self._checked("artifact"):
-            row_checks.folders(tables["artifact"])
+            models = row_checks.folders(tables["artifact"])
         try:
             self._take_pictures()
-            self._take_files()
+            self._take_files(models)
             self._check_runs(tables["run"])
             for table in ("dataset", "finding"):  # pictures that were damaged where it was written are not here
                 tables[table] = [row for row in tables[table] if row["picture_id"] in self.facts]
@@ -253,7 +253,8 @@ class _Opening:
             if answer.thumbnail is not None:
                 receiving.keep_thumbnail(store, key, answer.thumbnail)
 
-    def _take_files(self) -> None:
+    def _take_files(self, models: Mapping[str, str]) -> None:
+        """Take what belongs to runs and to reviews. An archive of an older Headstart has more, which is left out."""
         names = [*self._of("runs"), *self._of("reviews")]
         self.ticket.stage("save", len(names))
         with Children(file_check.DECODER, decoding.DECODING) as children:
@@ -263,7 +264,9 @@ class _Opening:
                 if key is None or bool(rest) != (kind == "runs"):
                     raise self._damaged(name)
                 if kind == "runs":
-                    blobs.write(self.store.root(key) / "/".join(rest), self._sound(name))
+                    path = "/".join(rest)
+                    if contents.travels(path, models.get(key)):
+                        blobs.write(self.store.root(key) / path, self._sound(name))
                 else:
                     _, shown = children.insist({"show": reviews.KEPT_PX}, self._read(name))
                     blobs.write(reviews.path(self.store, self.project, key), shown)

@@ -15,10 +15,7 @@ from core.disk.blobs import CHUNK
 from core.pictures import damage
 from core.pictures.export_zip import ZipStream
 from core.store.rows import archive_rows
-from core.store.store import Run, Store
-
-# Of a run that is being trained, or whose training was cut off.
-_UNFINISHED = ("draft", ".tmp-")
+from core.store.store import Store
 
 
 def chunks(store: Store, project_id: str, lost: list[str] | None = None) -> Iterator[bytes]:
@@ -74,13 +71,10 @@ def _files(store: Store, tables: dict[str, IO[bytes]], lost: list[str]) -> Itera
 
 
 def _of_run(root: Path, run_id: str, model: str | None) -> Iterator[tuple[str, Path]]:
-    """The pictures of a run, and the files of its model, which lie in the folder `model` (None: there is none). Its
-    record is written anew where it is opened."""
     found = {root / "dataset.json"} | (set() if model is None else set((root / model).rglob("*")))
     for path in sorted(found):
         name = path.relative_to(root).as_posix()
-        is_plain = contents.PLAIN.fullmatch(name) and not name.startswith(_UNFINISHED)
-        if path.is_file() and is_plain and name != Run.FILE:
+        if path.is_file() and contents.travels(name, model):
             yield f"runs/{run_id}/{name}", path
 
 

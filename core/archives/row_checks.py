@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from core.archives.contents import PLAIN
+from core.archives.contents import PLAIN, travels
 from core.intake.folder_labels import class_name
 from core.jobs.kinds import kind_named, written
 from core.plan import Plan
@@ -44,8 +44,10 @@ def check(table: str, row: Mapping[str, Any], own: Own) -> None:
         raise ValueError
     if any(row[name] not in own.ids[of] for name, of in _NAMED.get(table, {}).items() if row[name] is not None):
         raise ValueError
-    if table == "artifact" and own.files.get((row["run_id"], row["name"])) != row["sha256"]:
-        raise ValueError
+    if table == "artifact":
+        is_whole = own.files.get((row["run_id"], row["name"])) == row["sha256"]
+        if not is_whole or not travels(row["name"], row["name"].rpartition("/")[0]):
+            raise ValueError
     if table == "run":
         Plan.from_dict(json.loads(row["plan"]))
         Result.from_dict(json.loads(row["result"] or "{}"))

@@ -212,6 +212,30 @@ def test_a_damaged_or_hostile_archive_is_refused_and_leaves_nothing(
     assert not (tmp_path / "evil").exists()
 
 
+def test_only_finished_files_of_the_model_and_no_exports_travel() -> None:
+    for path in ("dataset.json", "model-1/model.keras", "model-1/drafts.json", "model-1/maps/a.npy"):
+        assert contents.travels(path, "model-1"), path
+    for path in (
+        "run.json", "draft/model.keras", "model-1/exports/keras/facts.json", "model-1/exports/draft-onnx/model.onnx",
+        "model-1/draft/a.npy", "model-1/.tmp-a", "model-2/model.keras", "model-1/../draft/a", "model-11/model.keras",
+    ):  # fmt: skip
+        assert not contents.travels(path, "model-1"), path
+    assert contents.travels("model.keras", "") and not contents.travels("model.keras", None)
+    assert not contents.travels("exports/keras/facts.json", "") and not contents.travels("run.json", "")
+
+
+@pytest.mark.usefixtures("in_process")
+def test_an_export_that_an_archive_brings_is_not_kept(packed: bytes, store: Store, tmp_path: Path) -> None:
+    def verify(entries: dict[str, bytes]) -> None:
+        name = next(name for name in entries if name.endswith("model.keras"))
+        entries[f"{name.rpartition('/')[0]}/exports/keras/facts.json"] = b"{}"
+
+    job = _open(store, _changed(packed, verify), tmp_path)
+    assert job.state == "succeeded", job.failure
+    folder = store.folder(_finished(store, store.project(job.project_id)).id)
+    assert (folder / "model.keras").is_file() and not (folder / "exports").exists()
+
+
 @pytest.mark.usefixtures("in_process")
 def test_a_job_of_an_archive_leads_to_no_file_of_the_server(packed: bytes, store: Store, tmp_path: Path) -> None:
     def lead(entries: dict[str, bytes]) -> None:
