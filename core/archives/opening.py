@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from sqlite3 import IntegrityError
 from typing import Any
 
 from core.archives import contents, row_checks
@@ -218,8 +219,8 @@ class _Opening:
         told["name"] = " ".join(project["name"].split())[:_NAME] or self.title[:_NAME]
         archive_rows.settle_project(db, self.project, told)
         for table, rows in tables.items():
-            if table != "project":
-                archive_rows.add(db, table, rows)
+            with self._checked(table):
+                archive_rows.add(db, table, rows if table != "project" else ())
         # After the triggers: an answer holds as long as the revision that it was given at.
         archive_rows.settle_project(db, self.project, {name: project[name] for name in _REVISIONS})
 
@@ -295,7 +296,7 @@ class _Opening:
     def _checked(self, table: str) -> Iterator[None]:
         try:
             yield
-        except (ValueError, LookupError, TypeError, AttributeError, OSError, HeadstartError):
+        except (ValueError, LookupError, TypeError, AttributeError, OSError, IntegrityError, HeadstartError):
             raise self._damaged(f"tables/{table}.jsonl") from None
 
     def _damaged(self, entry: str) -> HeadstartError:

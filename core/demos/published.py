@@ -13,7 +13,9 @@ import secrets
 import sqlite3
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import argon2
 
@@ -115,20 +117,20 @@ def get(store: Store, demo_id: str) -> Demo:
     row = demo_rows.demo(store, demo_id)
     if row is None:
         raise HeadstartError("demo_missing")
-    return _demo(row)
+    return read(row)
 
 
 def find(store: Store, token: str) -> Demo | None:
     """The demo of this token; None if there is none that visitors are let into. It is looked up by a hash, so that the
     time it takes tells nothing about tokens."""
     row = demo_rows.by_hash(store, _hash(token)) if TOKEN.fullmatch(token) else None
-    demo = _demo(row) if row is not None else None
+    demo = read(row) if row is not None else None
     return demo if demo is not None and demo.is_open else None
 
 
 def of_project(store: Store, project_id: str) -> list[Demo]:
     """The demos of a project, the newest first, also those that have ended."""
-    return [_demo(row) for row in demo_rows.of_project(store, project_id)]
+    return [read(row) for row in demo_rows.of_project(store, project_id)]
 
 
 def count_question(store: Store, demo: Demo) -> None:
@@ -178,7 +180,8 @@ def _hash(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def _demo(row: sqlite3.Row) -> Demo:
+def read(row: sqlite3.Row | Mapping[str, Any]) -> Demo:
+    """The demo of a row."""
     look = Look(
         row["title"], row["words"], base64.b64decode(row["logo"]), row["accent"], tuple(json.loads(row["examples"])),
         row["language"], row["ends_at"],

@@ -195,6 +195,22 @@ DAMAGED: dict[str, tuple[Change, bool, str]] = {
     "a promotion of another run": (lambda e: _row(e, "promotion", run_id="0" * 32), True, "archive_damaged"),
     "an event of another job": (lambda e: _row(e, "event", job_id="0" * 32), True, "archive_damaged"),
     "a job of another run": (lambda e: _row(e, "job", run_id="0" * 32), True, "archive_damaged"),
+    "a project without a name": (lambda e: _row(e, "project", name=None), True, "archive_damaged"),
+    "nothing left to train on": (lambda e: _row(e, "project", val=0.5, test=0.5), True, "archive_damaged"),
+    "a part that is none": (lambda e: _row(e, "dataset", part="exam"), True, "archive_damaged"),
+    "facts that are none": (lambda e: _row(e, "file", facts="[1]"), True, "archive_damaged"),
+    "a time that no clock shows": (lambda e: _row(e, "run", created_at=1e15), True, "archive_damaged"),
+    "nothing where something must be": (lambda e: _row(e, "run", note=None), True, "archive_damaged"),
+    "an event that says nothing": (lambda e: _row(e, "event", kind="note", facts="{}"), True, "archive_damaged"),
+    "a change that cannot be undone": (
+        lambda e: _row(e, "change", before='{"pictures": [["a", "b"]], "files": []}'),
+        True,
+        "archive_damaged",
+    ),
+    "a logo that is none": (lambda e: _row(e, "demo", logo="x"), True, "archive_damaged"),
+    "a logo that is a page": (lambda e: _row(e, "demo", logo="PGh0bWw+"), True, "archive_damaged"),
+    "examples that are none": (lambda e: _row(e, "demo", examples="[1]"), True, "archive_damaged"),
+    "a word that hides": (lambda e: _row(e, "review", word="a\u202eb"), True, "archive_damaged"),
     "a demo of another run": (lambda e: _row(e, "demo", run_id="0" * 32), True, "archive_damaged"),
 }
 
