@@ -16,7 +16,7 @@ from pathlib import Path
 from sqlite3 import IntegrityError
 from typing import Any
 
-from core.archives import contents, row_checks
+from core.archives import contents, foreign_models, row_checks
 from core.archives.contents import SUFFIX, Manifest
 from core.dataset import Dataset, Facts
 from core.demos import reviews
@@ -267,11 +267,19 @@ class _Opening:
                 if kind == "runs":
                     path = "/".join(rest)
                     if contents.travels(path, models.get(key)):
-                        blobs.write(self.store.root(key) / path, self._sound(name))
+                        self._take(self.store.root(key) / path, name)
                 else:
                     _, shown = children.insist({"show": reviews.KEPT_PX}, self._read(name))
                     blobs.write(reviews.path(self.store, self.project, key), shown)
                 self.ticket.tick()
+
+    def _take(self, path: Path, name: str) -> None:
+        blobs.write(path, self._sound(name))
+        if path.suffix == ".keras":
+            try:
+                foreign_models.check(path)
+            except ValueError:
+                raise HeadstartError("archive_foreign_model", name=self.title, entry=name[:100]) from None
 
     def _check_runs(self, runs: Iterable[Mapping[str, Any]]) -> None:
         """Check the pictures of each run, which pages read as they are."""
