@@ -37,7 +37,9 @@ def measured(facts: RunFacts) -> str:
 
 def taught(facts: RunFacts, show: Show) -> str:
     """What the model was taught from."""
-    pictures = say("pictures_n", n=facts.result.pictures)
+    split = facts.result.split
+    # Val pictures teach too where the head was solved again on both in the end.
+    pictures = say("pictures_n", n=split.train + (split.val if facts.plan.learns_from_val else 0))
     classes = say("classes_n", n=len(facts.result.classes))
     return say("report_taught", pictures=pictures, classes=classes, names=_listed(facts.result.classes, show))
 

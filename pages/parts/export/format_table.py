@@ -8,6 +8,7 @@ from typing import Any
 
 import streamlit as st
 
+from core import backbones
 from core.exports import formats, made
 from core.exports.formats import FORMATS, Format
 from core.exports.made import Made
@@ -21,6 +22,7 @@ from pages.parts.frame import context
 from pages.parts.frame.words import about, number, plain, say, size
 
 _TICK_S = 1.0
+_LISTED = 12  # classes whose order is told on the page; model.json has all
 # Below a millisecond in ten thousand a difference is rounding.
 _ROUNDING = 1e-4
 
@@ -28,6 +30,9 @@ _ROUNDING = 1e-4
 def panel(run: Run) -> None:
     """Draw the table of a finished run."""
     st.header(say("formats_title"), anchor=False, help=say("formats_help"))
+    classes = run.outcome.classes
+    order = ", ".join([*map(plain, classes[:_LISTED]), *(["\u2026"] if len(classes) > _LISTED else [])])
+    st.caption(say("formats_input", px=backbones.find(run.plan["backbone"]).size, classes=order))
     is_busy = any(job.active for job in made.jobs(context.store(), run).values())
     context.fragment(_table, run_every=_TICK_S if is_busy else None)(run, is_busy)
     st.caption(f"{say('formats_no_tfjs')} {say('formats_no_coreml')}")

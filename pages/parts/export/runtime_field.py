@@ -19,8 +19,8 @@ def draw() -> None:
     missing = litert_js.missing(context.store().home)
     if not missing:
         return
-    addresses = "\n".join(f"- [{each.file_name}]({each.url})" for each in missing)
-    st.markdown(f"{say('runtime_files', n=len(missing))}\n{addresses}")
+    addresses = "\n\n".join(f"[{each.file_name}]({each.url})" for each in missing)
+    st.markdown(f"{say('runtime_files', n=len(missing))}\n\n{addresses}")
     key = f"runtime-files-{st.session_state.get(_TURN, 0)}"
     st.file_uploader(
         say("runtime_field"), accept_multiple_files=True, max_upload_size=_MB, key=key,
