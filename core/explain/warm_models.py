@@ -1,6 +1,7 @@
 """The processes of the models that were asked last, kept warm for whoever asks next."""
 
 import threading
+import time
 from collections import OrderedDict
 
 from core.errors import HeadstartError
@@ -9,12 +10,15 @@ from core.store.store import Store
 
 
 class WarmModels:
-    """At most `most` models. Safe to use from several threads."""
+    """At most `most` models, each until nobody has asked it for `idle_s` seconds, so that those of demos that ended do
+    not stay. Safe to use from several threads."""
 
-    def __init__(self, store: Store, most: int = 3) -> None:
-        self._store, self._most = store, most
-        self._open: OrderedDict[tuple[str, str], Predictor] = OrderedDict()
+    def __init__(self, store: Store, most: int = 3, idle_s: float = 600.0) -> None:
+        self._store, self._most, self._idle_s = store, most, idle_s
+        # Each with the time (monotonic) at which it was asked last; the last one asked is at the end.
+        self._open: OrderedDict[tuple[str, str], tuple[Predictor, float]] = OrderedDict()
         self._lock = threading.Lock()
+        self._timer: threading.Timer | None = None
 
     def of(self, run_id: str) -> Predictor:
         """The model of a run as it is now. Raises HeadstartError when it has none, or a damaged one."""
@@ -24,14 +28,37 @@ class WarmModels:
             if key not in self._open:
                 if not sums:
                     raise HeadstartError("model_missing", path=str(folder))
-                self._open[key] = Predictor(folder, sums)
+                self._open[key] = Predictor(folder, sums), 0.0
+            model, _ = self._open[key]
+            self._open[key] = model, time.monotonic()
             self._open.move_to_end(key)
-            while len(self._open) > self._most:
-                self._open.popitem(last=False)[1].close()
-            return self._open[key]
+            oldest = [self._pop() for _ in range(len(self._open) - self._most)]
+            self._set_timer()
+        for each in oldest:  # outside the lock, since each may still be answering
+            each.close()
+        return model
 
     def close(self) -> None:
         """End all processes."""
+        self._end_idle(0.0)
+
+    def _end_idle(self, idle_s: float) -> None:
         with self._lock:
-            while self._open:
-                self._open.popitem()[1].close()
+            idle, now = [], time.monotonic()
+            while self._open and now - next(iter(self._open.values()))[1] >= idle_s:
+                idle.append(self._pop())
+            self._timer = None
+            self._set_timer()
+        for each in idle:
+            each.close()
+
+    def _pop(self) -> Predictor:
+        return self._open.popitem(last=False)[1][0]
+
+    def _set_timer(self) -> None:
+        """Look again when the model that was asked first may be idle."""
+        if self._open and self._timer is None:
+            left_s = next(iter(self._open.values()))[1] + self._idle_s - time.monotonic()
+            self._timer = threading.Timer(max(0.0, left_s), self._end_idle, [self._idle_s])
+            self._timer.daemon = True
+            self._timer.start()

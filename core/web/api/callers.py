@@ -71,10 +71,11 @@ class DemoCallers:
                     raise HeadstartError("model_missing", path=folder.name)
                 self._models[key] = AnswerQueue(await to_thread.run_sync(PredictorPool, folder, sums))
             self._models.move_to_end(key)
-            while len(self._models) > _MODELS:
-                _, oldest = self._models.popitem(last=False)
-                await to_thread.run_sync(oldest.pool.close)
-            return self._models[key]
+            model = self._models[key]
+            oldest = [self._models.popitem(last=False)[1] for _ in range(len(self._models) - _MODELS)]
+        for each in oldest:  # outside the lock, since each may still be answering
+            await to_thread.run_sync(each.pool.close)
+        return model
 
 
 def one_model(model: AnswerQueue, key: str) -> Enter:
