@@ -318,6 +318,9 @@ def _open(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     except BaseException:
         store.delete_project(job.project_id)  # nothing of the archive is in it
         raise
+    for event in queue.events(store, job.id):
+        if event.kind == "note":
+            print(messages.note(event.facts["code"], event.facts["values"]), file=sys.stderr)
     project = store.project(job.project_id)
     n = album.count(store, project.id, album.Filter())
     runs = [run.id for run in store.runs(project.id) if run.result is not None]

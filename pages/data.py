@@ -4,7 +4,7 @@ import streamlit as st
 
 from core.intake import deliveries
 from core.jobs import queue
-from core.jobs.kinds import INTAKE
+from core.jobs.kinds import INTAKE, OPENING
 from core.language import messages
 from core.pictures import album
 from core.pictures.album import ClassRow, Filter
@@ -88,7 +88,7 @@ def _begin(project: Project, busy: bool) -> None:
 
 project = context.project()
 rows = album.classes(context.store(), project.id)
-job = queue.current(context.store(), project.id, INTAKE)
+job = queue.current(context.store(), project.id, INTAKE, OPENING)
 
 if job is not None and not deliveries.is_dismissed(context.store(), job):
     job_panel.panel(project, job)

@@ -59,7 +59,8 @@ class Manifest:
             values: dict[str, Any] = json.loads(data)
             found, schema = int(values["headstart_archive"]), int(values["schema"])
             sums = {str(name): str(key) for name, key in values["sums"].items()}
-            manifest = Manifest(found, schema, str(values["headstart"]), str(values["name"]), sums)
+            lost = tuple(str(key) for key in values["lost"])
+            manifest = Manifest(found, schema, str(values["headstart"]), str(values["name"]), sums, lost)
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             raise HeadstartError("archive_foreign", name=title) from None
         if found > FORMAT or schema > VERSION:

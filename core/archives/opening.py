@@ -114,10 +114,7 @@ class _Opening:
             self._take_pictures()
             self._take_files(models)
             self._check_runs(tables["run"])
-            for table in ("dataset", "finding"):  # pictures that were damaged where it was written are not here
-                tables[table] = [row for row in tables[table] if row["picture_id"] in self.facts]
-            for row in tables["dataset"]:
-                row["pixels"] = self.facts[row["picture_id"]].pixels
+            self._settle_pictures(tables)
             self.ticket.succeed(lambda db: self._write(db, tables))
         except BaseException:
             self._forget()
@@ -253,6 +250,19 @@ class _Opening:
                 raise self._damaged(answer.file.name)
             if answer.thumbnail is not None:
                 receiving.keep_thumbnail(store, key, answer.thumbnail)
+
+    def _settle_pictures(self, tables: dict[str, list[dict[str, Any]]]) -> None:
+        """Leave out the rows of pictures that were damaged where the archive was written, and say how many."""
+        named = {row["picture_id"] for row in tables["dataset"]}
+        lost = named - self.facts.keys()
+        if not lost <= set(self.manifest.lost):
+            raise self._damaged("tables/dataset.jsonl")
+        for table in ("dataset", "finding"):
+            tables[table] = [row for row in tables[table] if row["picture_id"] in self.facts]
+        for row in tables["dataset"]:
+            row["pixels"] = self.facts[row["picture_id"]].pixels
+        if lost:
+            self.ticket.note("archive_lacks", n=len(lost))
 
     def _take_files(self, models: Mapping[str, str]) -> None:
         """Take what belongs to runs and to reviews. An archive of an older Headstart has more, which is left out."""

@@ -12,6 +12,7 @@ from core.archives import contents
 from core.archives.contents import Manifest
 from core.demos import reviews
 from core.disk.blobs import CHUNK
+from core.errors import HeadstartError
 from core.pictures import damage
 from core.pictures.export_zip import ZipStream
 from core.store.rows import archive_rows
@@ -20,7 +21,9 @@ from core.store.store import Store
 
 def chunks(store: Store, project_id: str, lost: list[str] | None = None) -> Iterator[bytes]:
     """The archive, piece by piece; memory use does not grow with the pictures. Pictures whose file is damaged or
-    missing are left out, and their ids appended to `lost`."""
+    missing are left out, and their ids appended to `lost`. Raises HeadstartError("archive_model") where the files of a
+    model are not those of its run, also when a training puts another in their place meanwhile: what was written until
+    then is no archive."""
     lost = [] if lost is None else lost
     name = store.project(project_id).name
     sink: Any = ZipStream()
@@ -42,11 +45,26 @@ def chunks(store: Store, project_id: str, lost: list[str] | None = None) -> Iter
         for entry, path in _files(store, tables, lost):
             with path.open("rb") as file:
                 yield from put(entry, file)
+        for row in _rows(tables["artifact"]):
+            if sums.get(f"runs/{row['run_id']}/{row['name']}") != row["sha256"]:
+                raise _incomplete(store, row["run_id"])
         manifest = Manifest(headstart=settings.VERSION, name=name, sums=sums, lost=tuple(lost))
         with out.open(zipfile.ZipInfo(contents.MANIFEST), "w") as member:
             member.write(manifest.to_bytes())
         yield sink.take()
     yield sink.take()
+
+
+def check(store: Store, project_id: str) -> None:
+    """Raises HeadstartError("archive_model") where a file of a model is damaged or missing; reads all of them."""
+    for run in store.runs(project_id):
+        if not store.is_whole(run.id):
+            raise _incomplete(store, run.id)
+
+
+def _incomplete(store: Store, run_id: str) -> HeadstartError:
+    run = store.run(run_id)
+    return HeadstartError("archive_model", run=run.name or run.plan["backbone"])
 
 
 def _files(store: Store, tables: dict[str, IO[bytes]], lost: list[str]) -> Iterator[tuple[str, Path]]:

@@ -210,6 +210,7 @@ async def _dataset(store: Store, request: Request) -> Response:
 async def _archive(store: Store, request: Request) -> Response:
     project = await _project(store, request)
     name = re.sub(r"[^\w-]+", "-", project.name, flags=re.ASCII).strip("-") or "project"
+    await to_thread.run_sync(packing.check, store, project.id)  # while it can still be said
     return _stream(packing.chunks(store, project.id), f"{name}{SUFFIX}")
 
 

@@ -145,6 +145,10 @@ def _cut(entries: dict[str, bytes]) -> None:
     entries[name] = entries[name][:-1]
 
 
+def _without_a_picture(entries: dict[str, bytes]) -> None:
+    del entries[next(name for name in entries if name.startswith("pictures/"))]
+
+
 def _lead_out(entries: dict[str, bytes]) -> None:
     entries["runs/../../evil"] = b"x"
 
@@ -189,6 +193,7 @@ DAMAGED: dict[str, tuple[Change, bool, str]] = {
     "a picture that is cut": (_cut, False, "archive_damaged"),
     "a name that leads out": (_lead_out, True, "archive_damaged"),
     "a run that no row names": (_other_run, True, "archive_damaged"),
+    "a picture that is not there": (_without_a_picture, True, "archive_damaged"),
     "a picture that is none": (_no_picture, True, "archive_damaged"),
     "a newer format": (_newer, False, "archive_newer"),
     "no manifest": (_no_manifest, False, "archive_foreign"),
@@ -318,9 +323,33 @@ def test_a_damaged_picture_is_named_and_left_out(source: Store, store: Store, tm
     lost: list[str] = []
     job = _open(store, b"".join(packing.chunks(home, project.id, lost)), tmp_path)
     assert lost == [gone] and job.state == "succeeded", job.failure
+    assert {"code": "archive_lacks", "values": {"n": 1}} in [each.facts for each in queue.events(store, job.id)]
     assert {p.id for p in home.dataset(project.id).pictures} - {
         p.id for p in store.dataset(job.project_id).pictures
     } == {gone}
+
+
+def test_a_project_whose_model_is_damaged_or_replaced_meanwhile_is_no_archive(source: Store, tmp_path: Path) -> None:
+    home = Store(shutil.copytree(source.home, tmp_path / "copy"))
+    (project,) = home.projects()
+    packing.check(home, project.id)
+    chunks = packing.chunks(home, project.id)
+    next(chunks)
+    shutil.rmtree(home.folder(_finished(home, project).id))  # as the end of a training does
+    for pack in (lambda: list(chunks), lambda: packing.check(home, project.id)):
+        with pytest.raises(HeadstartError) as error:
+            pack()
+        assert error.value.code == "archive_model"
+
+
+def test_where_a_delivery_lay_does_not_travel(source: Store, tmp_path: Path) -> None:
+    home = Store(shutil.copytree(source.home, tmp_path / "copy"))
+    (project,) = home.projects()
+    with home.write() as db:
+        db.execute("UPDATE job SET params = ? WHERE kind = 'intake'", ('{"path": "/srv/secret", "batch": "b"}',))
+    with archive_rows.snapshot(home, project.id) as tables:
+        told = [json.loads(json.loads(line)["params"]) for line in tables["job"]]
+    assert {"batch": "b"} in told and not any("path" in each for each in told)
 
 
 def test_probabilities_of_an_archive_are_those_that_were_measured(source: Store, packed: bytes) -> None:
