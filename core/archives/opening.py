@@ -38,7 +38,9 @@ from core.store.rows import archive_rows, picture_rows
 from core.store.store import Store
 
 _MOST_MANIFEST = 64 << 20  # bytes: 100,000 entries take 15 MB
+_MOST_TABLE = 512 << 20  # all rows of one: 100,000 pictures with some findings each take 100 MB
 _MOST_LINE = 32 << 20  # of a row: the result of a run, or what a user did to 100,000 pictures at once
+_MOST = {"tables": _MOST_TABLE, "reviews": LIMITS.review_bytes}  # by kind, of what is read as a whole
 # Columns that hold the id of the row itself.
 _OWN_ID = ("run", "job", "demo", "review")
 _REVISIONS = ("revision", "labels_revision")
@@ -87,7 +89,8 @@ def _manifest(entries: Mapping[str, Entry], title: str) -> Manifest:
         raise HeadstartError("archive_damaged", name=title, entry=contents.MANIFEST)
     for name in manifest.sums:
         kind = name.partition("/")[0]
-        if not contents.PLAIN.fullmatch(name) or entries[name].reason or kind not in contents.KINDS:
+        is_large = entries[name].size > _MOST.get(kind, LIMITS.archive_bytes)
+        if not contents.PLAIN.fullmatch(name) or entries[name].reason or kind not in contents.KINDS or is_large:
             raise HeadstartError("archive_damaged", name=title, entry=name[:100])
     return manifest
 
@@ -131,7 +134,7 @@ class _Opening:
         if name not in self.entries:
             return []
         try:
-            found = [json.loads(line) for line in self._read(name).splitlines() if line]
+            found = [json.loads(line) for line in self._lines(name) if line]
             if not all(isinstance(row, dict) for row in found):
                 raise ValueError
         except (ValueError, RecursionError):
@@ -225,6 +228,15 @@ class _Opening:
 
     def _read(self, name: str) -> bytes:
         return b"".join(self._sound(name))
+
+    def _lines(self, name: str) -> Iterator[bytes]:
+        rest = b""
+        for chunk in self._sound(name):
+            *lines, rest = (rest + chunk).split(b"\n")
+            if len(rest) > _MOST_LINE:
+                raise self._damaged(name)
+            yield from lines
+        yield rest
 
     def _sound(self, name: str) -> Iterator[bytes]:
         """The bytes of an entry. Raises HeadstartError where they are not those of the manifest, once all are read."""

@@ -16,6 +16,7 @@ from core.demos import published, reviews
 from core.demos.published import Look
 from core.errors import HeadstartError
 from core.explain.predictor import Predictor
+from core.intake import archive
 from core.jobs import queue
 from core.jobs.queue import Job
 from core.pictures import album, versions
@@ -359,6 +360,20 @@ def test_probabilities_of_an_archive_are_those_that_were_measured(source: Store,
         told = json.loads(file.read(name))
     kept = json.loads((source.folder(run.id) / "evaluation-test.json").read_bytes())
     assert np.array_equal(told["probabilities"], kept["probabilities"])
+
+
+@pytest.mark.usefixtures("in_process")
+def test_a_table_of_any_size_is_not_read_into_memory(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = OLD.read_bytes()
+    for name, most in (("_MOST_LINE", 64), ("_MOST", {"tables": 1000})):
+        with monkeypatch.context() as patch:
+            patch.setattr(opening, name, most)
+            patch.setattr(archive, "CHUNK", 100)
+            job = _open(store, data, tmp_path)
+            assert job.failure is not None and job.failure.code == "archive_damaged", name
+    assert not store.pictures.keys()
 
 
 def test_what_has_not_arrived_is_not_opened(store: Store) -> None:
