@@ -1,6 +1,7 @@
 """The answers of a run's model about many pictures, as a job: started for a delivery, made by a worker, downloaded.
 
-A run keeps the answers of its newest job of this kind, until the next one has its own.
+A run keeps the answers of its newest job of this kind, until the next one has its own or another model takes the place
+of the one that gave them.
 """
 
 from collections import Counter
@@ -37,16 +38,20 @@ def start(store: Store, run_id: str, batch: str, n_files: int) -> None:
 
 
 def path(store: Store, run_id: str, job_id: str) -> Path:
-    """Where the answers of a job are."""
-    return store.root(run_id) / "predictions" / f"{job_id}.jsonl"
+    """Where the answers of a job are, if the run's present model gave them."""
+    return _place(store, run_id, store.folder(run_id), job_id)
+
+
+def _place(store: Store, run_id: str, model: Path, job_id: str) -> Path:
+    return store.root(run_id) / "predictions" / model.name / f"{job_id}.jsonl"
 
 
 def answer(ticket: Ticket, parameters: Pictures) -> None:
     """Write one row for each picture of the delivery, and tell the sums."""
     store, delivery = ticket.store, deliveries.path(ticket.store, parameters.batch)
-    out = path(store, parameters.run, ticket.job.id)
+    folder, sums = store.model(parameters.run)
+    out = _place(store, parameters.run, folder, ticket.job.id)
     if not out.is_file():
-        folder, sums = store.model(parameters.run)
         if not sums:
             raise HeadstartError("run_incomplete", path=str(folder))
         entries = picture_sources.of_delivery(delivery)
@@ -56,7 +61,7 @@ def answer(ticket: Ticket, parameters: Pictures) -> None:
             blobs.write(out, answer_table.kept(rows))
     ticket.found(TOLD, "", Counter(row.verdict for row in answer_table.read(out)))
     ticket.succeed()
-    for other in out.parent.glob("*.jsonl"):
+    for other in out.parents[1].rglob("*.jsonl"):
         if other != out:
             other.unlink(missing_ok=True)
     blobs.remove(delivery)

@@ -244,7 +244,7 @@ async def _predictions(store: Store, request: Request) -> Response:
 async def _answers(store: Store, request: Request) -> Response:
     """The answers of a job about many pictures, as a file of the kind that was asked for."""
     job_id, kind, run_id = request.path_params["job_id"], request.path_params["kind"], _run_id(request)
-    path = prediction_job.path(store, run_id, job_id)
+    path = await to_thread.run_sync(prediction_job.path, store, run_id, job_id)
     if not _KEY.fullmatch(job_id) or kind not in answer_table.FORMATS or not path.is_file():
         raise HeadstartError("address_unknown")
     run = await to_thread.run_sync(store.run, run_id)

@@ -107,7 +107,7 @@ def answered(monkeypatch: pytest.MonkeyPatch, change: float) -> None:
     """Let every runtime answer other probabilities than the model."""
 
     def answer(kind: Format, path: Path, pixels: np.ndarray, tick: object) -> Answers:
-        folder = path.parents[2]
+        (folder,) = path.parents[1].glob("model-*")
         scores = json.loads((folder / "evaluation-test.json").read_bytes())
         rows = np.array(scores["probabilities"], np.float32) + change
         return Answers(rows, 1.0, "0")
@@ -123,10 +123,34 @@ def test_an_export_that_answers_otherwise_is_not_offered(
     job = export(store, run, "keras")
     assert job.state == "failed" and job.failure is not None and job.failure.code == "export_differs"
     assert "0.002" in job.failure.message and "0.001" in job.failure.message
-    assert made.all_of(store, run.id) == {} and list((store.folder(run.id) / "exports").iterdir()) == []
+    assert made.all_of(store, run.id) == {} and not (store.folder(run.id) / "exports").exists()
+    assert not list(store.root(run.id).glob("draft*"))
     answered(monkeypatch, 0.0)
     assert export(store, run, "keras").state == "succeeded"
     assert list(made.all_of(store, run.id)) == ["keras"]
+
+
+def test_an_export_of_a_model_that_another_one_replaced_meanwhile_is_not_offered(
+    home: tuple[Store, Run], in_process: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, run = home
+    before = store.folder(run.id)
+    answered(monkeypatch, 0.0)
+    answer = answering.answers
+
+    def replaced(*arguments: Any) -> Answers:
+        found = answer(*arguments)
+        shutil.copytree(before, before.with_name("model-9"))
+        sums = {name: 64 * "0" for name in store.artifacts(run.id)}
+        with store.write() as db:
+            write_result(db, run.id, run.outcome, {f"model-9/{name}": key for name, key in sums.items()})
+        store.sweep()
+        return found
+
+    monkeypatch.setattr(answering, "answers", replaced)
+    job = export(store, run, "keras")
+    assert job.failure is not None and job.failure.code == "export_outdated"
+    assert not before.exists() and not list(store.root(run.id).glob("draft*")) and made.all_of(store, run.id) == {}
 
 
 def test_a_file_that_its_runtime_does_not_take_is_told_with_what_it_says(tmp_path: Path) -> None:

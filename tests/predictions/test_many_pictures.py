@@ -21,6 +21,7 @@ from core.explain.predictor import Prediction
 from core.intake import deliveries
 from core.intake.upload import Claim
 from core.jobs import queue
+from core.jobs.job_context import write_result
 from core.jobs.kinds import PREDICT
 from core.language.catalog import say
 from core.predictions import answer_queue, answer_table, many_pictures, picture_sources, prediction_job
@@ -180,6 +181,11 @@ def test_a_job_answers_a_delivery_once_and_keeps_the_newest_answers(
         rows = list(answer_table.read(prediction_job.path(store, run.id, job.id)))
         assert [row.file for row in rows] == list(names) and rows[0].label == "circle"
         jobs.append(job.id)
-    assert [path.stem for path in (store.root(run.id) / "predictions").iterdir()] == [jobs[1]]
+    assert [path.stem for path in (store.root(run.id) / "predictions").rglob("*.jsonl")] == [jobs[1]]
+    assert prediction_job.path(store, run.id, jobs[1]).is_file()
+    files = {f"model-9/{path.rpartition('/')[2]}": key for path, key in store.files(run.id).items()}
+    with store.write() as db:
+        write_result(db, run.id, run.outcome, files)
+    assert not prediction_job.path(store, run.id, jobs[1]).exists()  # another model did not give these answers
     told = [event.facts for event in queue.events(store, jobs[0]) if event.kind == prediction_job.TOLD]
     assert sum(told[0].values()) == 2

@@ -31,12 +31,12 @@ def make(ticket: Ticket, parameters: OfExport) -> None:
     if not kind.is_installed:
         raise HeadstartError("export_extra", install=kind.install)
     catalog.speaking.set(parameters.language)
-    place = made.folder(store, parameters.run, kind)
     if made.read(store, parameters.run, kind) is None:
         source = made.source(store, parameters.run, kind)
         material = Material(ticket, store.run(parameters.run), store.folder(parameters.run))
         expected = _expected(material)
-        draft = place.with_name(f"draft-{kind.key}")
+        # Not below the model: what is written into a folder that went meanwhile would stay there for good.
+        draft = store.root(parameters.run) / f"draft-{kind.key}"
         blobs.remove(draft)
         draft.mkdir(parents=True)
         try:
@@ -46,6 +46,10 @@ def make(ticket: Ticket, parameters: OfExport) -> None:
             pixels = material.pixels(expected.ids)
             found = answering.answers(kind, draft / kind.file, pixels, lambda: ticket.tick(0))
             _measured(kind, draft / kind.file, source, expected, found).write(draft)
+            if made.source(store, parameters.run, kind) != source:
+                raise HeadstartError("export_outdated")
+            place = made.folder(store, parameters.run, kind)
+            place.parent.mkdir(exist_ok=True)
             blobs.remove(place)  # of another model, or damaged
             blobs.publish(draft, place)
         finally:
