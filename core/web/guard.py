@@ -122,7 +122,7 @@ class Guard:
 
 
 def _refusal(error: HeadstartError) -> JSONResponse:
-    return JSONResponse({"error": error.message, "hint": error.hint}, 403)
+    return JSONResponse({"error": error.message, "hint": error.hint, "code": error.code}, 403)
 
 
 async def _send_with(headers: Mapping[str, str], send: Send, message: Message) -> None:

@@ -185,7 +185,8 @@ def test_a_key_opens_nothing_else_and_no_foreign_page_gets_in(api: Api) -> None:
     for method, path in (("GET", f"/api/dataset/{project.id}"), ("POST", f"/api/intake/{project.id}")):
         status, _, body = api.ask(method, path, b"", **key, **ours)
         assert status == 401 and b"PK" not in body[:2], path
-    assert api.predict(PICTURE, Origin="https://evil.example")[0] == 403
+    status, told = api.predict(PICTURE, Origin="https://evil.example")
+    assert status == 403 and told["code"] == "origin_foreign"
     assert api.ask("POST", api.path, PICTURE, **key, Host="evil.example")[0] == 403
     assert api.ask("GET", "/api/v1/../dataset/x", **key)[0] != 200
     assert api.predict(PICTURE, secret=api.demo.token)[0] == 401  # what a visitor has is no key
