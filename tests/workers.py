@@ -6,6 +6,7 @@ outlive a worker, have real ones, or with `forked` those that have imported Tens
 """
 
 import contextlib
+import contextvars
 import os
 import time
 from collections.abc import Iterator
@@ -45,7 +46,7 @@ def work(store: Store, job_id: str) -> None:
     from core.worker import main  # not for servers, which start workers by `fork`
 
     with queue.claim(store, job_id) as ticket:
-        main._guarded(ticket)
+        contextvars.copy_context().run(main._guarded, ticket)  # a job may speak another language than the test
     store.sweep()  # as a worker does in the end
 
 
