@@ -17,7 +17,7 @@ def take_away(project: Project) -> None:
     """Draw the button that downloads a project."""
     st.link_button(
         about(say("take_away"), project.name), f"/api/archive/{project.id}", type="tertiary",
-        icon=":material/archive:", help=say("take_away_help"),
+        icon=":material/inventory_2:", help=say("take_away_help"),
     )  # fmt: skip
 
 
