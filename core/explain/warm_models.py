@@ -3,32 +3,44 @@
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar
 
 from core.errors import HeadstartError
-from core.explain.predictor import Predictor
 from core.store.store import Store
 
 
-class WarmModels:
-    """At most `most` models, each until nobody has asked it for `idle_s` seconds, so that those of demos that ended do
-    not stay. Safe to use from several threads."""
+class _Closes(Protocol):
+    def close(self) -> None: ...
 
-    def __init__(self, store: Store, most: int = 3, idle_s: float = 600.0) -> None:
-        self._store, self._most, self._idle_s = store, most, idle_s
+
+M = TypeVar("M", bound=_Closes)
+
+
+class WarmModels(Generic[M]):
+    """At most `most` models, each until nobody has asked it for `idle_s` seconds, so that those of demos that ended do
+    not stay. `start` makes one from the folder of a model and the sha256 of its files. Safe to use from several
+    threads."""
+
+    def __init__(
+        self, store: Store, start: Callable[[Path, Mapping[str, str]], M], most: int = 3, idle_s: float = 600.0
+    ) -> None:
+        self._store, self._start, self._most, self._idle_s = store, start, most, idle_s
         # Each with the time (monotonic) at which it was asked last; the last one asked is at the end.
-        self._open: OrderedDict[tuple[str, str], tuple[Predictor, float]] = OrderedDict()
+        self._open: OrderedDict[tuple[str, str], tuple[M, float]] = OrderedDict()
         self._lock = threading.Lock()
         self._timer: threading.Timer | None = None
 
-    def of(self, run_id: str) -> Predictor:
+    def of(self, run_id: str) -> M:
         """The model of a run as it is now. Raises HeadstartError when it has none, or a damaged one."""
         folder, sums = self._store.model(run_id)
         key = str(folder), str(sorted(sums.items()))  # a run that was trained again has another model
         with self._lock:
             if key not in self._open:
                 if not sums:
-                    raise HeadstartError("model_missing", path=str(folder))
-                self._open[key] = Predictor(folder, sums), 0.0
+                    raise HeadstartError("model_missing", path=folder.name)
+                self._open[key] = self._start(folder, sums), 0.0
             model, _ = self._open[key]
             self._open[key] = model, time.monotonic()
             self._open.move_to_end(key)
@@ -52,7 +64,7 @@ class WarmModels:
         for each in idle:
             each.close()
 
-    def _pop(self) -> Predictor:
+    def _pop(self) -> M:
         return self._open.popitem(last=False)[1][0]
 
     def _set_timer(self) -> None:

@@ -49,6 +49,10 @@ class AnswerQueue:
         work = partial(self.pool.explain, picture, px, labels)
         return await to_thread.run_sync(work, limiter=self._limiter)
 
+    def close(self) -> None:
+        """End the processes, each when it has answered."""
+        self.pool.close()
+
     def _start(self) -> None:
         """Divide what waits among the processes that are free."""
         while self._waiting and len(self._turns) < self.pool.size:

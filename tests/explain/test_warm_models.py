@@ -6,7 +6,6 @@ from typing import ClassVar, cast
 
 import pytest
 
-from core.explain import warm_models
 from core.explain.warm_models import WarmModels
 from core.store.store import Store
 
@@ -33,14 +32,12 @@ class Answering:
 
 
 @pytest.fixture
-def answering(monkeypatch: pytest.MonkeyPatch) -> type[Answering]:
-    kind = type("Mine", (Answering,), {"may_end": threading.Event(), "ended": []})
-    monkeypatch.setattr(warm_models, "Predictor", kind)
-    return kind
+def answering() -> type[Answering]:
+    return type("Mine", (Answering,), {"may_end": threading.Event(), "ended": []})
 
 
 def test_nobody_waits_for_the_end_of_a_model_that_still_answers(answering: type[Answering]) -> None:
-    warm = WarmModels(cast("Store", Homes()), most=1)
+    warm = WarmModels(cast("Store", Homes()), answering, most=1)
     first = warm.of("a")
     other = threading.Thread(target=warm.of, args=["b"])
     other.start()
@@ -52,14 +49,14 @@ def test_nobody_waits_for_the_end_of_a_model_that_still_answers(answering: type[
     answering.may_end.set()
     other.join()
     asked.join()
-    assert not waits and cast("Answering", first).name == "a" and answering.ended == ["a"]
+    assert not waits and first.name == "a" and answering.ended == ["a"]
     warm.close()
     assert answering.ended == ["a", "b"]
 
 
 def test_a_model_that_nobody_asks_ends(answering: type[Answering]) -> None:
     answering.may_end.set()
-    warm = WarmModels(cast("Store", Homes()), idle_s=0.2)
+    warm = WarmModels(cast("Store", Homes()), answering, idle_s=0.2)
     warm.of("a")
     warm.of("b")
     end = time.monotonic() + 10

@@ -1,24 +1,23 @@
 """Who may ask which model: with a key a demo, by its token; on a server of one model whoever has the key of that."""
 
-import asyncio
 import hmac
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from anyio import to_thread
 from starlette.requests import Request
 
 from core.demos import api_keys, published
 from core.errors import HeadstartError
+from core.explain.warm_models import WarmModels
 from core.predictions.answer_queue import AnswerQueue
 from core.predictions.predictor_pool import PredictorPool
 from core.store.store import Store
 from core.web.api.allowance import Allowance
 from core.web.rates import Rate, client_of
 
-# Models that are kept warm.
-_MODELS = 3
 # Keys whose use is counted; the oldest are forgotten, as after a start of the server.
 _KEYS = 1_000
 # Wrong keys within a minute: of one client, and of all, which also stops someone with many addresses.
@@ -42,8 +41,7 @@ class DemoCallers:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._models: OrderedDict[tuple[str, str], AnswerQueue] = OrderedDict()
-        self._opening = asyncio.Lock()
+        self._models = WarmModels(store, _queue)
         self._allowances: OrderedDict[str, Allowance] = OrderedDict()
 
     async def enter(self, request: Request) -> Caller:
@@ -60,22 +58,11 @@ class DemoCallers:
         while len(self._allowances) > _KEYS:
             self._allowances.popitem(last=False)
         allowance.enter()
-        return Caller(await self._model(demo.run_id), key.id, allowance)
+        return Caller(await to_thread.run_sync(self._models.of, demo.run_id), key.id, allowance)
 
-    async def _model(self, run_id: str) -> AnswerQueue:
-        folder, sums = await to_thread.run_sync(self._store.model, run_id)
-        key = str(folder), str(sorted(sums.items()))  # a run that was trained again has another model
-        async with self._opening:
-            if key not in self._models:
-                if not sums:
-                    raise HeadstartError("model_missing", path=folder.name)
-                self._models[key] = AnswerQueue(await to_thread.run_sync(PredictorPool, folder, sums))
-            self._models.move_to_end(key)
-            model = self._models[key]
-            oldest = [self._models.popitem(last=False)[1] for _ in range(len(self._models) - _MODELS)]
-        for each in oldest:  # outside the lock, since each may still be answering
-            await to_thread.run_sync(each.pool.close)
-        return model
+
+def _queue(folder: Path, sums: Mapping[str, str]) -> AnswerQueue:
+    return AnswerQueue(PredictorPool(folder, sums))
 
 
 def one_model(model: AnswerQueue, key: str) -> Enter:

@@ -62,7 +62,7 @@ class _Visits:
 
     def __init__(self, store: Store, gallery: Gallery) -> None:
         self._store, self._gallery = store, gallery
-        self._models = WarmModels(store)
+        self._models = WarmModels(store, Predictor)
         self._threads = CapacityLimiter(4)  # own ones, so that the server's few do not all wait for models
         self._questions, self._slow = Rate(*_QUESTIONS), Rate(*_SLOW)
         self._kept = Rate(*_KEPT)
