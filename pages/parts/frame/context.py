@@ -61,12 +61,13 @@ def store() -> Store:
 
 
 def component(name: str, *inside: str) -> Any:
-    """A component from its files in `front`, read once; `inside` are others whose styles it needs.
+    """A component from its files in `front`, read once; `inside` names other styles that it needs.
 
     Streamlit runs inline code as a module without an address, which can import nothing; ours are served at /scripts.
     """
     html = (FRONT / f"{name}.html").read_text()
-    css = "".join((FRONT / f"{each}.css").read_text() for each in (*inside, name))
+    styles = [FRONT / f"{each}.css" for each in (*inside, name)]
+    css = "".join(path.read_text() for path in styles if path.is_file())
     js = f"const script = await import(`${{location.origin}}/scripts/{name}.js`)\nexport default script.default"
     return st.components.v2.component(name, html=html, css=_NAMELESS + css, js=js)
 

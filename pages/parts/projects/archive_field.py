@@ -9,7 +9,7 @@ from core.store.store import Project
 from pages.parts.frame import context
 from pages.parts.frame.words import about, say
 
-_COMPONENT = context.component("archive")
+_COMPONENT = context.component("archive", "one_file")
 _WORDS = ("archive_choose", "uploading", "upload_failed", "upload_gave_up", "upload_foreign", "left")
 
 

@@ -9,7 +9,7 @@ from core.backbones import Backbone
 from pages.parts.frame import context
 from pages.parts.frame.words import say
 
-_COMPONENT = context.component("weights")
+_COMPONENT = context.component("weights", "one_file")
 _WORDS = (
     "weights_use", "weights_folder", "weights_none", "uploading", "upload_failed", "upload_gave_up", "upload_foreign",
     "left",

@@ -1,8 +1,9 @@
 // Takes the archive of a project. Sending goes on while another part of the page is looked at.
 import { sendArchive } from "./upload/archives.js"
+import { attempt, drawProgress, idle } from "./upload/one_file.js"
 import { randomId, warnBeforeLeaving } from "./upload/tab.js"
 
-const field = { share: null, text: "", draw() {}, done() {} } // what is sent now, or was refused last
+const field = idle()
 
 warnBeforeLeaving()
 
@@ -21,27 +22,11 @@ export default function draw({ data, parentElement, setTriggerValue }) {
 function take(picker, data) {
   const [file] = picker.files
   picker.value = "" // else choosing the same file again, to go on, would be no change
-  if (file) send(file, data)
+  if (file) attempt(field, data.words, (show) => sendArchive(file, data, show))
 }
 
 function drawField(find, { words }) {
   find("pick").textContent = words.archive_choose
   find("pick").disabled = field.share !== null
-  find("bar").hidden = field.share === null
-  find("bar").value = field.share ?? 0
-  find("line").textContent = field.text
-}
-
-async function send(file, data) {
-  const show = (share, text) => {
-    Object.assign(field, { share, text })
-    field.draw()
-  }
-  try {
-    await sendArchive(file, data, show)
-    show(null, "")
-    field.done()
-  } catch (error) {
-    show(null, error instanceof TypeError ? data.words.upload_gave_up : error.message)
-  }
+  drawProgress(find, field)
 }

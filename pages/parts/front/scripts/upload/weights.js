@@ -1,7 +1,7 @@
-// Sends the weights of a backbone, piece by piece, and has them checked when all has arrived.
-import { Meter } from "./meter.js"
-import { begin, sendFile } from "./requests.js"
-import { live, randomId } from "./tab.js"
+// Sends the weights of a backbone, and has them checked when all has arrived.
+import { sendOne } from "./one_file.js"
+import { begin } from "./requests.js"
+import { randomId } from "./tab.js"
 
 // The file with weights of a folder; none where there are several.
 export function onlyWeights(files) {
@@ -9,21 +9,9 @@ export function onlyWeights(files) {
   return found.length === 1 ? found[0] : undefined
 }
 
-// `show` is told the share that has arrived, and a text. Throws as the requests do.
+// `show` and what is thrown are those of `sendOne`.
 export async function sendWeights(file, { project, backbone, chunk, words }, show) {
   const batch = randomId()
-  const meter = new Meter([file.size], performance.now())
-  const moved = (offset) => {
-    meter.move(0, offset, performance.now())
-    show(meter.share, meter.describe(words))
-  }
-  const lost = () => show(meter.share, words.upload_failed)
-  live.add(batch)
-  show(0, words.uploading)
-  try {
-    await sendFile(batch, 0, { file, name: file.name }, { chunk, begun: false, words, lost, moved })
-    await begin(`/api/weights/${project}`, { batch, backbone }, words)
-  } finally {
-    live.delete(batch)
-  }
+  const check = () => begin(`/api/weights/${project}`, { batch, backbone }, words)
+  await sendOne(batch, file, { begun: false, chunk, words }, show, check)
 }
