@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 from core import backbones, settings
 from core.archives import opening
 from core.commands import predict_command, serve_command, take_away
-from core.commands.command_home import store_of
+from core.commands.command_home import store_of, take_home
 from core.commands.progress_bar import ProgressBar
 from core.disk import home, space
 from core.errors import HeadstartError
@@ -92,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--fine-tune", type=int, metavar="BLOCKS", help="how many of the last blocks go on learning")
     run.add_argument("--epochs", type=int, help="passes of the head over the training pictures")
     run.add_argument("--seed", type=int, help="start of all random numbers, and of the split into parts (default: 0)")
-    run.add_argument("--home", type=Path, help="where to keep everything (default: $HEADSTART_HOME or ~/.headstart)")
+    take_home(run, "where to keep everything")
     run.add_argument("--out", type=Path, help="a folder to copy the model to")
 
     predict_command.expect(_command(commands, "predict", predict_command.predict, "ask a model about pictures"))
@@ -102,27 +102,25 @@ def _parser() -> argparse.ArgumentParser:
     give = _command(commands, "export-data", take_away.export_data, "write the pictures of a project into a ZIP")
     give.add_argument("out", type=Path, metavar="OUT.zip", help="where to write it")
     give.add_argument("--project", help="the name or id of a project (default: the newest)")
-    give.add_argument("--home", type=Path, help="where everything is kept (default: $HEADSTART_HOME or ~/.headstart)")
+    take_home(give)
 
     keep = _command(commands, "archive", take_away.archive, "write a whole project into a file that `open` takes back")
     keep.add_argument("project", help="the name or id of a project")
     keep.add_argument("out", type=Path, metavar="FILE", help="where to write it, such as NAME.headstart.zip")
-    keep.add_argument("--home", type=Path, help="where everything is kept (default: $HEADSTART_HOME or ~/.headstart)")
+    take_home(keep)
 
     unpack = _command(commands, "open", _open, "open the archive of a project as a new project")
     unpack.add_argument("file", type=Path, metavar="FILE")
-    unpack.add_argument("--home", type=Path, help="where to keep it (default: $HEADSTART_HOME or ~/.headstart)")
+    take_home(unpack, "where to keep it")
 
     tell = _command(commands, "report", take_away.write_report, "write all about a run into one HTML file")
     tell.add_argument("run", nargs="?", help="the name or id of a run (default: the newest)")
     tell.add_argument("--out", type=Path, default=Path(report.FILE), help=f"where to write it (default: {report.FILE})")
-    tell.add_argument("--home", type=Path, help="where everything is kept (default: $HEADSTART_HOME or ~/.headstart)")
+    take_home(tell)
 
     restore = _command(commands, "restore", _restore, "put a backup of the database in its place, or list the backups")
     restore.add_argument("backup", nargs="?", help="the name of one that is listed")
-    restore.add_argument(
-        "--home", type=Path, help="where everything is kept (default: $HEADSTART_HOME or ~/.headstart)"
-    )
+    take_home(restore)
 
     draw = _command(commands, "sample", _sample, "draw a labeled set to try things with")
     draw.add_argument("out", type=Path, help="a .zip, or a folder")

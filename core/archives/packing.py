@@ -11,9 +11,8 @@ from core import settings
 from core.archives import contents
 from core.archives.contents import Manifest
 from core.demos import reviews
-from core.disk.blobs import CHUNK
 from core.errors import HeadstartError
-from core.pictures import damage
+from core.pictures import damage, export_zip
 from core.pictures.export_zip import ZipStream
 from core.store.rows import archive_rows
 from core.store.store import Store
@@ -33,11 +32,7 @@ def chunks(store: Store, project_id: str, lost: list[str] | None = None) -> Iter
 
         def put(entry: str, file: IO[bytes]) -> Iterator[bytes]:
             digest = hashlib.sha256()
-            with out.open(zipfile.ZipInfo(entry), "w", force_zip64=True) as member:
-                while data := file.read(CHUNK):
-                    digest.update(data)
-                    member.write(data)
-                    yield sink.take()
+            yield from export_zip.add(out, sink, entry, file, see=digest.update)
             sums[entry] = digest.hexdigest()
 
         for table, rows in tables.items():

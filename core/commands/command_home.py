@@ -1,11 +1,17 @@
 """The home, the project and the run that a command is about."""
 
 import argparse
+from pathlib import Path
 
 from core import settings
 from core.disk import home
 from core.errors import HeadstartError
 from core.store.store import Project, Run, Store
+
+
+def take_home(parser: argparse.ArgumentParser, what: str = "where everything is kept") -> None:
+    """Let a command be told which home it is about."""
+    parser.add_argument("--home", type=Path, help=f"{what} (default: $HEADSTART_HOME or ~/.headstart)")
 
 
 def store_of(options: argparse.Namespace) -> Store:

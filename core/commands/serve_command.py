@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from core import settings
+from core.commands.command_home import take_home
 from core.disk import blobs
 from core.errors import HeadstartError
 from core.intake import archive
@@ -25,7 +26,7 @@ def expect(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", help="a folder with a model, a ZIP of one, or the id of a run")
     parser.add_argument("--port", type=int, default=8601)
     parser.add_argument("--address", default="127.0.0.1", help="0.0.0.0 lets others in, who need $HEADSTART_API_KEY")
-    parser.add_argument("--home", type=Path, help="where runs are kept (default: $HEADSTART_HOME or ~/.headstart)")
+    take_home(parser, "where runs are kept")
 
 
 def serve(options: argparse.Namespace) -> tuple[dict[str, Any], str]:

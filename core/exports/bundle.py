@@ -57,12 +57,11 @@ def write(
 ) -> None:
     """Write the ZIP. `network`: a `.tflite` file for one picture (`core.neural.model.for_one_picture`)."""
     shown = {f"golden/{i}.jpg": each for i, each in enumerate(golden, 1)}
-    facts = {"least": limits.least, "classes": dict(limits.classes), "farthest": limits.farthest}
     found: dict[str, bytes] = {
         "README.md": card + _read_me().encode(),
         web_page.NETWORK: network,
         web_page.LABELS: _json(list(classes)),
-        thresholds.FILE: _json(facts),
+        thresholds.FILE: _json(limits.facts),
         "predict.py": _script("predict"), "picture.py": _picture(), "server.py": _script("server"),
         "check.py": _script("check"), "requirements.txt": _requirements(), "Dockerfile": _DOCKERFILE.encode(),
         "golden.json": _json({name: _expected(each.expected) for name, each in shown.items()}),

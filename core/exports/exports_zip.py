@@ -6,9 +6,9 @@ import zipfile
 from collections.abc import Iterator
 from typing import Any
 
-from core.disk.blobs import CHUNK
 from core.exports import made
 from core.exports.formats import FORMATS
+from core.pictures import export_zip
 from core.pictures.export_zip import ZipStream
 from core.store.store import Store
 
@@ -28,10 +28,8 @@ def chunks(store: Store, run_id: str) -> Iterator[bytes]:
             if each.key not in found:
                 continue
             facts, path = found[each.key], made.folder(store, run_id, each) / each.file
-            with path.open("rb") as file, out.open(zipfile.ZipInfo(each.file), "w", force_zip64=True) as member:
-                while data := file.read(CHUNK):
-                    member.write(data)
-                    yield sink.take()
+            with path.open("rb") as file:
+                yield from export_zip.add(out, sink, each.file, file)
             table.writerow(
                 (
                     each.file, facts.bytes, facts.sha256, facts.n, facts.same, facts.difference, facts.points, facts.ms,

@@ -89,10 +89,10 @@ def look(store: Store, run: Run) -> Look:
 
 def _facts(model: PageModel, language: str) -> dict[str, object]:
     """What the engine gets; see `offline_page/engine_litert.js`."""
-    spoken, limits = catalog.of(language), model.limits
+    spoken = catalog.of(language)
     return {
         "model": f"./{NETWORK}", "runtime": f"./runtime/{litert_js.MODULE}",
-        "limits": {"least": limits.least, "classes": limits.classes, "farthest": limits.farthest},
+        "limits": model.limits.facts,
         "texts": {name: spoken.text(f"web_page.{name}") for name in _TEXTS},
     }  # fmt: skip
 

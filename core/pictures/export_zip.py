@@ -6,8 +6,8 @@ Folder names are restricted so that every system can unpack them; the table has 
 
 import re
 import zipfile
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import IO, Any
 
 from core.disk.blobs import CHUNK
 from core.intake import folder_labels, label_tables
@@ -45,10 +45,7 @@ def chunks(store: Store, project_id: str, lost: list[str] | None = None) -> Iter
                 part = row["part"] or "train"
                 name = f"{part}/{folders[row['label']]}/{row['picture_id'][:24]}.{_suffix(file.read(12))}"
                 file.seek(0)
-                with out.open(zipfile.ZipInfo(name), "w", force_zip64=path.stat().st_size > 1 << 30) as member:
-                    while data := file.read(CHUNK):
-                        member.write(data)
-                        yield sink.take()
+                yield from add(out, sink, name, file, is_large=path.stat().st_size > 1 << 30)
             lines.append((name, row["label"], part, row["group_key"] or "", row["name"] or ""))
         with out.open(zipfile.ZipInfo(TABLE), "w") as member:
             for line in label_tables.write(lines):
@@ -59,6 +56,20 @@ def chunks(store: Store, project_id: str, lost: list[str] | None = None) -> Iter
                 member.write(text.encode())
         yield sink.take()
     yield sink.take()
+
+
+def add(
+    out: zipfile.ZipFile, sink: "ZipStream", name: str, file: IO[bytes], *, is_large: bool = True,
+    see: Callable[[bytes], object] | None = None,
+) -> Iterator[bytes]:  # fmt: skip
+    """Add a file to a ZIP that is written to `sink`, and yield what the ZIP has of it, piece by piece. `is_large`: it
+    may have more than 2 GB. `see` is given each piece of the file."""
+    with out.open(zipfile.ZipInfo(name), "w", force_zip64=is_large) as member:
+        while data := file.read(CHUNK):
+            if see is not None:
+                see(data)
+            member.write(data)
+            yield sink.take()
 
 
 class ZipStream:

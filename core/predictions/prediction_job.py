@@ -62,7 +62,7 @@ def answer(ticket: Ticket, parameters: Pictures) -> None:
     ticket.found(TOLD, "", Counter(row.verdict for row in answer_table.read(out)))
     ticket.succeed()
     for other in out.parents[1].rglob("*.jsonl"):
-        if other != out:
+        if other != out and BATCH.fullmatch(other.stem):  # a job's; others are not ours
             other.unlink(missing_ok=True)
     blobs.remove(delivery)
 

@@ -48,6 +48,11 @@ class Thresholds:
         path = folder / FILE
         return Thresholds(**json.loads(path.read_bytes())) if path.is_file() else Thresholds()
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What decides whether there is an answer, for what is taken away."""
+        return {"least": self.least, "classes": dict(self.classes), "farthest": self.farthest}
+
     @staticmethod
     def change(folder: Path, **changes: Any) -> None:
         """Change some limits in the file; the others stay as they are there."""

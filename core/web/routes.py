@@ -173,8 +173,7 @@ async def _exports(store: Store, request: Request) -> Response:
     run_id = request.path_params["run_id"]
     if not _KEY.fullmatch(run_id) or not await to_thread.run_sync(store.artifacts, run_id):
         raise HeadstartError("address_unknown")
-    headers = {"Content-Disposition": 'attachment; filename="exports.zip"', "Cache-Control": "private, no-cache"}
-    return StreamingResponse(exports_zip.chunks(store, run_id), media_type="application/zip", headers=headers)
+    return _stream(exports_zip.chunks(store, run_id), "exports.zip")
 
 
 async def _intake(store: Store, request: Request) -> Response:

@@ -27,9 +27,9 @@ from core.sandbox.process import Children
 from core.scores.thresholds import Thresholds
 from core.store.store import Run, Store
 
-# Pictures that check a bundle, and their largest side.
-_GOLDEN = 5
-_GOLDEN_PX = 640
+_GOLDEN = 5  # pictures that check a bundle
+# The largest side of pictures that travel: larger than any phone shows them, and a tenth of the bytes of a photograph.
+_TRAVEL_PX = 640
 # Training pictures that show int8 which values occur: with 100 to 300 more change nothing, and each costs a run of the
 # network.
 _CALIBRATION = 200
@@ -72,6 +72,12 @@ class Material:
         with Children("core.sandbox.decoding:answer", decoding.DECODING) as children:
             return np.stack(list(decode(children, self.store.pictures, views(ids), self.backbone.size)))
 
+    def jpegs(self, ids: Sequence[str]) -> list[bytes]:
+        """Pictures made anew from pixels: what a camera wrote into the originals stays here."""
+        paths = (str(self.store.pictures.path(key)) for key in ids)
+        with Children("core.sandbox.decoding:answer", decoding.DECODING) as children:
+            return [children.insist({"show": _TRAVEL_PX, "path": path})[1] for path in paths]
+
     def calibration(self) -> Pixels:
         """Training pictures of all classes."""
         learned = sorted(self.data.part("train").pictures, key=lambda picture: (picture.label, picture.id))
@@ -97,18 +103,9 @@ def _golden(material: Material) -> list[Golden]:
     tested = sorted(material.data.pictures, key=lambda picture: (picture.part != "test", picture.id))
     n_tested = len(material.data.part("test").pictures) or len(tested)
     ids = [picture.id for picture in tested[:n_tested]]
-    with (
-        Children("core.sandbox.decoding:answer", decoding.DECODING) as children,
-        Predictor(material.folder) as predictor,
-    ):
-        shown = [_encoded(children, material.store, ids[row]) for row in material.here(ids, _GOLDEN)]
+    shown = material.jpegs([ids[row] for row in material.here(ids, _GOLDEN)])
+    with Predictor(material.folder) as predictor:
         return [Golden(data, predictor.predict(data)) for data in shown]
-
-
-def _encoded(children: Children, store: Store, picture_id: str) -> bytes:
-    """A JPEG of a picture, made from pixels: what a camera wrote into the original stays here."""
-    question = {"show": _GOLDEN_PX, "path": str(store.pictures.path(picture_id))}
-    return children.insist(question)[1]
 
 
 def keras(material: Material, path: Path) -> None:
