@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image
 
 from core.demos import api_keys, published
-from core.demos.published import Look
+from core.demos.published import Appearance
 from core.settings import cores
 from core.store.store import Store
 from tests import browser, drawing
@@ -81,7 +81,7 @@ def measure(folder: Path, seconds: float) -> dict[str, float]:
     subprocess.run([*command, *options], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     store = Store(home)
     run = store.runs(store.projects()[0].id)[0]
-    demo = published.publish(store, run, Look("Bench"))
+    demo = published.publish(store, run, Appearance("Bench"))
     _, secret = api_keys.make(store, demo, "bench", api_keys.FASTEST)
     raw = [raw_rate(store.folder(run.id), pictures, seconds / 2)]
     with browser.server(home, browser.free_port(), by_command=True) as app:

@@ -121,10 +121,10 @@ def _change(row: Mapping[str, Any]) -> bool:
 
 
 def _demo(row: Mapping[str, Any]) -> bool:
-    look = published.read({**row, "token": "", "passcode": ""}).look
-    accent.checked(look.accent)
-    is_picture = not look.logo or look.logo.startswith(b"\xff\xd8\xff")
-    return is_picture and all(_SHA256.fullmatch(key) for key in look.examples) and row["asked"] >= 0
+    appearance = published.read({**row, "token": "", "passcode": ""}).appearance
+    accent.checked(appearance.accent)
+    is_picture = not appearance.logo or appearance.logo.startswith(b"\xff\xd8\xff")
+    return is_picture and all(_SHA256.fullmatch(key) for key in appearance.examples) and row["asked"] >= 0
 
 
 def _review(row: Mapping[str, Any]) -> bool:

@@ -7,7 +7,7 @@ from string import Template
 
 import segno
 
-from core.demos.published import Look
+from core.demos.published import Appearance
 from core.language import catalog
 
 _SHEET = Template((Path(__file__).parent / "poster.html").read_text(encoding="utf-8"))
@@ -21,9 +21,14 @@ def qr_code(address: str) -> str:
     return out.getvalue().decode()
 
 
-def sheet(look: Look, address: str) -> bytes:
+def sheet(appearance: Appearance, address: str) -> bytes:
     """A page of HTML for an A4 sheet, which asks for no other file: title, words, QR code and address."""
-    spoken = catalog.of(look.language)
-    texts = {"title": look.title, "words": look.words, "address": address, "scan": spoken.text("poster_scan")}
+    spoken = catalog.of(appearance.language)
+    texts = {
+        "title": appearance.title,
+        "words": appearance.words,
+        "address": address,
+        "scan": spoken.text("poster_scan"),
+    }
     escaped = {name: html.escape(text) for name, text in texts.items()}
     return _SHEET.substitute(escaped, lang=spoken.tag, code=qr_code(address)).encode()

@@ -37,7 +37,7 @@ TOKEN = re.compile(r"[A-Za-z0-9_-]{22}")
 
 
 @dataclass(frozen=True)
-class Look:
+class Appearance:
     """What a visitor sees: the title and words above the pictures, a logo (bytes of a JPEG that was made from pixels;
     empty: none), the accent color (#rrggbb), the pictures to try (ids), the language, and when the demo ends (epoch
     seconds; None: when its owner ends it)."""
@@ -60,7 +60,7 @@ class Demo:
     token: str
     project_id: str
     run_id: str
-    look: Look
+    appearance: Appearance
     passcode: str = ""
     revoked_at: float | None = None
     created_at: float = 0.0
@@ -69,7 +69,7 @@ class Demo:
     @property
     def is_open(self) -> bool:
         """Whether visitors are let in now."""
-        return self.revoked_at is None and (self.look.ends_at is None or self.look.ends_at > time.time())
+        return self.revoked_at is None and (self.appearance.ends_at is None or self.appearance.ends_at > time.time())
 
     @property
     def path(self) -> str:
@@ -84,11 +84,11 @@ def logo_of(data: bytes) -> bytes:
         return child.ask({"show": LOGO_PX}, data)[1]
 
 
-def publish(store: Store, run: Run, look: Look, passcode: str = "") -> Demo:
+def publish(store: Store, run: Run, appearance: Appearance, passcode: str = "") -> Demo:
     """Show a run to whoever has the address of the demo. Raises HeadstartError when the look or the passcode cannot be
     used."""
     token = secrets.token_urlsafe(16)
-    values = _columns(look) | {
+    values = _columns(appearance) | {
         "id": uuid.uuid4().hex, "token": token, "token_hash": _hash(token), "project_id": run.project_id,
         "run_id": run.id, "passcode": _hashed(passcode), "created_at": time.time(),
     }  # fmt: skip
@@ -97,10 +97,10 @@ def publish(store: Store, run: Run, look: Look, passcode: str = "") -> Demo:
     return get(store, str(values["id"]))
 
 
-def change(store: Store, demo_id: str, look: Look, passcode: str | None = None) -> Demo:
+def change(store: Store, demo_id: str, appearance: Appearance, passcode: str | None = None) -> Demo:
     """Change what visitors see, and, unless it is None, the passcode (empty: none is needed any more). Whoever gave
     the old one has to give the new one."""
-    values = _columns(look) | ({} if passcode is None else {"passcode": _hashed(passcode)})
+    values = _columns(appearance) | ({} if passcode is None else {"passcode": _hashed(passcode)})
     with store.write() as db:
         demo_rows.put(db, demo_id, values)
     return get(store, demo_id)
@@ -158,14 +158,19 @@ def is_proof(demo: Demo, shown: str) -> bool:
     return not demo.passcode or hmac.compare_digest(proof(demo).encode(), shown.encode())
 
 
-def _columns(look: Look) -> dict[str, object]:
-    look = replace(look, title=" ".join(look.title.split())[:TITLE], words=look.words.strip()[:WORDS])
-    if not look.title:
+def _columns(appearance: Appearance) -> dict[str, object]:
+    appearance = replace(
+        appearance, title=" ".join(appearance.title.split())[:TITLE], words=appearance.words.strip()[:WORDS]
+    )
+    if not appearance.title:
         raise HeadstartError("demo_untitled")
-    if look.ends_at is not None and look.ends_at <= time.time():
+    if appearance.ends_at is not None and appearance.ends_at <= time.time():
         raise HeadstartError("demo_ends_before")
-    values = asdict(look) | {"accent": accent.checked(look.accent), "logo": base64.b64encode(look.logo).decode()}
-    return values | {"examples": json.dumps(look.examples[:EXAMPLES])}
+    values = asdict(appearance) | {
+        "accent": accent.checked(appearance.accent),
+        "logo": base64.b64encode(appearance.logo).decode(),
+    }
+    return values | {"examples": json.dumps(appearance.examples[:EXAMPLES])}
 
 
 def _hashed(passcode: str) -> str:
@@ -182,11 +187,11 @@ def _hash(token: str) -> str:
 
 def read(row: sqlite3.Row | Mapping[str, Any]) -> Demo:
     """The demo of a row."""
-    look = Look(
+    appearance = Appearance(
         row["title"], row["words"], base64.b64decode(row["logo"]), row["accent"], tuple(json.loads(row["examples"])),
         row["language"], row["ends_at"],
     )  # fmt: skip
     return Demo(
-        row["id"], row["token"], row["project_id"], row["run_id"], look, row["passcode"], row["revoked_at"],
+        row["id"], row["token"], row["project_id"], row["run_id"], appearance, row["passcode"], row["revoked_at"],
         row["created_at"], row["asked"],
     )  # fmt: skip

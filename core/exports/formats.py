@@ -29,7 +29,7 @@ class Format:
     (1, classes). `runtime` is the package that answers; `modules` are those that are needed beside the requirements,
     and `install` the line that installs them. The export is offered if no probability differs by more than `tolerance`
     and the share `least_same` of the answers is the same. `with_limits`: the limits of the answers are inside;
-    `with_look`: so is what visitors of a demo see."""
+    `with_appearance`: so is what visitors of a demo see."""
 
     key: str
     file: str
@@ -41,7 +41,7 @@ class Format:
     tolerance: float = _FLOAT32
     least_same: float = 0.0
     with_limits: bool = False
-    with_look: bool = False
+    with_appearance: bool = False
 
     @property
     def is_installed(self) -> bool:
@@ -74,7 +74,7 @@ FORMATS = (
     ),
     Format(
         "web_page", "web-page.zip", "core.worker.exports.page_making:web_page", f"{_RUN}zipped", "ai-edge-litert",
-        with_limits=True, with_look=True,
+        with_limits=True, with_appearance=True,
     ),
 )  # fmt: skip
 

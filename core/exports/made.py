@@ -72,8 +72,8 @@ def source(store: Store, run_id: str, made: Format) -> str:
     place, sums = store.model(run_id)
     path = place / thresholds.FILE
     limits = path.read_bytes() if made.with_limits and path.is_file() else b""
-    look = repr(web_page.look(store, store.run(run_id))).encode() if made.with_look else b""
-    return hashlib.sha256(sums["model.keras"].encode() + limits + look).hexdigest()
+    appearance = repr(web_page.appearance(store, store.run(run_id))).encode() if made.with_appearance else b""
+    return hashlib.sha256(sums["model.keras"].encode() + limits + appearance).hexdigest()
 
 
 def start(store: Store, run: Run, made: Format) -> Job:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.demos import published, visitor_page
-from core.demos.published import Look
+from core.demos.published import Appearance
 from core.demos.visitor_page import Example, Front
 from core.exports import litert_js
 from core.language import catalog
@@ -49,24 +49,24 @@ class PageModel:
 
 
 def files(
-    model: PageModel, look: Look, examples: Sequence[tuple[str, bytes]], runtime: Mapping[str, bytes]
+    model: PageModel, appearance: Appearance, examples: Sequence[tuple[str, bytes]], runtime: Mapping[str, bytes]
 ) -> dict[str, bytes]:
     """All files of the page by name. `examples`: class and JPEG of each, `runtime` as `litert_js.files` answers."""
     shown = {f"examples/{i}.jpg": each for i, each in enumerate(examples, 1)}
     front = Front(
-        look.title, look.words, look.language, look.accent, model.classes, model.size, "engine_litert",
-        logo="./logo.jpg" if look.logo else "",
+        appearance.title, appearance.words, appearance.language, appearance.accent, model.classes, model.size,
+        "engine_litert", logo="./logo.jpg" if appearance.logo else "",
         examples=tuple(Example(f"./{name}", label) for name, (label, _) in shown.items()),
-        facts=_facts(model, look.language),
+        facts=_facts(model, appearance.language),
     )  # fmt: skip
     found = {"index.html": visitor_page.html(front, _head()).encode(), NETWORK: model.network}
     found[LABELS] = json.dumps(model.classes, ensure_ascii=False).encode()
     found |= {name: (visitor_page.FOLDER / name).read_bytes() for name in visitor_page.FILES}
     found |= {path.name: path.read_bytes() for path in sorted(OWN.glob("*.js"))}
     found |= {name: data for name, (_, data) in shown.items()}
-    found |= {"logo.jpg": look.logo} if look.logo else {}
+    found |= {"logo.jpg": appearance.logo} if appearance.logo else {}
     found |= {f"runtime/{name}": data for name, data in runtime.items()}
-    return found | {"LICENSE.txt": _LICENSE.read_bytes(), "README.txt": _read_me(model, look).encode()}
+    return found | {"LICENSE.txt": _LICENSE.read_bytes(), "README.txt": _read_me(model, appearance).encode()}
 
 
 def pack(found: Mapping[str, bytes]) -> bytes:
@@ -79,12 +79,12 @@ def pack(found: Mapping[str, bytes]) -> bytes:
     return out.getvalue()
 
 
-def look(store: Store, run: Run) -> Look:
+def appearance(store: Store, run: Run) -> Appearance:
     """What the page looks like: as the newest demo of the run that visitors are let into; without one it has the name
     of the project, and no language yet."""
     demos = published.of_project(store, run.project_id)
-    shown = [demo.look for demo in demos if demo.run_id == run.id and demo.is_open]
-    return replace(shown[0], ends_at=None) if shown else Look(store.project(run.project_id).name, language="")
+    shown = [demo.appearance for demo in demos if demo.run_id == run.id and demo.is_open]
+    return replace(shown[0], ends_at=None) if shown else Appearance(store.project(run.project_id).name, language="")
 
 
 def _facts(model: PageModel, language: str) -> dict[str, object]:
@@ -113,10 +113,10 @@ def _head() -> str:
     )
 
 
-def _read_me(model: PageModel, look: Look) -> str:
-    spoken = catalog.of(look.language)
+def _read_me(model: PageModel, appearance: Appearance) -> str:
+    spoken = catalog.of(appearance.language)
     values = {"mb": len(model.network) / 1e6, "terms": model.terms, "version": litert_js.VERSION}
     parts = (spoken.say(f"web_page.read_me_{name}", **values) for name in ("what", "here", "others", "inside"))
     # An address stays in one piece.
     lines = (textwrap.fill(part, 100, break_long_words=False, break_on_hyphens=False) for part in parts)
-    return "\n\n".join([look.title, *lines]) + "\n"
+    return "\n\n".join([appearance.title, *lines]) + "\n"

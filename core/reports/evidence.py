@@ -37,7 +37,7 @@ class Evidence:
         return self.truth == self.label
 
 
-def look(store: Store, facts: RunFacts) -> list[Evidence]:
+def of_run(store: Store, facts: RunFacts) -> list[Evidence]:
     """The mistakes that the model was most sure of, then a right answer for each of some classes. Raises HeadstartError
     where the model or a picture is damaged or missing."""
     test = facts.test

@@ -79,7 +79,7 @@ def _pictures(store: Store, facts: RunFacts) -> dict[str, list[Node]]:
     if not facts.test.n:
         return {}
     try:
-        found = evidence.look(store, facts)
+        found = evidence.of_run(store, facts)
     except HeadstartError as error:
         return {"report_worst": [_p(say("report_no_pictures", reason=error.message))]}
     wrong = [_figure(each) for each in found if not each.is_right]

@@ -13,7 +13,7 @@ import pytest
 
 from core.archives import contents, opening, packing
 from core.demos import published, reviews
-from core.demos.published import Look
+from core.demos.published import Appearance
 from core.errors import HeadstartError
 from core.explain.predictor import Predictor
 from core.intake import archive
@@ -38,7 +38,7 @@ def source(tmp_path_factory: pytest.TempPathFactory, suggested: Path) -> Store:
     store.describe_run(run.id, name="best", note="one note")
     store.promote(run)
     album.relabel(store, project.id, [store.dataset(project.id).pictures[0].id], "new class")
-    demo = published.publish(store, run, Look("Shapes"), "a passcode")
+    demo = published.publish(store, run, Appearance("Shapes"), "a passcode")
     with Predictor(*store.model(run.id)) as predictor:
         data = _png(7)
         reviews.keep(store, demo, predictor.predict(data, show_px=64), "circle")
@@ -113,7 +113,7 @@ def test_what_comes_out_is_what_went_in(source: Store, packed: bytes, store: Sto
             answers.append(predictor.predict(data).scores)
     assert answers[0] == answers[1]
     (demo,), (review,) = published.of_project(store, after.id), reviews.waiting(store, after.id)
-    assert demo.look.title == "Shapes" and not demo.is_open and published.find(store, demo.token) is None
+    assert demo.appearance.title == "Shapes" and not demo.is_open and published.find(store, demo.token) is None
     assert review.word == "circle" and review.demo_id == demo.id
     assert (reviews.find(store, review.id) or Path()).is_file()
     assert json.loads((store.root(other.id) / Run.FILE).read_bytes())["project_id"] == after.id

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from core.demos import published, reviews
-from core.demos.published import Demo, Look
+from core.demos.published import Appearance, Demo
 from core.errors import HeadstartError
 from core.explain.predictor import Prediction
 from core.jobs import queue
@@ -28,7 +28,7 @@ def empty(tmp_path: Path) -> Store:
 def published_in(store: Store) -> Demo:
     project = store.projects()[0] if store.projects() else store.add_project("p")
     run = store.add_run(project.id, Plan().to_dict(), store.dataset(project.id))
-    return published.publish(store, run, Look("T"))
+    return published.publish(store, run, Appearance("T"))
 
 
 def test_a_picture_waits_with_the_word_of_the_visitor_and_what_the_model_had_said(empty: Store) -> None:

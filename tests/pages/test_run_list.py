@@ -475,7 +475,7 @@ print(json.dumps([e.value for e in at.get("warning")]))
 def test_who_deletes_a_run_is_told_that_its_demos_end(home: tuple[Store, Project, Run]) -> None:
     store, project, run = home
     for title in ("One", "Two"):
-        stopped = published.publish(store, run, published.Look(title))
+        stopped = published.publish(store, run, published.Appearance(title))
     published.revoke(store, stopped.id)
     warned = json.loads(visits.run(_ASKED, project.id, home=store.home).stdout.splitlines()[-1])
     assert warned == [say("delete_run_demos", n=1)]

@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from core.demos import api_keys, published
-from core.demos.published import Demo, Look
+from core.demos.published import Appearance, Demo
 from core.language.catalog import say
 from tests import browser, drawing
 from tests.bad_files import encoded
@@ -38,7 +38,7 @@ def test_a_key_is_made_used_and_revoked_and_many_pictures_become_a_table(
     page: Page, app: Server, tmp_path: Path
 ) -> None:
     (project,) = app.store.projects()
-    demo = published.publish(app.store, app.store.runs(project.id)[0], Look("Shapes"))
+    demo = published.publish(app.store, app.store.runs(project.id)[0], Appearance("Shapes"))
     page.goto(f"{app.url}/demo?project={project.id}")
     browser.await_answer(page)
     _make_a_key(page, app, demo, tmp_path)

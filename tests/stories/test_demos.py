@@ -45,7 +45,7 @@ def test_a_run_is_published_tried_on_a_phone_corrected_and_stopped(page: Page, a
     dialog.get_by_role("button", name=say("publish_run")).click()
     expect(page.get_by_text(say("reach_alone").split("`")[0].strip())).to_be_visible()
     (demo,) = published.of_project(app.store, project.id)
-    assert demo.look.title == "Shapes of ours" and len(demo.look.examples) == 6
+    assert demo.appearance.title == "Shapes of ours" and len(demo.appearance.examples) == 6
     address = f"{app.url}{demo.path}"
     expect(by_key(page, f"demo-{demo.id}").get_by_text(address)).to_be_visible()
     expect(page.get_by_alt_text(say("publish_code", title="Shapes of ours"))).to_be_visible()

@@ -30,7 +30,7 @@ from starlette.types import Message
 
 from core.commands import serve_command
 from core.demos import api_keys, published
-from core.demos.published import Demo, Look
+from core.demos.published import Appearance, Demo
 from core.errors import HeadstartError
 from core.explain.predictor import Predictor
 from core.language.catalog import say
@@ -92,7 +92,7 @@ def api(tmp_path_factory: pytest.TempPathFactory, trained: Path) -> Iterator[Api
     folder = tmp_path_factory.mktemp("api")
     store = Store(Path(shutil.copytree(trained, folder / "home")))
     (project,) = store.projects()
-    demo = published.publish(store, store.runs(project.id)[0], Look("Shapes"), "sesame")
+    demo = published.publish(store, store.runs(project.id)[0], Appearance("Shapes"), "sesame")
     _, secret = api_keys.make(store, demo, "a program")
     with socket.create_server(("127.0.0.1", 0)) as listening, (folder / "log").open("wb") as log:
         process = subprocess.Popen(
@@ -149,7 +149,7 @@ def test_every_refusal_has_its_status_and_says_why(api: Api, monkeypatch: pytest
     spent, slow = api_keys.make(api.store, api.demo, "slow", per_minute=1)
     gone, revoked = api_keys.make(api.store, api.demo, "gone")
     api_keys.revoke(api.store, gone)
-    other = published.publish(api.store, api.store.run(api.demo.run_id), Look("Other"))
+    other = published.publish(api.store, api.store.run(api.demo.run_id), Appearance("Other"))
     assert api.predict(PICTURE, secret=slow)[0] == 200
     many, headers = form(*(("x.png", b"x") for _ in range(65)))
     heated, heat_headers = form(*(("x.png", PICTURE) for _ in range(9)))

@@ -26,7 +26,7 @@ from websockets.sync.client import connect
 from websockets.typing import Origin
 
 from core.demos import published, reviews, visitor_page
-from core.demos.published import Demo, Look
+from core.demos.published import Appearance, Demo
 from core.errors import HeadstartError
 from core.explain.predictor import Explanation, Prediction
 from core.language import catalog
@@ -89,10 +89,10 @@ def place(tmp_path_factory: pytest.TempPathFactory, trained: Path) -> Iterator[P
     (project,) = store.projects()
     (run,) = store.runs(project.id)
     examples = tuple(picture.id for picture in store.dataset(project.id).part("test").pictures[:2])
-    look = Look("Shapes <b>", "Which is it?", LOGO, "#ffee00", examples)
+    appearance = Appearance("Shapes <b>", "Which is it?", LOGO, "#ffee00", examples)
     demos = (
-        published.publish(store, run, look),
-        published.publish(store, run, replace(look, language="pt_BR"), "sesame"),
+        published.publish(store, run, appearance),
+        published.publish(store, run, replace(appearance, language="pt_BR"), "sesame"),
     )
     with socket.create_server(("127.0.0.1", 0)) as listening, (folder / "log").open("wb") as log:
         process = subprocess.Popen(
@@ -293,13 +293,13 @@ def test_a_demo_with_a_passcode_shows_nothing_before_it_and_guesses_are_stopped(
     assert status == 429 and 0 < int(headers["Retry-After"]) <= 60
     for forged in ("", "headstart-demo=", "headstart-demo=x", cookie[:-1]):
         assert place.ask("GET", f"{at}/", Cookie=forged, **html)[0] == 401
-    changed = published.change(place.store, place.locked.id, place.locked.look, "another")
+    changed = published.change(place.store, place.locked.id, place.locked.appearance, "another")
     assert place.ask("GET", f"{at}/", Cookie=cookie)[0] == 401 and published.is_proof(changed, published.proof(changed))
 
 
 def test_the_passcode_of_one_demo_is_no_way_to_guess_that_of_another(quiet: Store) -> None:
     run = quiet.run(quiet.runs(quiet.projects()[0].id)[0].id)
-    known, other = (published.publish(quiet, run, Look("T"), passcode) for passcode in ("sesame", "hidden"))
+    known, other = (published.publish(quiet, run, Appearance("T"), passcode) for passcode in ("sesame", "hidden"))
     door = Entrance(quiet, never)
     tries = [(other, "wrong")] * 3 + [(known, "sesame")] + [(other, "wrong")] * 3
     statuses = [knock(door, demo, "enter", urlencode({"password": word}).encode())[0] for demo, word in tries]
@@ -307,7 +307,7 @@ def test_the_passcode_of_one_demo_is_no_way_to_guess_that_of_another(quiet: Stor
 
 
 def test_who_sends_slowly_keeps_nobody_else_out(quiet: Store) -> None:
-    demo = published.publish(quiet, quiet.run(quiet.runs(quiet.projects()[0].id)[0].id), Look("T"))
+    demo = published.publish(quiet, quiet.run(quiet.runs(quiet.projects()[0].id)[0].id), Appearance("T"))
     door = Entrance(quiet, visit_routes._Visits(quiet, Gallery(quiet)).answer)
 
     async def silence() -> Message:
@@ -331,7 +331,7 @@ def test_who_sends_slowly_keeps_nobody_else_out(quiet: Store) -> None:
 
 
 def test_what_is_wrong_with_the_home_is_for_its_owner_alone(quiet: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    demo = published.publish(quiet, quiet.run(quiet.runs(quiet.projects()[0].id)[0].id), Look("T"))
+    demo = published.publish(quiet, quiet.run(quiet.runs(quiet.projects()[0].id)[0].id), Appearance("T"))
     visits = visit_routes._Visits(quiet, Gallery(quiet))
     damaged = HeadstartError("store_damaged", home=str(quiet.home))
 
@@ -352,7 +352,7 @@ def test_an_example_is_made_once_and_shown_only_while_its_owner_uses_it(stocked:
     (project,) = stocked.projects()
     run = stocked.add_run(project.id, Plan().to_dict(), stocked.dataset(project.id))
     key = stocked.dataset(project.id).pictures[0].id
-    demo = published.publish(stocked, run, Look("T", examples=(key,)))
+    demo = published.publish(stocked, run, Appearance("T", examples=(key,)))
     made: list[str] = []
 
     class Pictures:
@@ -368,7 +368,7 @@ def test_an_example_is_made_once_and_shown_only_while_its_owner_uses_it(stocked:
 
 def test_one_visitor_does_not_fill_the_queue_alone(quiet: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     run = quiet.run(quiet.runs(quiet.projects()[0].id)[0].id)
-    demo, other = (published.publish(quiet, run, Look(title)) for title in "ab")
+    demo, other = (published.publish(quiet, run, Appearance(title)) for title in "ab")
     monkeypatch.setattr(visit_routes, "_KEPT", (2, 10, 86_400.0))
     visits = visit_routes._Visits(quiet, Gallery(quiet))
     monkeypatch.setattr(visits, "_model", lambda _: Answers())
@@ -379,7 +379,7 @@ def test_one_visitor_does_not_fill_the_queue_alone(quiet: Store, monkeypatch: py
 
 
 def test_heat_maps_are_drawn_beside_the_loop_that_answers_all(quiet: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    demo = published.publish(quiet, quiet.run(quiet.runs(quiet.projects()[0].id)[0].id), Look("T"))
+    demo = published.publish(quiet, quiet.run(quiet.runs(quiet.projects()[0].id)[0].id), Appearance("T"))
     visits = visit_routes._Visits(quiet, Gallery(quiet))
     drawn: list[threading.Thread] = []
 
@@ -396,7 +396,7 @@ def test_heat_maps_are_drawn_beside_the_loop_that_answers_all(quiet: Store, monk
 
 def test_a_demo_that_is_stopped_is_shut_at_once(place: Place) -> None:
     run = place.store.run(place.open.run_id)
-    demo = published.publish(place.store, run, place.open.look)
+    demo = published.publish(place.store, run, place.open.appearance)
     assert place.said("POST", f"{demo.path}answer?live=1", PICTURE)[0] == 200
     published.revoke(place.store, demo.id)
     assert place.said("POST", f"{demo.path}answer?live=1", PICTURE)[0] == 404

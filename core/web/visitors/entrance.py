@@ -62,7 +62,7 @@ class Entrance:
             demo = await to_thread.run_sync(published.find, self._store, request.path_params.get("token", ""))
             if demo is None:
                 raise HeadstartError("demo_closed")
-            catalog.speaking.set(demo.look.language)
+            catalog.speaking.set(demo.appearance.language)
             if not rest_of(request) and not request.url.path.endswith("/"):
                 return RedirectResponse(demo.path, 307, UNKEPT)  # the addresses in the page are relative to it
             if rest_of(request) == "enter" and demo.passcode:
@@ -99,7 +99,7 @@ class Entrance:
 
     def _ask(self, demo: Demo, error: HeadstartError | None = None, status: int = 401) -> Response:
         words = {name: say(f"passcode.{name}") for name in ("title", "more", "password", "enter")}
-        return password_page.page(words | {"heading": demo.look.title}, f"{demo.path}enter", error, status)
+        return password_page.page(words | {"heading": demo.appearance.title}, f"{demo.path}enter", error, status)
 
 
 def rest_of(request: Request) -> str:

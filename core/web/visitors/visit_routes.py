@@ -88,8 +88,8 @@ class _Visits:
         if request.method == "GET":
             if not name:
                 return await self._page(demo)
-            if name == "logo" and demo.look.logo:
-                return Response(demo.look.logo, media_type="image/jpeg", headers=UNKEPT)
+            if name == "logo" and demo.appearance.logo:
+                return Response(demo.appearance.logo, media_type="image/jpeg", headers=UNKEPT)
             if name.startswith("example/"):
                 return await self._example(demo, name.removeprefix("example/"))
             if (file := visitor_page.file(name)) is not None:
@@ -101,20 +101,23 @@ class _Visits:
         return HTMLResponse(visitor_page.html(front), headers=UNKEPT)
 
     def _front(self, demo: Demo) -> Front:
-        look, run = demo.look, self._store.run(demo.run_id)
+        appearance, run = demo.appearance, self._store.run(demo.run_id)
         here = self._labels(demo)
-        examples = tuple(Example(f"./example/{n}", here[key]) for n, key in enumerate(look.examples) if key in here)
+        examples = tuple(
+            Example(f"./example/{n}", here[key]) for n, key in enumerate(appearance.examples) if key in here
+        )
         return Front(
-            look.title, look.words, look.language, look.accent, self._models.of(run.id).classes,
-            backbones.find(run.plan["backbone"]).size, "engine_server", "./logo" if look.logo else "", examples,
+            appearance.title, appearance.words, appearance.language, appearance.accent, self._models.of(run.id).classes,
+            backbones.find(run.plan["backbone"]).size, "engine_server", "./logo" if appearance.logo else "", examples,
             explains=True, takes_words=True,
         )  # fmt: skip
 
     async def _example(self, demo: Demo, number: str) -> Response:
-        n = int(number) if number.isascii() and number.isdecimal() and len(number) < 4 else len(demo.look.examples)
-        if n >= len(demo.look.examples):
+        examples = demo.appearance.examples
+        n = int(number) if number.isascii() and number.isdecimal() and len(number) < 4 else len(examples)
+        if n >= len(examples):
             raise HeadstartError("address_unknown")
-        key = demo.look.examples[n]
+        key = examples[n]
         if key not in await self._in_thread(self._labels, demo):
             raise HeadstartError("address_unknown")
         async with self._showing:  # one at a time, so that visitors leave the owner threads for pictures
@@ -128,7 +131,7 @@ class _Visits:
 
     def _labels(self, demo: Demo) -> dict[str, str]:
         """The examples of a demo that its owner has not left out since: id -> class."""
-        found = album.pictures(self._store, demo.project_id, demo.look.examples, is_used=True)
+        found = album.pictures(self._store, demo.project_id, demo.appearance.examples, is_used=True)
         return {picture.id: picture.label for picture in found}
 
     async def _answer(self, request: Request, demo: Demo, data: bytes) -> Response:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from core.demos import published
-from core.demos.published import Look
+from core.demos.published import Appearance
 from core.disk import blobs
 from core.errors import HeadstartError
 from core.explain import novelty
@@ -23,9 +23,11 @@ def web_page(material: Material, path: Path) -> None:
     limits need remembered pictures that the model lacks."""
     litert_js.fetch(material.store.home, material.ticket)
     material.ticket.stage("export", 0)
-    look = page.look(material.store, material.run)
-    look = replace(look, language=look.language or catalog.current().language)
-    files = page.files(_model(material), look, _examples(material, look), litert_js.files(material.store.home))
+    appearance = page.appearance(material.store, material.run)
+    appearance = replace(appearance, language=appearance.language or catalog.current().language)
+    files = page.files(
+        _model(material), appearance, _examples(material, appearance), litert_js.files(material.store.home)
+    )
     blobs.write(path, page.pack(files))
 
 
@@ -41,10 +43,10 @@ def _model(material: Material) -> PageModel:
     return PageModel(described(network, terms), material.data.classes, material.backbone.size, limits, terms)
 
 
-def _examples(material: Material, look: Look) -> list[tuple[str, bytes]]:
+def _examples(material: Material, appearance: Appearance) -> list[tuple[str, bytes]]:
     """The pictures of the demo, else one of each class that the model has not learned from: class and JPEG."""
     labels = {picture.id: picture.label for picture in material.data.pictures}
     first = {picture.label: picture.id for picture in reversed(material.data.part("test").pictures)}
-    wanted = [each for each in look.examples if each in labels] or [first[label] for label in sorted(first)]
+    wanted = [each for each in appearance.examples if each in labels] or [first[label] for label in sorted(first)]
     here = [each for each in wanted[: published.EXAMPLES] if material.store.pictures.path(each).is_file()]
     return list(zip((labels[each] for each in here), material.jpegs(here), strict=True))

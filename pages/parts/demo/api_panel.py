@@ -28,12 +28,12 @@ def panel(project: Project) -> None:
     st.markdown(say("api_more"))
     for demo in demos:
         with st.container(border=True, key=f"api-{demo.id}"):
-            st.subheader(plain(demo.look.title), anchor=False)
+            st.subheader(plain(demo.appearance.title), anchor=False)
             for key in api_keys.of_demo(context.store(), demo):
                 if key.revoked_at is None:
                     _key(key)
             with st.container(horizontal=True, gap="small"):
-                label = about(say("api_make"), demo.look.title)
+                label = about(say("api_make"), demo.appearance.title)
                 if st.button(label, key=f"api-make-{demo.id}", icon=":material/key:"):
                     # Closed, the dialog leaves the key in the list, where it can be revoked.
                     context.dialog(say("api_make"), width="large", on_dismiss="rerun")(_make)(demo)

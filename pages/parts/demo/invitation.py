@@ -19,7 +19,7 @@ def draw(demo: Demo) -> None:
         st.context.url or "",
     )
     address = found.address + demo.path
-    title = demo.look.title
+    title = demo.appearance.title
     code, beside = st.columns([1, 3], gap="medium")
     with code:
         st.image(poster.qr_code(address), width=_CODE_PX, alt=say("publish_code", title=title))
@@ -31,6 +31,6 @@ def draw(demo: Demo) -> None:
         with st.container(horizontal=True, gap="small"):
             st.link_button(about(say("publish_open"), title), demo.path, icon=":material/open_in_new:")
             st.download_button(
-                about(say("publish_print"), title), poster.sheet(demo.look, address), "demo.html", "text/html",
+                about(say("publish_print"), title), poster.sheet(demo.appearance, address), "demo.html", "text/html",
                 key=f"print-{demo.id}", icon=":material/print:",
             )  # fmt: skip

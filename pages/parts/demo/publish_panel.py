@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from core.demos import published, reviews
-from core.demos.published import Demo, Look
+from core.demos.published import Appearance, Demo
 from core.language import catalog
 from core.store.store import Project, Run
 from pages.parts.demo import invitation, try_model
@@ -32,16 +32,16 @@ def panel(project: Project, run: Run) -> None:
     if ended := [demo for demo in demos if not demo.is_open]:
         with st.expander(say("published_ended", n=len(ended))):
             for demo in ended:
-                st.markdown(f"**{plain(demo.look.title)}** \u00b7 {_use(demo)}")
+                st.markdown(f"**{plain(demo.appearance.title)}** \u00b7 {_use(demo)}")
 
 
 def _open_demo(demo: Demo) -> None:
     with st.container(border=True, key=f"demo-{demo.id}"):
-        st.subheader(plain(demo.look.title), anchor=False)
+        st.subheader(plain(demo.appearance.title), anchor=False)
         st.caption(_use(demo))
         invitation.draw(demo)
         with st.container(horizontal=True, gap="small"):
-            title = demo.look.title
+            title = demo.appearance.title
             if st.button(about(say("publish_change"), title), key=f"change-{demo.id}", icon=":material/edit:"):
                 run = context.store().run(demo.run_id)
                 project = context.store().project(demo.project_id)
@@ -55,9 +55,9 @@ def _use(demo: Demo) -> str:
     parts = [say("published_asked", n=demo.asked), say("published_since", day=_day(demo.created_at))]
     if demo.revoked_at is not None:
         parts.append(say("published_stopped", day=_day(demo.revoked_at)))
-    elif demo.look.ends_at is not None:
+    elif demo.appearance.ends_at is not None:
         key = "published_until" if demo.is_open else "published_over"
-        parts.append(say(key, day=_day(demo.look.ends_at)))
+        parts.append(say(key, day=_day(demo.appearance.ends_at)))
     if demo.passcode:
         parts.append(say("published_locked"))
     return " \u00b7 ".join(parts)
@@ -68,7 +68,7 @@ def _day(at: float) -> str:
 
 
 def _ask_to_stop(demo: Demo) -> None:
-    st.markdown(say("publish_stop_more", title=plain(demo.look.title)))
+    st.markdown(say("publish_stop_more", title=plain(demo.appearance.title)))
     with st.container(horizontal=True):
         stop = context.attempt(lambda: published.revoke(context.store(), demo.id))
         if context.danger(say("publish_stop"), "stop-yes", on_click=stop):
@@ -80,7 +80,7 @@ def _ask_to_stop(demo: Demo) -> None:
 def _form(project: Project, run: Run, demo: Demo | None = None) -> None:
     """What visitors will see of a run, or see of a demo; published or changed with the button."""
     key = demo.id if demo else "new"
-    old = demo.look if demo else Look(project.name, language=catalog.current().language)
+    old = demo.appearance if demo else Appearance(project.name, language=catalog.current().language)
     title = st.text_input(say("publish_title"), old.title, max_chars=published.TITLE, key=f"publish-title-{key}")
     words = st.text_area(
         say("publish_words"), old.words, max_chars=published.WORDS, key=f"publish-words-{key}", height=90
@@ -104,11 +104,11 @@ def _form(project: Project, run: Run, demo: Demo | None = None) -> None:
     )  # fmt: skip
     if st.button(say("publish_save" if demo else "publish_run"), key=f"publish-go-{key}", type="primary"):
         shown = published.logo_of(logo.getvalue()) if logo else old.logo
-        look = Look(title, words, shown, accent, tuple(examples), str(language), _end_of(ends))
+        appearance = Appearance(title, words, shown, accent, tuple(examples), str(language), _end_of(ends))
         if demo is None:
-            published.publish(context.store(), run, look, passcode)
+            published.publish(context.store(), run, appearance, passcode)
         else:
-            published.change(context.store(), demo.id, look, passcode or None)
+            published.change(context.store(), demo.id, appearance, passcode or None)
         st.rerun()
 
 
