@@ -1,3 +1,4 @@
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,8 +18,9 @@ from tests.workers import wait
 
 def workers(store: Store) -> list[psutil.Process]:
     """The processes of a home that work or wait, in the order they were started."""
-    found = [p for p in psutil.process_iter(["cmdline"]) if str(store.home) in (p.info["cmdline"] or [])]
-    return sorted(found, key=lambda process: process.create_time())
+    asked = psutil.process_iter(["cmdline", "create_time"])
+    found = [process for process in asked if str(store.home) in (process.info["cmdline"] or [])]
+    return sorted(found, key=lambda process: process.info["create_time"])  # one that has ended does not answer any more
 
 
 @pytest.fixture
@@ -28,7 +30,8 @@ def line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Stor
     store = Store(tmp_path / "home")
     yield store, store.add_project("p").id
     for process in workers(store):
-        process.kill()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 def train(store: Store, project: str, number: int | str) -> queue.Job:

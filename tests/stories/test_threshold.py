@@ -40,7 +40,7 @@ def test_the_answer_to_a_picture_of_the_camera_stands_beside_it(page: Page, app:
     expect(page.locator("video")).to_have_js_property("readyState", 4)  # before that there is nothing to take
     button(page, "Take Photo").click()
     idle(page)
-    answer, shot = page.get_by_role("heading", level=2), page.get_by_test_id("stCameraInput")
+    answer, shot = page.get_by_role("heading", level=2).first, page.get_by_test_id("stCameraInput")
     expect(answer).to_be_visible()
     heading, camera = answer.bounding_box(), shot.bounding_box()
     assert heading is not None and camera is not None

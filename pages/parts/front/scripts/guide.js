@@ -4,6 +4,7 @@ let place = null // the page and its project
 let goal = "" // the key of the part of the page to go to
 let moved = false // to another page, whose title is not focused yet
 let arrived = false // at the place that the address named when it was opened
+let askedTheme = null // the theme in which the page was asked for
 
 const set = (element, name, value) => {
   if (element.getAttribute(name) !== value) element.setAttribute(name, value)
@@ -126,14 +127,21 @@ function focusField(dialog) {
   field.focus()
 }
 
-// The page is drawn in the colors of the theme of the time; with another theme it is drawn again.
+// The page is drawn in the colors of the theme of the time; with another theme it is drawn again. It may have changed
+// before this part was drawn; so it is looked at here too, and asked for once, lest a page be drawn for ever.
 function watchTheme(dark, ask) {
   const app = document.querySelector("[data-testid=stApp]")
-  const watch = new MutationObserver(() => {
+  const compare = () => {
     const { colorScheme } = getComputedStyle(app)
-    if (dark !== (colorScheme === "dark")) ask(colorScheme)
-  })
+    if (dark === (colorScheme === "dark")) askedTheme = null
+    else if (askedTheme !== colorScheme) {
+      askedTheme = colorScheme
+      ask(colorScheme)
+    }
+  }
+  const watch = new MutationObserver(compare)
   watch.observe(app, { attributes: true, attributeFilter: ["class"] })
+  compare()
   return watch
 }
 
