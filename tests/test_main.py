@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -163,12 +164,12 @@ def test_the_sample_trains_and_its_unreadable_file_is_named(
 
     main(["sample", str(tmp_path / "signs.zip")])
     capsys.readouterr()
-    command = ["run", str(tmp_path / "signs.zip"), "--home", str(store.home)]
-    assert main(command) == 0
+    assert main(["run", str(tmp_path / "signs.zip"), "--home", str(store.home)]) == 0
     assert f"Not used: {PLANTED.unreadable}. The picture is cut off" in capsys.readouterr().out
-    _, answer = run(capsys, *command)
-    assert answer["excluded"] == {"picture_cut_off": 1, "duplicate": 3}
-    assert answer["pictures"] == 304 and answer["test_accuracy"] > 0.85
+    (project,) = store.projects()
+    assert Counter(file.reason for file in store.unused(project.id)) == {"picture_cut_off": 1, "duplicate": 3}
+    (finished,) = store.runs(project.id)
+    assert len(store.dataset(project.id).pictures) == 304 and finished.result.test_accuracy > 0.85
 
 
 @pytest.mark.slow

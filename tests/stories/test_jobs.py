@@ -203,13 +203,13 @@ def test_the_end_of_a_training_is_told_by_a_notification_and_by_the_title_of_a_h
 
 @pytest.mark.weights
 def test_comparing_backbones_ends_in_a_leaderboard_and_a_search_in_a_run(
-    chromium: Browser, tmp_path: Path, keras_home: Path
+    chromium: Browser, tmp_path: Path, keras_home: Path, received: Path
 ) -> None:
-    home = tmp_path / "home"
+    home = Path(shutil.copytree(received, tmp_path / "home"))
     try:
         with browser.server(home, browser.free_port(), keras_home) as app, browser.tab(chromium, app.url) as page:
-            project = browser.try_sample(page, app.url)
-            browser.step(page, "Train")
+            project = app.store.projects()[0].id
+            page.goto(f"{app.url}/train?project={project}")
             browser.choose_fast(page)
             button(page, say("compare")).click()
             expect(page.get_by_text(re.compile(r"\(1 of 2\)"))).to_be_visible()
