@@ -34,6 +34,8 @@ LEAST = 6  # characters of a passcode: at the limits of `core.web.visitors`, six
 LOGO_PX = 256
 _HASHER = argon2.PasswordHasher()
 TOKEN = re.compile(r"[A-Za-z0-9_-]{22}")
+# Characters that turn the text after them around until they are closed, if they are.
+_TURNS = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)])
 
 
 @dataclass(frozen=True)
@@ -78,8 +80,8 @@ class Demo:
 
 
 def logo_of(data: bytes) -> bytes:
-    """A logo for `Look`, decoded in a limited process from the bytes of a picture. Raises HeadstartError when they are
-    none."""
+    """A logo for `Appearance`, decoded in a limited process from the bytes of a picture. Raises HeadstartError when
+    they are none."""
     with Child("core.sandbox.decoding:answer", decoding.DECODING) as child:
         return child.ask({"show": LOGO_PX}, data)[1]
 
@@ -159,9 +161,8 @@ def is_proof(demo: Demo, shown: str) -> bool:
 
 
 def _columns(appearance: Appearance) -> dict[str, object]:
-    appearance = replace(
-        appearance, title=" ".join(appearance.title.split())[:TITLE], words=appearance.words.strip()[:WORDS]
-    )
+    title, words = (text.translate(_TURNS) for text in (appearance.title, appearance.words))
+    appearance = replace(appearance, title=" ".join(title.split())[:TITLE], words=words.strip()[:WORDS])
     if not appearance.title:
         raise HeadstartError("demo_untitled")
     if appearance.ends_at is not None and appearance.ends_at <= time.time():

@@ -132,6 +132,20 @@ def _settle(home: Path, db: sqlite3.Connection) -> None:
     db.execute(ended, (time.time(),))
     gone = [row[0] for row in db.execute("SELECT id FROM picture") if row[0] not in here]
     db.execute(f"UPDATE dataset SET excluded = 1 WHERE picture_id IN {LISTED}", (json.dumps(gone),))
+    _end_what_ended(home, db)
+
+
+def _end_what_ended(home: Path, db: sqlite3.Connection) -> None:
+    """A demo or a key that the database of now calls ended, or does not know, lets nobody in again. Where nothing can
+    be read of that database, what the backup says holds."""
+    for table in ("demo", "api_key"):
+        with (
+            contextlib.suppress(sqlite3.Error),  # damaged, or of a version without such a table
+            contextlib.closing(sqlite3.connect(f"{database(home).as_uri()}?mode=ro", uri=True)) as now,
+        ):
+            still = [row[0] for row in now.execute(f"SELECT id FROM {table} WHERE revoked_at IS NULL")]
+            ended = f"UPDATE {table} SET revoked_at = ? WHERE revoked_at IS NULL AND id NOT IN {LISTED}"
+            db.execute(ended, (time.time(), json.dumps(still)))
 
 
 # -- what no row knows

@@ -4,6 +4,7 @@ Names from outside are looked up or stored as text, never joined to a path. No a
 """
 
 import contextlib
+import datetime
 import json
 import logging
 import re
@@ -210,7 +211,8 @@ async def _archive(store: Store, request: Request) -> Response:
     project = await _project(store, request)
     name = re.sub(r"[^\w-]+", "-", project.name, flags=re.ASCII).strip("-") or "project"
     await to_thread.run_sync(packing.check, store, project.id)  # while it can still be said
-    return _stream(packing.chunks(store, project.id), f"{name}{SUFFIX}")
+    made = datetime.datetime.now().strftime("%Y%m%d-%H%M")  # two of one project can lie in one folder
+    return _stream(packing.chunks(store, project.id), f"{name}-{made}{SUFFIX}")
 
 
 async def _open(store: Store, request: Request) -> Response:

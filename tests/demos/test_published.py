@@ -62,6 +62,12 @@ def test_the_passcode_is_kept_as_a_hash_and_a_new_one_ends_what_the_old_one_open
     assert published.is_proof(published.change(empty, demo.id, SHOWN, ""), "")
 
 
+def test_no_words_of_an_owner_turn_what_follows_them_around(empty: Store, run: Run) -> None:
+    turned = replace(SHOWN, title="Leaves \u202egnp.exe", words="\u2067left to right")
+    appearance = published.publish(empty, run, turned).appearance
+    assert (appearance.title, appearance.words) == ("Leaves gnp.exe", "left to right")
+
+
 def test_what_cannot_be_published_is_refused_with_a_sentence(empty: Store, run: Run) -> None:
     wrong = {
         "demo_untitled": (replace(SHOWN, title=" \n "), ""),

@@ -205,7 +205,7 @@ def test_the_bundle_answers_as_the_app_with_nothing_of_headstart_around(
     (folder / "limits.json").write_text(json.dumps(limits | {"farthest": -1.0}))
     done = told(folder, "check.py")
     assert done.returncode == 1 and done.stdout.count("DIFFERENT") == 5
-    assert "unknown" in told(folder, "predict.py", "golden/1.jpg").stdout
+    assert "none of the classes, nearest: " in told(folder, "predict.py", "golden/1.jpg").stdout
     assert "USER 10001" in (folder / "Dockerfile").read_text()
     assert {line.split("~")[0] for line in (folder / "requirements.txt").read_text().split()} == {
         "ai-edge-litert", "numpy", "pillow",

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from core.dataset import Dataset
+from core.demos import api_keys, published
+from core.demos.published import Appearance
 from core.disk.blobs import sha256
 from core.errors import HeadstartError
 from core.explain.predictor import Predictor
@@ -271,6 +273,19 @@ def test_a_chosen_backup_is_put_back_and_what_it_replaces_is_backed_up_first(hom
     newest = backups.all_of(home)[0]
     assert newest.why == "restore"
     assert len(recovery.restore(home, newest).projects()) == 2
+
+
+def test_a_restored_backup_lets_nobody_in_again_whom_its_owner_had_shut_out(home: Path) -> None:
+    store = Store(home)
+    run = store.runs(store.projects()[0].id)[0]
+    still, ended = (published.publish(store, run, Appearance(title)) for title in ("still", "ended"))
+    (kept, _), (gone, _) = (api_keys.make(store, still, name) for name in ("kept", "gone"))
+    then = backups.make(home, "daily")
+    published.revoke(store, ended.id)
+    api_keys.revoke(store, gone)
+    store = recovery.restore(home, then)
+    assert [demo.id for demo in published.of_project(store, run.project_id) if demo.is_open] == [still.id]
+    assert [key.id for key in api_keys.of_demo(store, still) if key.revoked_at is None] == [kept.id]
 
 
 def test_a_finished_run_is_written_down_with_all_that_its_row_says(home: Path) -> None:

@@ -21,6 +21,7 @@ from tests import browser, drawing
 from tests.bad_files import encoded
 from tests.browser import Server, button, by_key
 from tests.stories.test_access import faults
+from tests.texts import shown
 
 pytestmark = pytest.mark.browser
 
@@ -47,6 +48,8 @@ def test_a_key_is_made_used_and_revoked_and_many_pictures_become_a_table(
     browser.await_answer(page)
     (key,) = api_keys.of_demo(app.store, demo)
     by_key(page, f"danger-api-{key.id}").get_by_role("button").click()
+    expect(page.get_by_text(shown("api_revoke_more", name="a robot"))).to_be_visible()
+    by_key(page, "danger-api-revoke-yes").get_by_role("button").click()
     expect(page.get_by_text("a robot")).to_have_count(0)
     assert api_keys.of_demo(app.store, demo)[0].revoked_at is not None
     _ask_about_many(page, tmp_path)

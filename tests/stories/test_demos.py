@@ -81,8 +81,12 @@ def _as_a_visitor(visitor: Page, app: Server, address: str) -> None:
     visitor.get_by_role("button", name=say("demo_why")).click()
     expect(visitor.locator("#heat img")).to_be_visible()
     assert not faults(visitor, "answered") and in_order(headings(visitor)) and wide(visitor) <= 0
+    wrong = visitor.get_by_role("button", name=say("visitor.wrong"))
+    expect(wrong).to_be_hidden()  # an example is a picture of the project
+    own = {"name": "own.png", "mimeType": "image/png", "buffer": encoded(drawing.draw("circle", 78, side=160), "PNG")}
+    visitor.locator("#file").set_input_files(own)  # type: ignore[arg-type]
     assert reviews.waiting(app.store, app.store.projects()[0].id) == []
-    visitor.get_by_role("button", name=say("visitor.wrong")).click()
+    wrong.click()
     dialog = visitor.get_by_role("dialog")
     expect(dialog.get_by_text(say("visitor.wrong_told"))).to_be_visible()
     assert not faults(visitor, "correction")

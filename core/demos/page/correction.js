@@ -60,7 +60,6 @@ export function offerCorrection(front, engine, words, fail) {
 
   return (newBlob, label) => {
     ;[blob, guess] = [newBlob, label]
-    button.hidden = !front.takes_words
     sent.hidden = true
   }
 }

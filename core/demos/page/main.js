@@ -50,7 +50,9 @@ async function ask(blob, name, label = "") {
     heatMap(blob)
     correction(blob, answer.verdict === "answer" ? answer.scores[0][0] : "")
     at("why").hidden = !front.explains
-    at("more").hidden = !(front.explains || front.takes_words)
+    const wanted = front.takes_words && !label // what an example shows is known: the owner said so
+    at("wrong").hidden = !wanted
+    at("more").hidden = !(front.explains || wanted)
   } catch (error) {
     if (mine !== turn) return
     at("answer").replaceChildren()

@@ -68,7 +68,8 @@ def main(*paths: str) -> None:
         except BAD_PICTURE as error:
             print(f"{path}: no answer, {error}")
             continue
-        print(f"{path}: {found['label']} ({found['probability']:.1%}, {found['verdict']})")
+        doubt = {"unsure": "not sure enough: ", "unknown": "none of the classes, nearest: "}.get(found["verdict"], "")
+        print(f"{path}: {doubt}{found['label']} ({found['probability']:.1%})")
 
 
 if __name__ == "__main__":

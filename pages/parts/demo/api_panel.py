@@ -43,8 +43,18 @@ def panel(project: Project) -> None:
 def _key(key: ApiKey) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(f"**{plain(key.name)}** \u00b7 {say('api_rate', n=key.per_minute)}")
+        if context.danger(about(say("api_revoke"), key.name), f"api-{key.id}"):
+            context.dialog(say("api_revoke"))(_ask_to_revoke)(key)
+
+
+def _ask_to_revoke(key: ApiKey) -> None:
+    st.markdown(say("api_revoke_more", name=plain(key.name)))
+    with st.container(horizontal=True):
         revoke = context.attempt(lambda: api_keys.revoke(context.store(), key))
-        context.danger(about(say("api_revoke"), key.name), f"api-{key.id}", on_click=revoke)
+        if context.danger(say("api_revoke"), "api-revoke-yes", on_click=revoke):
+            st.rerun()
+        if st.button(say("cancel"), key="api-revoke-no"):
+            st.rerun()
 
 
 def _make(demo: Demo) -> None:

@@ -98,17 +98,19 @@ def _form(project: Project, run: Run, demo: Demo | None = None) -> None:
         help=say("publish_ends_help"), key=f"publish-ends-{key}",
     )  # fmt: skip
     logo = st.file_uploader(say("publish_logo"), ["png", "jpg", "jpeg", "webp"], key=f"publish-logo-{key}")
+    drops_logo = bool(old.logo) and st.checkbox(say("publish_no_logo"), key=f"publish-no-logo-{key}")
     passcode = st.text_input(
         say("publish_passcode"), key=f"publish-passcode-{key}", autocomplete="off",
         help=say("publish_passcode_keep" if demo and demo.passcode else "publish_passcode_help", least=published.LEAST),
     )  # fmt: skip
+    is_open = bool(demo and demo.passcode) and st.checkbox(say("publish_no_passcode"), key=f"publish-open-{key}")
     if st.button(say("publish_save" if demo else "publish_run"), key=f"publish-go-{key}", type="primary"):
-        shown = published.logo_of(logo.getvalue()) if logo else old.logo
+        shown = published.logo_of(logo.getvalue()) if logo else b"" if drops_logo else old.logo
         appearance = Appearance(title, words, shown, accent, tuple(examples), str(language), _end_of(ends))
         if demo is None:
             published.publish(context.store(), run, appearance, passcode)
         else:
-            published.change(context.store(), demo.id, appearance, passcode or None)
+            published.change(context.store(), demo.id, appearance, passcode or ("" if is_open else None))
         st.rerun()
 
 
