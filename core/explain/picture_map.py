@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import KDTree
 
 from core.dataset import PARTS, Dataset
 from core.disk import blobs
@@ -24,6 +25,9 @@ Array = NDArray[np.float32]
 
 # In the order in which the job writes them; the first takes a moment.
 LAYOUTS = ("pca", "tsne")
+
+# How many of the nearest pictures say among which others a picture lies.
+NEAREST = 10
 
 # Sentinel index: no label (left out) or no prediction (training picture).
 NONE = -1
@@ -63,6 +67,38 @@ def points(then: Dataset, now: Dataset, scores: Sequence[Evaluation]) -> Points:
         np.array([PARTS.index(row.part) if row and row.part else 0 for row in rows], np.int64),
         np.array([answer[1] if answer else 0.0 for answer in answers], np.float32),
     )
+
+
+@dataclass(frozen=True)
+class Neighborhood:
+    """Where the pictures of a class lie on a map: how many there are, which share (0..1) of those nearest to them is of
+    their class, and which other class is nearest most often (empty: none)."""
+
+    label: str
+    n: int
+    own: float
+    other: str
+
+
+def neighborhoods(points: Points, places: Array) -> list[Neighborhood]:
+    """What a map (n, 2) shows, in words: a row for each class that has pictures on it."""
+    known = np.flatnonzero(points.label != NONE)
+    label, n_near = points.label[known], min(NEAREST, len(known) - 1)
+    if n_near < 1:
+        return [Neighborhood(points.classes[i], 1, 0.0, "") for i in label]
+    # A picture is not its own neighbor, though others may lie in the same place.
+    near = np.atleast_2d(KDTree(places[known]).query(places[known], n_near + 1)[1])
+    itself = near == np.arange(len(known))[:, None]
+    itself[~itself.any(axis=1), -1] = True
+    found = label[near[~itself].reshape(len(known), n_near)]
+    rows = []
+    for i in np.unique(label):
+        counts = np.bincount(found[label == i].ravel(), minlength=len(points.classes))
+        own, counts[i] = counts[i], 0
+        other = points.classes[counts.argmax()] if counts.any() else ""
+        n = int((label == i).sum())
+        rows.append(Neighborhood(points.classes[i], n, float(own / (n * n_near)), other))
+    return rows
 
 
 def exists(store: Store, run_id: str, layout: str) -> bool:

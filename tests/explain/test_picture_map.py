@@ -10,6 +10,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from core.dataset import Dataset, Picture
 from core.errors import HeadstartError
 from core.explain import picture_map
+from core.explain.picture_map import NONE, Neighborhood, Points
 from core.features.feature_cache import trim
 from core.jobs import queue
 from core.pictures import album
@@ -102,3 +103,23 @@ def test_a_point_tells_what_is_known_of_its_picture_now() -> None:
     assert points.predicted.tolist() == [picture_map.NONE, picture_map.NONE, 2, 1]
     assert points.part.tolist()[:3] == [0, 1, 2]
     np.testing.assert_allclose(points.confidence, [0, 0, 0.8, 0.9])
+
+
+def test_the_map_is_told_in_words_class_by_class() -> None:
+    # Twelve of each of two classes apart, one of the second among the first, and a picture that is left out.
+    x = np.linspace(0, 1, 12)
+    places = np.concatenate([np.stack([x, x * 0], 1), np.stack([x + 100, x * 0], 1), [[0.5, 0.0], [50.0, 0.0]]])
+    label = np.array([0] * 12 + [1] * 13 + [NONE])
+    none = np.full(26, NONE)
+    points = Points(tuple(map(str, range(26))), ("a", "b"), label, none, none, np.zeros(26, np.float32))
+    first, second = picture_map.neighborhoods(points, places.astype(np.float32))
+    assert (first.label, first.n, first.other) == ("a", 12, "b") and (second.label, second.n, second.other) == (
+        "b",
+        13,
+        "a",
+    )
+    assert 0.9 <= first.own < 1 and second.own == pytest.approx(12 / 13)
+    alone = Points(("p",), ("a",), np.array([0]), none[:1], none[:1], np.zeros(1, np.float32))
+    assert picture_map.neighborhoods(alone, places[:1].astype(np.float32)) == [Neighborhood("a", 1, 0.0, "")]
+    same = Points(tuple("pqr"), ("a",), np.zeros(3, int), none[:3], none[:3], np.zeros(3, np.float32))
+    assert picture_map.neighborhoods(same, np.zeros((3, 2), np.float32)) == [Neighborhood("a", 3, 1.0, "")]

@@ -78,6 +78,9 @@ def test_pictures_inside_a_line_are_shown_relabeled_and_brought_back(chromium: B
     project = run.project_id
     with browser.server(store.home, browser.free_port()) as app, browser.tab(chromium, app.url) as page:
         frame = open_map(page, app.url, run)
+        by_key(page, "map-table").get_by_role("button").click()
+        expect(page.get_by_test_id("stDataFrame")).to_be_visible()
+        page.keyboard.press("Escape")
         neighborhoods = page.get_by_role("button", name=say("map_tsne"))
         expect(neighborhoods).to_be_visible(timeout=60_000)  # the first map could be used before
         idle(page)

@@ -5,6 +5,7 @@ lines. Choosing pictures redraws this part of the page, changing them the whole 
 """
 
 import base64
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -16,6 +17,7 @@ from core.explain.picture_map import NONE, Points
 from core.jobs import queue
 from core.jobs.queue import Job
 from core.language import messages
+from core.language.numerals import percent
 from core.pictures import album, classes, versions
 from core.store.store import Project, Run
 from pages.parts.frame import context, job_panel, picture_actions
@@ -44,6 +46,7 @@ def panel(project: Project, run: Run) -> None:
         left, right = st.columns([3, 2], gap="large")
         with left:
             points = _map(project, run, have)
+            context.as_table("map", say("map"), lambda: _rows(run, points))
         with right:
             _pictures(project, run, points)
     if len(have) < len(picture_map.LAYOUTS):
@@ -148,6 +151,19 @@ def _choose(run: Run, points: Points, key: str) -> None:
 
 def _chosen(run: Run) -> str:
     return f"map-chosen-{run.id}"
+
+
+def _rows(run: Run, points: Points) -> list[dict[str, Any]]:
+    """What the maps show, by class: among which others its pictures lie."""
+    rows: dict[str, dict[str, Any]] = {}
+    for layout in picture_map.LAYOUTS:
+        places = picture_map.read(context.store(), run.id, layout)
+        for each in picture_map.neighborhoods(points, places) if places is not None else ():
+            row = rows.setdefault(each.label, {say("class"): each.label, say("pictures"): each.n})
+            name = say(f"map_{layout}")
+            row[say("map_own", layout=name, n=picture_map.NEAREST)] = percent(each.own)
+            row[say("map_other", layout=name)] = each.other
+    return list(rows.values())
 
 
 # -- the pictures
