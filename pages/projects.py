@@ -9,6 +9,7 @@ from core.disk import space
 from core.intake import sample_sets
 from core.jobs import queue
 from core.jobs.kinds import INTAKE, Delivery
+from core.language import catalog
 from core.pictures import album
 from core.pictures.album import Filter
 from core.store.store import Project, Run
@@ -32,7 +33,9 @@ def _sample(chosen: str) -> None:
     project = context.store().add_project(name, source=source)
     st.session_state["open"] = project.id
     if queue.latest(context.store(), project.id) is None:
-        queue.start(context.store(), project.id, INTAKE, Delivery(sample=0, sample_set=chosen, audit=True))
+        spoken = catalog.current().language
+        drawn = Delivery(sample=0, sample_set=chosen, language=spoken, audit=True)
+        queue.start(context.store(), project.id, INTAKE, drawn)
 
 
 @context.dialog(say("new_project"))

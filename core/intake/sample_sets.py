@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.intake import ladybugs, sample
+from core.language import catalog
 
 Files = Iterable[tuple[str, bytes]]  # names with class folders, and contents
 
@@ -24,6 +25,13 @@ SETS = {
     "signs": SampleSet(sample.draw, len(sample.CLASSES) * sample.PER_CLASS + _COPIES, "sample 0"),
     "ladybugs": SampleSet(ladybugs.draw, len(ladybugs.CLASSES) * ladybugs.PER_CLASS, "sample ladybugs 0"),
 }
+
+
+def spoken(files: Files, language: str) -> Iterator[tuple[str, bytes]]:
+    """The files in class folders that have their names in a language."""
+    for name, content in files:
+        label, _, rest = name.partition("/")
+        yield f"{catalog.of(language).text(f'drawn.{label}')}/{rest}", content
 
 
 def write(path: Path, files: Files) -> None:

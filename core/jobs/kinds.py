@@ -50,14 +50,15 @@ class OfRuns:
 @dataclass(frozen=True)
 class Delivery:
     """Parameters of an intake: `path` of a ZIP, a folder or an inbox batch, `batch` (a name for this delivery), `label`
-    (the class of pictures in no folder, or nothing); or `sample`, the seed of a sample that is drawn first, and the
-    name of its `sample_set`; and whether an `audit` follows."""
+    (the class of pictures in no folder, or nothing); or `sample`, the seed of a sample that is drawn first, the name of
+    its `sample_set` and the `language` of its classes; and whether an `audit` follows."""
 
     path: str = ""
     batch: str = ""
     label: str = ""
     sample: int | None = None
     sample_set: str = "signs"
+    language: str = ""
     audit: bool = False
 
 

@@ -17,11 +17,10 @@ from core.errors import HeadstartError
 from core.intake import archive, file_check, folder_labels, sample_sets, table_effects
 from core.intake.archive import Entry
 from core.intake.folder_labels import Place
-from core.intake.sample_sets import SampleSet
 from core.jobs import queue
 from core.jobs.job_context import Ticket
 from core.jobs.kinds import Delivery
-from core.language import messages
+from core.language import catalog, messages
 from core.pictures import album, receiving, unsorted
 from core.store.rows import file_rows
 from core.store.store import Store
@@ -49,7 +48,7 @@ def take_in(ticket: Ticket, parameters: Delivery) -> None:
     """Take a delivery in. What lies in the inbox is removed once all of it is taken in."""
     store = ticket.store
     if parameters.sample is not None:
-        path = _draw(ticket, parameters.sample, sample_sets.SETS[parameters.sample_set])
+        path = _draw(ticket, parameters)
         sources = [_Source(f"sample {parameters.sample}", path)]
     elif parameters.path:
         path = Path(parameters.path)
@@ -172,11 +171,11 @@ def _receive(ticket: Ticket, key: str, files: Sequence[tuple[Entry, Place]]) -> 
         raise
 
 
-def _draw(ticket: Ticket, seed: int, chosen: SampleSet) -> Path:
+def _draw(ticket: Ticket, parameters: Delivery) -> Path:
     """Draw a sample into the inbox: class folders under the job's id, the same ones when the job goes on."""
-    folder = ticket.store.home / "inbox" / ticket.job.id
+    folder, chosen = ticket.store.home / "inbox" / ticket.job.id, sample_sets.SETS[parameters.sample_set]
     ticket.stage("draw", chosen.n_files)
-    for name, data in chosen.draw(seed):
+    for name, data in sample_sets.spoken(chosen.draw(parameters.sample or 0), parameters.language or catalog.ENGLISH):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(data)
         ticket.tick()

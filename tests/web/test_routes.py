@@ -578,16 +578,25 @@ def test_a_delivery_that_is_gone_is_said_to_be(server: Server) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("chosen", "n", "classes"), [("signs", 308, 5), ("ladybugs", 320, 4)])
-def test_a_sample_is_drawn_and_taken_in_by_a_job(tmp_path: Path, chosen: str, n: int, classes: int) -> None:
+@pytest.mark.parametrize(
+    ("chosen", "language", "n", "classes"),
+    [
+        ("signs", "en", 308, ["No entry", "Roundabout", "Speed limit", "Stop", "Yield"]),
+        ("ladybugs", "pt_BR", 320, ["Cinco pintas", "Dez pintas", "Duas pintas", "Sete pintas"]),
+    ],
+)
+def test_a_sample_is_drawn_and_taken_in_by_a_job(
+    tmp_path: Path, chosen: str, language: str, n: int, classes: list[str]
+) -> None:
     store = Store(tmp_path)
     project = store.add_project("sample").id
-    job = wait(store, queue.start(store, project, INTAKE, Delivery(sample=0, sample_set=chosen)))
+    drawn = Delivery(sample=0, sample_set=chosen, language=language)
+    job = wait(store, queue.start(store, project, INTAKE, drawn))
     assert job.state == "succeeded", job.error
     stages = [(e.key, e.facts["total"]) for e in queue.events(store, job.id) if e.kind == "stage"]
     assert stages == [("draw", n), ("intake", n)]
     assert sum(store.outcomes(project).values()) == n
-    assert len(store.dataset(project).classes) == classes
+    assert list(store.dataset(project).classes) == classes
     assert removed(tmp_path / "inbox" / job.id)
 
 
