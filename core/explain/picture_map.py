@@ -11,8 +11,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import KDTree
-
 from core.dataset import PARTS, Dataset
 from core.disk import blobs
 from core.jobs import queue
@@ -82,6 +80,8 @@ class Neighborhood:
 
 def neighborhoods(points: Points, places: Array) -> list[Neighborhood]:
     """What a map (n, 2) shows, in words: a row for each class that has pictures on it."""
+    from scipy.spatial import KDTree
+
     known = np.flatnonzero(points.label != NONE)
     label, n_near = points.label[known], min(NEAREST, len(known) - 1)
     if n_near < 1:
