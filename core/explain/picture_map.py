@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
 from core.dataset import PARTS, Dataset
 from core.disk import blobs
 from core.jobs import queue
