@@ -15,9 +15,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from core import backbones, settings
+from core import backbones
 from core.archives import opening
-from core.commands import predict_command, serve_command, take_away
+from core.commands import doctor, home_copies, predict_command, serve_command, take_away
 from core.commands.command_home import store_of, take_home
 from core.commands.progress_bar import ProgressBar
 from core.disk import home, space
@@ -33,7 +33,6 @@ from core.plan import DIALS, PRESETS, Plan, suggest
 from core.reports import report
 from core.runs import requests, run_file
 from core.runs.run_file import RunFile
-from core.store import backups, recovery
 from core.store.store import Project, Run, Store
 
 _POLL_S = 0.15
@@ -60,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (OSError, sqlite3.Error) as error:
         return _fail(HeadstartError("disk_full" if space.is_full(error) else "disk_trouble", reason=error), as_json)
     _print(result, text, as_json, sys.stdout)
-    return 0
+    return 0 if result.get("ok", True) else 1
 
 
 def _fail(error: HeadstartError, as_json: bool) -> int:
@@ -118,9 +117,13 @@ def _parser() -> argparse.ArgumentParser:
     tell.add_argument("--out", type=Path, default=Path(report.FILE), help=f"where to write it (default: {report.FILE})")
     take_home(tell)
 
-    restore = _command(commands, "restore", _restore, "put a backup of the database in its place, or list the backups")
+    take_home(_command(commands, "backup", home_copies.backup, "copy the database now"))
+    putting = "put a backup of the database in its place, or list the backups"
+    restore = _command(commands, "restore", home_copies.restore, putting)
     restore.add_argument("backup", nargs="?", help="the name of one that is listed")
     take_home(restore)
+
+    take_home(_command(commands, "doctor", doctor.doctor, "say whether this machine and a home are fit to work"))
 
     draw = _command(commands, "sample", _sample, "draw a labeled set to try things with")
     draw.add_argument("out", type=Path, help="a .zip, or a folder")
@@ -324,20 +327,6 @@ def _open(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     runs = [run.id for run in store.runs(project.id) if run.result is not None]
     said = f"Opened {project.name}. Pictures: {n}. Finished runs: {len(runs)}."
     return {"project": project.id, "name": project.name, "pictures": n, "runs": runs}, said
-
-
-def _restore(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    folder = options.home.absolute() if options.home else settings.home()
-    found = {each.path.name: each for each in backups.all_of(folder)}
-    if options.backup is None:
-        when = {name: time.strftime("%Y-%m-%d %H:%M", time.localtime(each.at)) for name, each in found.items()}
-        lines = [f"{name}  {at}  ({found[name].why})" for name, at in when.items()]
-        return {"backups": list(found)}, "\n".join(lines) or f"There is no backup in {folder}."
-    if options.backup not in found:
-        raise HeadstartError("backup_missing", name=options.backup)
-    home.claim(folder, "")  # a server must not be at work on it
-    n = len(recovery.restore(folder, found[options.backup]).projects())
-    return {"restored": options.backup, "projects": n}, f"Restored {options.backup}: {n} projects."
 
 
 def _sample(options: argparse.Namespace) -> tuple[dict[str, Any], str]:

@@ -20,10 +20,11 @@ from core.disk import blobs
 from core.errors import HeadstartError
 from core.store.sqlite import WAIT_S, database, translated
 
-# How many copies of a kind are kept: a week of days, and the last few moments before something changed all of it.
+# How many copies of a kind are kept: a week of days, and the last few moments before something changed all of it. Those
+# that somebody asked for are kept until somebody removes them.
 KEPT = {"daily": 7, "stop": 3, "upgrade": 3, "restore": 3}
 DAY_S = 24 * 3600
-_NAME = re.compile(r"(\d{8}-\d{6})-(daily|stop|upgrade|restore)\.db")
+_NAME = re.compile(r"(\d{8}-\d{6})-(daily|stop|upgrade|restore|asked)\.db")
 _STAMP = "%Y%m%d-%H%M%S"
 _BESIDE = ("", "-journal", "-wal", "-shm")  # the files of one database
 

@@ -28,6 +28,12 @@ def database(home: Path) -> Path:
     return home / "headstart.db"
 
 
+def journal(path: Path) -> str:
+    """The journal mode of the database at `path`, which is only read."""
+    with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as db:
+        return str(db.execute("PRAGMA journal_mode").fetchone()[0])
+
+
 @contextlib.contextmanager
 def translated(path: Path) -> Iterator[None]:
     """Raise what is wrong below SQL with the database at `path` as a HeadstartError; errors of SQL stay what they
