@@ -87,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
         "--dial", choices=DIALS, help="how much effort: settings that fit the pictures (default: balanced)"
     )
     run.add_argument("--preset", choices=sorted(PRESETS), help="fixed settings to start from instead")
-    run.add_argument("--backbone", help="one of the 40 of the catalogue: Starter, MobileNetV2, VGG16 ...")
+    run.add_argument("--backbone", help="one of the 45 of the catalogue: Starter, MobileNetV2, VGG16 ...")
     run.add_argument("--fine-tune", type=int, metavar="BLOCKS", help="how many of the last blocks go on learning")
     run.add_argument("--epochs", type=int, help="passes of the head over the training pictures")
     run.add_argument("--seed", type=int, help="start of all random numbers, and of the split into parts (default: 0)")

@@ -16,13 +16,15 @@ from core.errors import HeadstartError
 _K = "https://storage.googleapis.com/tensorflow/keras-applications"
 # Presets of keras-hub. A version never changes.
 _KAGGLE = "https://www.kaggle.com/api/v1/models"
+# Where the same presets are too.
+_HUGGING_FACE = "https://huggingface.co/keras"
 # How to install keras-hub: without tensorflow-text, which it asks for and pictures do not need.
 INSTALL = "pip install --no-deps keras-hub==0.32.0 tokenizers==0.23.3 regex"
 
 # Families trained with label smoothing, dropout, auxiliary losses or mixed pictures. These raise the accuracy on
 # ImageNet a little and make the frozen features much worse for other pictures (S. Kornblith, J. Shlens, Q. Le, Do
 # Better ImageNet Models Transfer Better?, CVPR 2019).
-_REGULARIZED = ("ConvNeXt", "EfficientNet", "Inception", "MobileNetV3", "NASNet", "Xception")
+_REGULARIZED = ("ConvNeXt", "DeiT", "EfficientNet", "Inception", "MobileNetV3", "NASNet", "Xception")
 # Points that this counts: the fewest whole ones that put ResNet50 (74.9 on ImageNet) before all regularized networks of
 # that study, of which NASNetLarge is best on ImageNet (82.5). With published weights, ResNets were consistently better
 # feature extractors than those, and accuracy on ImageNet said little (r2 = 0.24; first version, arXiv 1805.08974v1).
@@ -65,7 +67,9 @@ class Backbone:
     not trained to classify; None: not measured), `blocks` its parts from the top down, `depths` the last activations of
     the two stages below the last one (a stage ends where the feature map becomes smaller), from the top down,
     `weights_hash` the MD5 or SHA-256 that Keras publishes, `golden` the first features of a known picture, where Keras
-    publishes no hash, and `hub` what keras-hub needs to build it (None: `keras.applications` has it).
+    publishes no hash, `hub` what keras-hub needs to build it (None: `keras.applications` has it), and `conditions` what
+    the license asks of whoever passes the weights on, or a model made of them. Weights with conditions are never
+    downloaded: a user accepts them where he gets them.
     """
 
     name: str
@@ -84,6 +88,7 @@ class Backbone:
     weights_name: str = ""
     golden: tuple[float, ...] = ()
     hub: Hub | None = None
+    conditions: str = ""
 
     @property
     def weights_file(self) -> str:
@@ -115,7 +120,19 @@ class Backbone:
     @property
     def is_available(self) -> bool:
         """True when the weights are on this machine or may be downloaded, and what builds the network is there."""
-        return self.is_installed and (self.has_weights or settings.may_download())
+        return self.is_installed and (self.has_weights or self.is_downloadable)
+
+    @property
+    def is_downloadable(self) -> bool:
+        """True when Headstart may download the weights."""
+        return not self.conditions and settings.may_download()
+
+    @property
+    def weights_urls(self) -> tuple[str, ...]:
+        """The addresses of the weights, the next one for when the one before does not answer."""
+        if not self.hub:
+            return (self.weights_url,)
+        return self.weights_url, f"{_HUGGING_FACE}/{self.weights_file}".replace("/model.", "/resolve/main/model.")
 
     @property
     def weights_given(self) -> bool:
@@ -127,7 +144,8 @@ class Backbone:
         """The license of the weights in use and where they are from: it goes into all files made of them."""
         source = "Headstart" if not self.weights_url else self.weights_url
         given = "; these were given as a file" if self.weights_given else ""
-        return f"Weights of {self.name}: {self.license}, from {source}{given}"
+        conditions = f"; {self.conditions}" if self.conditions else ""
+        return f"Weights of {self.name}: {self.license}, from {source}{given}{conditions}"
 
     def require_installed(self) -> None:
         """Raises HeadstartError("hub_missing") where keras-hub is needed and missing."""
@@ -150,14 +168,20 @@ def _depths(text: str) -> tuple[Depth, ...]:
     return tuple(Depth(layer, int(width)) for layer, _, width in (pair.partition(":") for pair in text.split()))
 
 
-def _hub(builder: str, arguments: str, tokens: str = "") -> Hub:
-    """What keras-hub needs, its arguments as text: each as name=number."""
-    pairs = (pair.split("=") for pair in arguments.split())
-    return Hub(builder, tuple((name, int(value)) for name, value in pairs), tokens)
+def _hub(builder: str, tokens: str = "", **arguments: Any) -> Hub:
+    """What keras-hub needs; `arguments` are those of the preset."""
+    return Hub(builder, tuple(arguments.items()), tokens)
 
 
-# The upper nine of twelve transformer blocks: the layer of each block has the number before its own, counted from 0.
-_DINOV2_BLOCKS = _blocks(" ".join(f"block_{n}:layers_{n - 2}" for n in range(12, 3, -1)))
+def _kaggle(family: str, preset: str, version: int) -> tuple[str, str, str]:
+    """Address, hash and name of the weights of a preset of keras-hub. Kaggle publishes no hash."""
+    url = f"{_KAGGLE}/keras/{family}/keras/{preset}/{version}/download/model.weights.h5"
+    return url, "", f"{preset}/model.weights.h5"
+
+
+# The upper nine of twelve transformer blocks. The layer of each block has its number, in DINO counted from 0.
+_TRANSFORMER_BLOCKS = _blocks(" ".join(f"block_{n}:transformer_block_{n - 1}" for n in range(12, 3, -1)))
+_DINO_BLOCKS = _blocks(" ".join(f"block_{n}:layers_{n - 2}" for n in range(12, 3, -1)))
 
 STARTER = Backbone(
     "Starter", 128, 512, "signed", 793_064, 45, 3.6, None, "Apache-2.0",
@@ -564,25 +588,91 @@ CATALOGUE = (
     ),
     # Top-1 of a linear head on frozen features, at 224 px (M. Oquab et al., DINOv2, arXiv 2304.07193).
     Backbone(
-        "DINOv2Small", 224, 768, "torch", 22_155_264, 22, 57.8, 81.1, "Apache-2.0",
-        _DINOV2_BLOCKS,
-        (),
-        f"{_KAGGLE}/keras/dinov2/keras/dinov2_small/1/download/model.weights.h5",
-        weights_name="dinov2_small/model.weights.h5",
+        "DINOv2Small", 224, 768, "torch", 22_155_264, 22, 57.8, 81.1, "Apache-2.0", _DINO_BLOCKS, (),
+        *_kaggle("dinov2", "dinov2_small", 1),
         hub=_hub(
-            "DINOV2Backbone", "patch_size=14 num_layers=12 hidden_dim=384 num_heads=6 intermediate_dim=1536",
-            "class mean",
+            "DINOV2Backbone", "class mean",
+            patch_size=14, num_layers=12, hidden_dim=384, num_heads=6, intermediate_dim=1536,
         ),
     ),
     Backbone(
-        "DINOv2Base", 224, 1536, "torch", 86_777_856, 22, 209, 84.5, "Apache-2.0",
-        _DINOV2_BLOCKS,
-        (),
-        f"{_KAGGLE}/keras/dinov2/keras/dinov2_base/1/download/model.weights.h5",
-        weights_name="dinov2_base/model.weights.h5",
+        "DINOv2Base", 224, 1536, "torch", 86_777_856, 22, 209, 84.5, "Apache-2.0", _DINO_BLOCKS, (),
+        *_kaggle("dinov2", "dinov2_base", 1),
         hub=_hub(
-            "DINOV2Backbone", "patch_size=14 num_layers=12 hidden_dim=768 num_heads=12 intermediate_dim=3072",
-            "class mean",
+            "DINOV2Backbone", "class mean",
+            patch_size=14, num_layers=12, hidden_dim=768, num_heads=12, intermediate_dim=3072,
+        ),
+    ),
+    Backbone(
+        "DINOv3Small", 224, 768, "torch", 21_596_544, 58, 54.4, None, "DINOv3 License", _DINO_BLOCKS, (),
+        *_kaggle("dinov3", "dinov3_vit_small_lvd1689m", 1),
+        hub=_hub(
+            "DINOV3Backbone", "class mean",
+            patch_size=16, num_layers=12, hidden_dim=384, num_heads=6, intermediate_dim=1536,
+            num_register_tokens=4, use_key_bias=False,
+        ),
+        conditions=(
+            "who passes these weights or a model made of them on must do so under the same license, add a copy of it, "
+            "and say 'Built with DINOv3'; military and nuclear uses, weapons and espionage are forbidden"
+        ),
+    ),
+    # Top-1 from https://github.com/facebookresearch/deit.
+    Backbone(
+        "DeiTTiny", 224, 384, "torch", 5_524_800, 82, 11.6, 74.5, "Apache-2.0", _TRANSFORMER_BLOCKS, (),
+        *_kaggle("deit", "deit_tiny_distilled_patch16_224_imagenet", 1),
+        hub=_hub(
+            "DeiTBackbone", "class mean",
+            patch_size=16, num_layers=12, num_heads=3, hidden_dim=192, intermediate_dim=768, layer_norm_epsilon=1e-12,
+        ),
+    ),
+    # Learned to tell the 21,843 classes of the large ImageNet apart, not the usual 1,000.
+    Backbone(
+        "ViTBase", 224, 1536, "signed", 85_798_656, 22, 166, None, "Apache-2.0", _TRANSFORMER_BLOCKS, (),
+        *_kaggle("vit", "vit_base_patch16_224_imagenet21k", 3),
+        hub=_hub("ViTBackbone", "class mean", patch_size=16, num_layers=12, num_heads=12, hidden_dim=768, mlp_dim=3072),
+    ),
+    # Learned on the large ImageNet, then on the usual one. Top-1 from https://github.com/Alibaba-MIIL/ImageNet21K.
+    Backbone(
+        "MobileNetV3Large21k", 224, 960, "unit", 2_996_352, 197, 5.9, 78.0, "Apache-2.0",
+        _blocks(
+            "top:block_5_2 block_5_2:block_5_1 block_5_1:block_5_0 block_5_0:block_4_1 block_4_1:block_4_0 "
+            "block_4_0:block_3_3 block_3_3:block_3_2 block_3_2:block_3_1 block_3_1:block_3_0"
+        ),
+        _depths("block_5_0_activation1:672 block_3_0_activation1:240"),
+        *_kaggle("mobilenetv3", "mobilenet_v3_large_100_imagenet_21k", 1),
+        hub=_hub(
+            "MobileNetBackbone",
+            stackwise_num_blocks=(2, 3, 4, 2, 3),
+            stackwise_expansion=((64, 72), (72, 120, 120), (240, 200, 184, 184), (480, 672), (672, 960, 960)),
+            stackwise_num_filters=((24,) * 2, (40,) * 3, (80,) * 4, (112,) * 2, (160,) * 3),
+            stackwise_kernel_size=((3,) * 2, (5,) * 3, (3,) * 4, (3,) * 2, (5,) * 3),
+            stackwise_num_strides=((2, 1), (2, 1, 1), (2, 1, 1, 1), (1, 1), (2, 1, 1)),
+            stackwise_se_ratio=((None,) * 2, (0.25,) * 3, (None,) * 4, (0.25,) * 2, (0.25,) * 3),
+            stackwise_activation=(("relu",) * 2, ("relu",) * 3, *(("hard_swish",) * n for n in (4, 2, 3))),
+            stackwise_padding=((1,) * 2, (2,) * 3, (1,) * 4, (1,) * 2, (2,) * 3),
+            output_num_filters=1024, depthwise_filters=16, depthwise_stride=1, depthwise_residual=True,
+            last_layer_filter=960,
+        ),
+    ),
+    # Top-1 at 224 px from https://huggingface.co/timm/efficientnet_b0.ra4_e3600_r224_in1k.
+    Backbone(
+        "EfficientNetB0ra4", 224, 1280, "signed", 4_049_564, 239, 13.9, 78.6, "Apache-2.0",
+        _blocks(
+            "top:block7a_project_bn block7a:block6d_add block6d:block6c_add block6c:block6b_add "
+            "block6b:block6a_project_bn block6a:block5c_add block5c:block5b_add block5b:block5a_project_bn "
+            "block5a:block4c_add"
+        ),
+        _depths("block6a_expand_activation:672 block4a_expand_activation:240"),
+        *_kaggle("efficientnet", "efficientnet_b0_ra4_e3600_r224_imagenet", 2),
+        hub=_hub(
+            "EfficientNetBackbone",
+            stackwise_width_coefficients=(1.0,) * 7, stackwise_depth_coefficients=(1.0,) * 7,
+            stackwise_kernel_sizes=(3, 3, 5, 3, 5, 5, 3), stackwise_num_repeats=(1, 2, 2, 3, 3, 4, 1),
+            stackwise_input_filters=(32, 16, 24, 40, 80, 112, 192),
+            stackwise_output_filters=(16, 24, 40, 80, 112, 192, 320),
+            stackwise_expansion_ratios=(1, 6, 6, 6, 6, 6, 6), stackwise_strides=(1, 2, 2, 2, 1, 2, 1),
+            stackwise_squeeze_and_excite_ratios=(0.25,) * 7, stackwise_block_types=("v1",) * 7,
+            min_depth=None, use_depth_divisor_as_min_depth=True, cap_round_filter_decrease=True, dropout=0,
         ),
     ),
 )  # fmt: skip

@@ -31,7 +31,7 @@ if damaged:
 st.markdown(say("export_lead"))
 backbone = backbones.find(run.plan["backbone"])
 st.caption(plain(backbone.terms))
-if backbone.hub:
+if backbone.hub and backbone.hub.tokens:  # the others are layers of Keras
     st.caption(say("export_hub", install=backbones.INSTALL))
 if "model.keras" not in damaged:
     format_table.panel(run)

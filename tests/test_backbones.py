@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from core import backbones
+from core.disk import blobs
 from core.errors import HeadstartError
+from core.language import catalog
 
 
 @pytest.fixture(autouse=True)
@@ -45,15 +47,27 @@ def test_weights_given_in_the_newer_format_stand_in_for_the_published_file(keras
 
 def test_every_entry_says_where_its_weights_are_from_and_what_they_may_be_used_for() -> None:
     names = [b.name for b in backbones.CATALOGUE]
-    assert len(set(names)) == len(names) == 40
-    assert len({b.weights_file for b in backbones.CATALOGUE}) == 40
+    assert len(set(names)) == len(names) == 45
+    assert len({b.weights_file for b in backbones.CATALOGUE}) == 45
     for backbone in backbones.CATALOGUE[1:]:
         published = "https://www.kaggle.com/" if backbone.hub else "https://storage.googleapis.com/"
         assert backbone.weights_url.startswith(published) and backbone.weights_file
         assert backbone.weights_hash or backbone.golden or backbone.name == "MobileNet" or backbone.hub
         assert len(backbone.weights_hash) in (0, 32, 64)
-        assert backbone.license in ("Apache-2.0", "MIT", "BSD-3-Clause", "CC BY 4.0")
-        assert 60 < (backbone.top1 or 0) < 90 and backbone.cpu_ms > 0
+        assert backbone.license in ("Apache-2.0", "MIT", "BSD-3-Clause", "CC BY 4.0") or backbone.conditions
+        assert backbone.top1 is None or 60 < backbone.top1 < 90
+        assert backbone.cpu_ms > 0
+    assert [b.name for b in backbones.CATALOGUE[1:] if b.top1 is None] == ["DINOv3Small", "ViTBase"]
+
+
+def test_weights_whose_license_has_conditions_are_never_downloaded_and_the_conditions_are_told() -> None:
+    entry = backbones.find("DINOv3Small")
+    assert [b for b in backbones.CATALOGUE if b.conditions] == [entry]
+    assert not entry.is_downloadable and not entry.is_available
+    assert entry.terms.endswith(f"; {entry.conditions}") and "same license" in entry.conditions
+    assert catalog.of("en").texts["conditions.DINOv3Small"][0] == f"{entry.license}: {entry.conditions}."
+    blobs.write(backbones.given_paths(entry)[0], b"weights")
+    assert entry.is_available is backbones.has_hub()
 
 
 def test_the_line_that_installs_keras_hub_is_the_same_everywhere() -> None:

@@ -13,7 +13,7 @@ _MOST = 32 << 20  # bytes of the description; that of the largest backbone takes
 # Where Keras has what the networks of `core.neural` are made of.
 _MODULE = re.compile(
     r"keras(\.(layers|initializers|regularizers|constraints|src\.(ops|models|applications)\.\w+))?"
-    r"|keras_hub\.src\.models\.dinov2\.dinov2_layers"
+    r"|keras_hub\.src\.models\.(deit|dinov2|dinov3|vit)\.\w+_layers"
 )
 # Of these modules, what runs code that the file brings, or reads files that it names.
 _BARRED = re.compile(r"__.*|function|Lambda|TFSMLayer|\w*ModuleWrapper|JaxLayer|FlaxLayer|\w*Lookup|TextVectorization")

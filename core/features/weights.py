@@ -25,8 +25,10 @@ from core.disk.blobs import CHUNK
 from core.errors import HeadstartError
 from core.progress import Progress
 from core.sandbox.process import Bounds, Child
-from core.settings import may_download, memory_bytes
+from core.settings import memory_bytes
 
+# What is raised where a server cannot be reached, or answers with an error.
+_UNREACHABLE = (URLError, TimeoutError, ConnectionError, ssl.SSLError, HTTPException)
 # Seconds without data after which a download fails.
 _SILENCE_S = 30
 # Seconds within which a server must have begun to answer where somebody waits who did not ask for the download: the
@@ -42,25 +44,23 @@ CHECKING = Bounds(memory_mb=min(24_576, memory_bytes() >> 20 or 24_576), cpu_s=6
 
 
 def fetch(backbone: Backbone, progress: Progress, answer_s: float = _SILENCE_S) -> str:
-    """Download the weights if they are not on this machine; return their sha256. A server has `answer_s` seconds to
+    """Download the weights if they are not on this machine; return their sha256. Each server has `answer_s` seconds to
     begin to answer.
 
     Raises HeadstartError("hub_missing") where keras-hub is needed and missing; HeadstartError("weights_missing")
-    without a connection or where downloads are forbidden, with the address and the folder for the file;
-    HeadstartError("weights_folder") when they cannot be stored there; HeadstartError("weights_damaged") when they do
-    not have the published hash; and HeadstartError("weights_changed") when they are not those of their first use.
+    without a connection or where the settings or the license forbid downloads, with the address and the folder for the
+    file; HeadstartError("weights_folder") when they cannot be stored there; HeadstartError("weights_damaged") when they
+    do not have the published hash; and HeadstartError("weights_changed") when they are not those of their first use.
     """
     backbone.require_installed()
     path = weights_path(backbone)
     if not path.is_file():
         where = {"backbone": backbone.name, "url": backbone.weights_url, "folder": str(path.parent)}
-        if not may_download():
+        if not backbone.is_downloadable:
             raise HeadstartError("weights_missing", **where)
         try:
             _download(backbone, path, progress, answer_s)
-        except (URLError, TimeoutError, ConnectionError, ssl.SSLError, HTTPException) as error:
-            if isinstance(error, HTTPError):
-                error.close()  # the error is also the response, and holds a connection
+        except _UNREACHABLE:
             raise HeadstartError("weights_missing", **where) from None
         except OSError as error:
             if space.is_full(error):
@@ -138,6 +138,15 @@ def _note(path: Path) -> Path:
     return path.with_name(f"{path.name}.sha256")
 
 
+def _first_answer(backbone: Backbone, answer_s: float, progress: Progress) -> Any:
+    """The answer of the first server that gives one. Raises what the last one led to."""
+    *others, last = backbone.weights_urls
+    for url in others:
+        with contextlib.suppress(*_UNREACHABLE):
+            return _answer(url, answer_s, progress)
+    return _answer(last, answer_s, progress)
+
+
 def _answer(url: str, answer_s: float, progress: Progress) -> Any:
     """The answer of a server, as soon as it begins. Asked for in a thread, because looking up a name and trying each
     address of it have no common limit; an answer that comes late is closed there. Raises TimeoutError."""
@@ -146,6 +155,9 @@ def _answer(url: str, answer_s: float, progress: Progress) -> Any:
     def ask() -> None:
         try:
             asked.set_result(urllib.request.urlopen(url, timeout=_SILENCE_S))
+        except HTTPError as error:
+            error.close()  # the error is also the response, and holds a connection
+            asked.set_exception(error)
         except BaseException as error:  # noqa: BLE001 - it is raised where the answer is waited for
             asked.set_exception(error)
 
@@ -172,7 +184,7 @@ def _download(backbone: Backbone, path: Path, progress: Progress, answer_s: floa
     temporary = path.with_name(f".tmp-{path.name}-{uuid.uuid4().hex}")
     digest = _hash(backbone)
     try:
-        with _answer(backbone.weights_url, answer_s, progress) as answer, temporary.open("xb") as file:
+        with _first_answer(backbone, answer_s, progress) as answer, temporary.open("xb") as file:
             expected = int(answer.headers.get("Content-Length") or 0)
             progress.stage("download", -(-expected // CHUNK))
             received, start = 0, b""

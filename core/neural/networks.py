@@ -64,11 +64,9 @@ def load(network: keras.Model, weights: Path, backbone: Backbone) -> None:
     # Published weights do not include our scaling layer, so they are read into the network as it was published.
     if backbone.hub:
         source = hub.published(backbone.hub.builder, dict(backbone.hub.arguments), backbone.size)
-        layers = hub.layers(source)
     else:
         pixels = keras.Input((backbone.size, backbone.size, 3))
         source = _plain(backbone, pixels, pixels)
-        layers = source.layers
     try:
         _check_size(weights, source, exact=bool(backbone.hub))
         with warnings.catch_warnings():
@@ -77,7 +75,9 @@ def load(network: keras.Model, weights: Path, backbone: Backbone) -> None:
             source.load_weights(weights)
     except (ValueError, OSError, KeyError, RuntimeError, TypeError, UserWarning):  # what h5py and Keras raise
         raise HeadstartError("weights_foreign", backbone=backbone.name, path=str(weights)) from None
-    for layer in layers:
+    if backbone.hub:
+        source = hub.mapped(source, backbone.hub.tokens)
+    for layer in source.layers:
         values = layer.get_weights()
         if not all(np.isfinite(array).all() for array in values):
             raise HeadstartError("weights_damaged", backbone=backbone.name, url=backbone.weights_url or str(weights))
@@ -145,11 +145,11 @@ def _plain(backbone: Backbone, scaled: Any, pixels: Any) -> keras.Model:
         return keras.Model(pixels, starter(scaled), name=backbone.name)
     if backbone.hub:
         whole = hub.published(backbone.hub.builder, dict(backbone.hub.arguments), backbone.size)
-        return keras.Model(pixels, hub.feature_map(whole, scaled, backbone.hub.tokens), name=backbone.name)
-    factory = getattr(keras.applications, backbone.name)
-    network = keras.Model(
-        pixels, factory(include_top=False, weights=None, input_tensor=scaled).output, name=backbone.name
-    )
+        output = hub.feature_map(whole, scaled, backbone.hub.tokens)
+    else:
+        factory = getattr(keras.applications, backbone.name)
+        output = factory(include_top=False, weights=None, input_tensor=scaled).output
+    network = keras.Model(pixels, output, name=backbone.name)
     _number_from_zero(network)
     return network
 
@@ -271,6 +271,8 @@ def _scale(pixels: Any, scaling: str) -> Any:
         return pixels  # the network scales them itself
     if scaling == "signed":
         return keras.layers.Rescaling(1 / 127.5, offset=-1, name="scale")(pixels)
+    if scaling == "unit":
+        return keras.layers.Rescaling(1 / 255, name="scale")(pixels)
     # A 1x1 convolution, which every version of Keras can read.
     if scaling == "caffe":  # blue first, minus the mean
         kernel, bias = np.eye(3)[::-1], -np.array(_CAFFE_MEAN)

@@ -87,7 +87,8 @@ def text(run: Run, dataset: Dataset) -> str:
     }
     if backbone.hub:
         facts["hub"] = asdict(backbone.hub) | {"arguments": dict(backbone.hub.arguments)}
-        facts |= {"weights_url": backbone.weights_url, "weights_file": backbone.weights_file}
+        facts |= {"scaling": backbone.scaling, "weights_file": backbone.weights_file}
+        facts["weights_url"] = "" if backbone.conditions else backbone.weights_url
     measured = say("script_measured", correct=result.test_correct, n=result.test_n)
     if other := unlike(run):
         given = say("setting.weights_given").lower()

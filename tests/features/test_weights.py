@@ -134,6 +134,26 @@ def test_a_server_that_fails_leads_to_a_way_around(server: ThreadingHTTPServer, 
     assert left(keras_home) == []
 
 
+@pytest.mark.parametrize("path", ["/broken", "/garbage"])
+def test_where_one_address_does_not_answer_the_next_one_is_asked(
+    server: ThreadingHTTPServer, keras_home: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    backbone = replace(offered(server, path), weights_name="small/model.weights.h5", hub=backbones.Hub("", ()))
+    monkeypatch.setattr(backbones, "has_hub", lambda: True)
+    monkeypatch.setattr(backbones, "_HUGGING_FACE", f"http://127.0.0.1:{server.server_address[1]}")
+    assert weights.fetch(backbone, Silent()) == hashlib.sha256(BODY).hexdigest()
+    assert server.asked[-2:] == [path, "/small/resolve/main/model.weights.h5"]  # type: ignore[attr-defined]
+    assert (keras_home / "models" / "small" / "model.weights.h5").read_bytes() == BODY
+
+
+def test_what_a_license_does_not_let_others_pass_on_is_never_downloaded(
+    server: ThreadingHTTPServer, keras_home: Path
+) -> None:
+    error = refused(replace(offered(server, "/conditions"), conditions="under the same license"))
+    assert error.code == "weights_missing" and "/conditions" in error.hint and str(keras_home) in error.hint
+    assert "/conditions" not in server.asked  # type: ignore[attr-defined]
+
+
 def test_without_a_network_the_error_says_what_to_download_and_where_to_put_it(keras_home: Path) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))  # bound but not listening: nobody answers there

@@ -90,6 +90,8 @@ def backbone() -> keras.Model:
 
         folder, _, name = BACKBONE["weights_file"].rpartition("/")
         given: Any = HERE / name  # else it is downloaded
+        if not given.is_file() and not BACKBONE["weights_url"]:
+            sys.exit(f"Put {name} beside this file.")
         if not given.is_file():
             given = keras.utils.get_file(name, BACKBONE["weights_url"], cache_subdir=f"models/{folder}")
         return pretrained(given, size, **BACKBONE["hub"])
@@ -100,9 +102,12 @@ def backbone() -> keras.Model:
 def network_input(batch: np.ndarray) -> np.ndarray:
     """Scale pixels of 0..255 as in the training of the network."""
     values = batch.astype("float32")
-    if BACKBONE["name"] == "Starter":
+    scaling = "signed" if BACKBONE["name"] == "Starter" else BACKBONE.get("scaling")
+    if scaling == "signed":
         return values / 127.5 - 1
-    if "hub" in BACKBONE:
+    if scaling == "unit":
+        return values / 255
+    if scaling == "torch":
         return (values / 255 - MEAN) / DEVIATION
     module: Any = inspect.getmodule(inspect.unwrap(getattr(keras.applications, BACKBONE["name"])))
     return module.preprocess_input(values)

@@ -140,7 +140,8 @@ def litert_int8(material: Material, path: Path) -> None:
 
     network = conversions.litert(material.model)
     material.ticket.stage("calibrate", 0)
-    pictures = None if material.backbone.hub else material.calibration()
+    hub = material.backbone.hub
+    pictures = None if hub and hub.tokens else material.calibration()
     blobs.write(path, quantization.int8(network, pictures))
 
 

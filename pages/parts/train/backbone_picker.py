@@ -91,6 +91,9 @@ def _button(choice: BackboneChoice, entry: Backbone) -> None:
         label = about(say("used" if used else "use"), entry.name)
         st.button(label, key=f"use-{entry.name}", disabled=used, on_click=choice.use, args=(entry.name,))
         return
+    if entry.conditions:
+        st.caption(say("card_conditions"))
+        return
     start = partial(queue.start, context.store(), choice.project.id, DOWNLOAD, OfWeights(entry.name))
     fetch = context.attempt(start)
     label = about(say("download", mb=round(entry.megabytes)), entry.name)

@@ -19,6 +19,8 @@ _WORDS = (
 def draw(project_id: str, backbone: Backbone, disabled: bool) -> None:
     """Draw the field; the browser has the file checked once all of it has arrived."""
     st.markdown(say("weights_file"), help=say("weights_help", url=backbone.weights_url))
+    if backbone.conditions:
+        st.caption(say(f"conditions.{backbone.name}"))
     data = {
         "project": project_id,
         "backbone": backbone.name,
