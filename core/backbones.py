@@ -612,8 +612,8 @@ CATALOGUE = (
             num_register_tokens=4, use_key_bias=False,
         ),
         conditions=(
-            "anyone who passes on these weights, or a model made of them, must do so under the same license, add a copy "
-            "of it, and say 'Built with DINOv3'; military and nuclear uses, weapons and espionage are forbidden"
+            "anyone who passes on these weights, or a model made of them, must do so under the same license, add a "
+            "copy of it, and say 'Built with DINOv3'; military and nuclear uses, weapons and espionage are forbidden"
         ),
     ),
     # Top-1 from https://github.com/facebookresearch/deit.
