@@ -26,6 +26,8 @@ from core.web.visitors import entrance
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 # The addresses of the prediction API, at which `core.web.api` asks for a key.
 API = re.compile(r"/api/v1/[A-Za-z0-9_./-]*")
+# Where who watches over the server asks whether it lives, and whether it can work; no answer tells of what is in it.
+PROBES = ("/healthz", "/readyz")
 _HOST = re.compile(r"([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
 # Tested in Chromium with Streamlit 1.67: it needs blob: for components, wasm-unsafe-eval for maps and tables, data: for
 # the camera; the hash is that of the one inline script of its page (with another script, only that would not run).
@@ -82,6 +84,8 @@ class Guard:
                 await self._app(scope, login.until_its_end(session, receive, send), send)
         elif entrance.ADDRESS.fullmatch(scope["path"]) or API.fullmatch(scope["path"]):
             # A visitor of a demo, or a program with a key to one: `core.web.visitors` or `core.web.api` alone answers.
+            await self._app(scope, receive, send)
+        elif scope["path"] in PROBES:
             await self._app(scope, receive, send)
         elif scope["path"] in PATHS:
             await login.answer(scope, receive, send)

@@ -7,8 +7,10 @@ import contextlib
 import datetime
 import json
 import logging
+import os
 import re
 import shutil
+import sqlite3
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
@@ -18,7 +20,7 @@ from typing import Any
 
 from anyio import to_thread
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from core import backbones
@@ -39,6 +41,7 @@ from core.store import recovery
 from core.store.store import Project, Store
 from core.web import connections
 from core.web.api import prediction_routes
+from core.web.guard import PROBES
 from core.web.shown_pictures import Gallery
 from core.web.visitors import visit_routes
 
@@ -60,10 +63,12 @@ _logger = logging.getLogger(__name__)
 
 
 def routes(store: Store) -> list[Route]:
-    """All routes under /api, and those of visitors under /d. Put them before Streamlit's own routes, which answer any
-    address with the app."""
+    """All routes under /api, those of visitors under /d, and `PROBES`. Put them before Streamlit's own routes, which
+    answer any address with the app."""
     uploads, gallery = Inbox(store.home / "inbox"), Gallery(store)
     found: list[tuple[str, Endpoint, list[str]]] = [
+        (PROBES[0], _alive, ["GET"]),
+        (PROBES[1], partial(_ready, store), ["GET"]),
         ("/api/upload/{batch}/{number}", uploads.look, ["GET"]),
         ("/api/upload/{batch}/{number}", uploads.take, ["PUT"]),
         ("/api/intake/{project_id}", partial(_intake, store), ["POST"]),
@@ -259,6 +264,30 @@ def _run_id(request: Request) -> str:
     if not _KEY.fullmatch(run_id):
         raise HeadstartError("address_unknown")
     return run_id
+
+
+async def _alive(_: Request) -> Response:
+    """The server answers."""
+    return PlainTextResponse("ok")
+
+
+async def _ready(store: Store, _: Request) -> Response:
+    """Whether the server can do its work, and if not, what keeps it from that."""
+    trouble = await to_thread.run_sync(_trouble, store)
+    return JSONResponse({"ready": not trouble, "trouble": trouble}, 503 if trouble else 200)
+
+
+def _trouble(store: Store) -> list[str]:
+    found = []
+    try:
+        store.projects()
+    except (HeadstartError, sqlite3.Error):
+        found.append("database")
+    if not os.access(store.home, os.W_OK | os.X_OK):
+        found.append("home")
+    if shutil.disk_usage(store.home).free < space.BALLAST_BYTES:
+        found.append("disk")
+    return found
 
 
 async def _unknown(_: Request) -> Response:

@@ -25,6 +25,7 @@ from websockets.typing import Origin
 from core.errors import HeadstartError
 from core.language.catalog import say
 from core.web import guard, login, rates
+from core.web.guard import PROBES
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -114,6 +115,13 @@ def test_without_the_password_no_address_and_no_websocket_answers(shared: Server
         with pytest.raises(InvalidStatus) as refused:
             shared.talk(cookie)
         assert refused.value.response.status_code == 403
+
+
+def test_who_watches_over_the_server_learns_without_a_password_whether_it_can_work(shared: Server) -> None:
+    # This server is the guard before a page that answers "inside": what it lets through is not asked for a password.
+    for target in PROBES:
+        assert shared.ask("GET", target)[::2] == (200, "inside"), target
+        assert shared.ask("GET", f"{target}/x")[0] == 401
 
 
 def test_the_password_opens_every_address_and_the_websocket(shared: Server) -> None:

@@ -600,6 +600,21 @@ def test_a_sample_is_drawn_and_taken_in_by_a_job(
     assert removed(tmp_path / "inbox" / job.id)
 
 
+def test_a_server_says_whether_it_lives_and_what_keeps_it_from_its_work(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert server.ask("GET", "/healthz")[::2] == (200, b"ok")
+    answer = server.ask("GET", "/readyz")
+    assert (answer.status, answer.json) == (200, {"ready": True, "trouble": []})
+    store = Store(tmp_path)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1 << 40, 0, 1000))
+    monkeypatch.setattr(Store, "projects", lambda _: (_ for _ in ()).throw(HeadstartError("store_busy")))
+    said = asyncio.run(routes._ready(store, Request({"type": "http"})))
+    found = {"ready": False, "trouble": ["database", "home", "disk"]}
+    assert (said.status_code, json.loads(bytes(said.body))) == (503, found)
+
+
 def test_old_deliveries_are_removed_unless_someone_still_needs_them(tmp_path: Path) -> None:
     store = Store(tmp_path)
     old = time.time() - 25 * 3600
