@@ -6,7 +6,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "core" / "neural" / "starter.md"]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "SECURITY.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    ROOT / "core" / "neural" / "starter.md",
+]
 # A path of the project in the text: below a folder of ours, or a Python file at the top.
 PATH = re.compile(r"(?<![\w/~.])((?:core|pages|tests|docs|\.ci)/[\w./*-]*|app\.py)")
 
