@@ -155,15 +155,18 @@ def _chosen(run: Run) -> str:
 
 def _rows(run: Run, points: Points) -> list[dict[str, Any]]:
     """What the maps show, by class: among which others its pictures lie."""
-    rows: dict[str, dict[str, Any]] = {}
-    for layout in picture_map.LAYOUTS:
-        places = picture_map.read(context.store(), run.id, layout)
-        for each in picture_map.neighborhoods(points, places) if places is not None else ():
-            row = rows.setdefault(each.label, {say("class"): each.label, say("pictures"): each.n})
-            name = say(f"map_{layout}")
-            row[say("map_own", layout=name, n=picture_map.NEAREST)] = percent(each.own)
-            row[say("map_other", layout=name)] = each.other
-    return list(rows.values())
+    found = {layout: picture_map.read(context.store(), run.id, layout) for layout in picture_map.LAYOUTS}
+    return [
+        {
+            say("class"): each.label,
+            say("map_own"): percent(each.own),
+            say("map_other"): each.other,
+            say("map_layouts"): say(f"map_{layout}"),
+        }
+        for layout, places in found.items()
+        if places is not None
+        for each in picture_map.neighborhoods(points, places)
+    ]
 
 
 # -- the pictures
