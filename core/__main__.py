@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 from core import backbones
 from core.archives import opening
-from core.commands import doctor, home_copies, predict_command, serve_command, take_away
+from core.commands import doctor, home_copies, own_command, predict_command, serve_command, take_away
 from core.commands.command_home import store_of, take_home
 from core.commands.progress_bar import ProgressBar
 from core.disk import home, space
@@ -87,7 +87,9 @@ def _parser() -> argparse.ArgumentParser:
         "--dial", choices=DIALS, help="how much effort: settings that fit the pictures (default: balanced)"
     )
     run.add_argument("--preset", choices=sorted(PRESETS), help="fixed settings to start from instead")
-    run.add_argument("--backbone", help="one of the 45 of the catalogue: Starter, MobileNetV2, VGG16 ...")
+    run.add_argument(
+        "--backbone", help="one of the 45 of the catalogue (Starter, MobileNetV2, VGG16 ...) or of your own"
+    )
     run.add_argument("--fine-tune", type=int, metavar="BLOCKS", help="how many of the last blocks go on learning")
     run.add_argument("--epochs", type=int, help="passes of the head over the training pictures")
     run.add_argument("--seed", type=int, help="start of all random numbers, and of the split into parts (default: 0)")
@@ -97,6 +99,8 @@ def _parser() -> argparse.ArgumentParser:
     predict_command.expect(_command(commands, "predict", predict_command.predict, "ask a model about pictures"))
     serving = "answer requests about pictures, without the app"
     serve_command.expect(_command(commands, "serve", serve_command.serve, serving))
+
+    own_command.expect(_command(commands, "own-model", own_command.own_model, "take a Keras model as a backbone"))
 
     give = _command(commands, "export-data", take_away.export_data, "write the pictures of a project into a ZIP")
     give.add_argument("out", type=Path, metavar="OUT.zip", help="where to write it")

@@ -1,11 +1,16 @@
-"""The catalogue of pretrained networks, as data, and the paths of their weights.
+"""The catalogue of pretrained networks, as data, the models of a user's own beside it, and the paths of their weights.
 
 Nothing here imports Keras, because pages show this catalogue too. `core.neural.networks` builds a network from an
-entry; `core.features.weights` gets its weights.
+entry; `core.features.weights` gets its weights. A model of a user's own lies in the Keras cache with its description,
+which `core.features.own_models` writes.
 """
 
+import json
 import os
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -58,6 +63,18 @@ class Hub:
 
 
 @dataclass(frozen=True)
+class OwnModel:
+    """What is known of a model of a user's own: the `sha256` of the file that he gave, the `layer` whose output is
+    read, whether the layers after it were left out because they answer classes (`is_cut`), and the `side` of the map
+    that this is, in cells; 1 for numbers about the whole picture, which have no place in it."""
+
+    sha256: str
+    layer: str
+    is_cut: bool
+    side: int
+
+
+@dataclass(frozen=True)
 class Backbone:
     """One pretrained network without its classifier.
 
@@ -67,9 +84,9 @@ class Backbone:
     not trained to classify; None: not measured), `blocks` its parts from the top down, `depths` the last activations of
     the two stages below the last one (a stage ends where the feature map becomes smaller), from the top down,
     `weights_hash` the MD5 or SHA-256 that Keras publishes, `golden` the first features of a known picture, where Keras
-    publishes no hash, `hub` what keras-hub needs to build it (None: `keras.applications` has it), and `conditions` what
-    the license asks of whoever passes the weights on, or a model made of them. Weights with conditions are never
-    downloaded: a user accepts them where he gets them.
+    publishes no hash, `hub` what keras-hub needs to build it, `own` what is known of a user's own model (both None:
+    `keras.applications` has it), and `conditions` what the license asks of whoever passes the weights on, or a
+    model made of them. Weights with conditions are never downloaded: a user accepts them where he gets them.
     """
 
     name: str
@@ -89,6 +106,7 @@ class Backbone:
     golden: tuple[float, ...] = ()
     hub: Hub | None = None
     conditions: str = ""
+    own: OwnModel | None = None
 
     @property
     def weights_file(self) -> str:
@@ -108,6 +126,11 @@ class Backbone:
         return (self.top1 or 0.0) - _REGULARIZED_POINTS * self.name.startswith(_REGULARIZED)
 
     @property
+    def has_places(self) -> bool:
+        """False when it answers numbers about the whole picture, of which there is no heat map."""
+        return self.own is None or self.own.side > 1
+
+    @property
     def is_installed(self) -> bool:
         """True when the package that builds it is on this machine."""
         return self.hub is None or has_hub()
@@ -125,7 +148,7 @@ class Backbone:
     @property
     def is_downloadable(self) -> bool:
         """True when Headstart may download the weights."""
-        return not self.conditions and settings.may_download()
+        return bool(self.weights_url) and not self.conditions and settings.may_download()
 
     @property
     def weights_urls(self) -> tuple[str, ...]:
@@ -142,6 +165,8 @@ class Backbone:
     @property
     def terms(self) -> str:
         """The license of the weights in use and where they are from: it goes into all files made of them."""
+        if self.own:
+            return f"Weights of {self.name}: {self.license}, from a file of the user's own, sha256 {self.own.sha256}"
         source = "Headstart" if not self.weights_url else self.weights_url
         given = "; these were given as a file" if self.weights_given else ""
         conditions = f"; {self.conditions}" if self.conditions else ""
@@ -678,17 +703,126 @@ CATALOGUE = (
 )  # fmt: skip
 
 
+def known() -> tuple[Backbone, ...]:
+    """The catalogue, and after it the models of users' own that this machine knows, whether their files are here or
+    not."""
+    found = (_own(path.parent.name) for path in sorted(_own_root().glob(f"*/{DESCRIPTION}")))
+    return (*CATALOGUE, *sorted((each for each in found if each), key=lambda each: each.name.casefold()))
+
+
 def find(name: str) -> Backbone:
     """The backbone with this name; upper and lower case are the same. Raises HeadstartError when there is none."""
     for backbone in CATALOGUE:
         if backbone.name.casefold() == name.casefold():
             return backbone
-    raise HeadstartError("backbone_unknown", name=name, names=", ".join(b.name for b in CATALOGUE))
+    key = name[-8:].lower()
+    if _OWN_NAME.fullmatch(name[:-8] + key):
+        own = _own(key)
+        if own and own.name.casefold() == name.casefold():
+            return own
+        raise HeadstartError("own_unknown", backbone=name)
+    raise HeadstartError("backbone_unknown", name=name, names=", ".join(b.name for b in known()))
+
+
+# The description of a model of a user's own, beside its file.
+DESCRIPTION = "backbone.json"
+SCALINGS = ("inside", "signed", "unit", "torch", "caffe")
+# Most characters of the license of such a model, in the words of who brought it.
+LICENSE = 300
+# The name that a user gave, and the key of file and scaling: what has another key is another network.
+_OWN_NAME = re.compile(r"\w[\w .-]{0,39}-[0-9a-f]{8}")
+_LAYER = re.compile(r"[^\x00-\x1f]{1,200}")
+# What `of_description` raises.
+UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, OverflowError)
+# The largest numbers that a description may have.
+_MOST = {"size": 1024, "width": 65_536, "parameters": 10**9, "layers": 100_000, "cpu_ms": 10**6}
+
+
+def own_name(name: str, key: str) -> str:
+    """The name of a model that a user calls so. Raises HeadstartError("own_name")."""
+    full = f"{' '.join(name.split())}-{key}"
+    if not _OWN_NAME.fullmatch(full):
+        raise HeadstartError("own_name", name=name[:80])
+    return full
+
+
+def own_terms(license: str) -> str:
+    """The license of such a model on one line. Raises HeadstartError("own_license")."""
+    terms = " ".join(license.split())
+    if not 0 < len(terms) <= LICENSE or not terms.isprintable():
+        raise HeadstartError("own_license", limit=LICENSE)
+    return terms
+
+
+def own_folder(key: str) -> Path:
+    """Where the model of a user's own with this key lies, and its description."""
+    return _own_root() / key
+
+
+def own_key(backbone: Backbone) -> str:
+    """The key of a model of a user's own, with which its name ends."""
+    return backbone.name[-8:]
+
+
+def to_description(backbone: Backbone) -> dict[str, Any]:
+    """All that is known of a model of a user's own, as JSON."""
+    values = asdict(backbone)
+    names = ("name", "scaling", "license", *_MOST, "blocks", "depths", "own")
+    return {name: values[name] for name in names}
+
+
+def of_description(values: Mapping[str, Any]) -> Backbone:
+    """The model that a description is about. It may come from anyone: raises one of UNREADABLE where it is none."""
+    texts = {name: str(values[name]) for name in ("name", "scaling", "license")}
+    numbers = {name: (float if name == "cpu_ms" else int)(values[name]) for name in _MOST}
+    blocks = tuple(Block(str(each["name"]), str(each["after"])) for each in values["blocks"])
+    depths = tuple(Depth(str(each["layer"]), int(each["width"])) for each in values["depths"])
+    own = OwnModel(**{name: kind(values["own"][name]) for name, kind in OwnModel.__annotations__.items()})
+    layers = [own.layer, *(block.after for block in blocks), *(depth.layer for depth in depths)]
+    makes_sense = (
+        _OWN_NAME.fullmatch(texts["name"])
+        and texts["scaling"] in SCALINGS
+        and 0 < len(texts["license"]) <= LICENSE
+        and texts["license"].isprintable()
+        and all(0 <= number <= _MOST[name] for name, number in numbers.items())
+        and min(numbers["size"], numbers["width"], own.side, *(depth.width for depth in depths)) > 0
+        and len(blocks) <= 50
+        and len(depths) <= 2
+        and all(map(_LAYER.fullmatch, layers))
+        and re.fullmatch(r"[0-9a-f]{64}", own.sha256)
+    )
+    if not makes_sense:
+        raise ValueError
+    return Backbone(**texts, **numbers, top1=None, blocks=blocks, depths=depths, own=own)  # type: ignore[arg-type]
+
+
+def _own(key: str) -> Backbone | None:
+    """The model of a user's own with this key; None where nothing here describes it."""
+    path = own_folder(key) / DESCRIPTION
+    try:
+        found = _read(path, path.stat().st_mtime_ns)
+    except OSError:
+        return None
+    return found if found and own_key(found) == key else None
+
+
+@lru_cache(maxsize=256)
+def _read(path: Path, mtime_ns: int) -> Backbone | None:
+    try:
+        return of_description(json.loads(path.read_bytes()))
+    except (*UNREADABLE, RecursionError):  # damaged: as if it were not there
+        return None
+
+
+def _own_root() -> Path:
+    return _models() / "own"
 
 
 def weights_path(backbone: Backbone) -> Path:
     """The path of a backbone's weights, whether they exist or not: inside Headstart, in the Keras cache (`KERAS_HOME`),
     or in that of kagglehub, if only that has them."""
+    if backbone.own:
+        return own_folder(own_key(backbone)) / "model.keras"
     if not backbone.weights_url:
         return Path(__file__).parent / "neural" / backbone.weights_file
     usual = _models() / backbone.weights_file

@@ -9,7 +9,7 @@ import streamlit as st
 from core import backbones, plan
 from core.errors import HeadstartError
 from core.jobs import queue
-from core.jobs.kinds import DOWNLOAD, TRAIN, WEIGHTS, OfWeights
+from core.jobs.kinds import OF_BACKBONES, OWN_MODEL, TRAIN, OfWeights
 from core.jobs.queue import Job
 from core.learning import ablations
 from core.pictures import album, counts
@@ -53,6 +53,19 @@ def _start(form: Form, chosen: Plan) -> None:
     st.session_state[style.GOAL] = "live"
     if started is None or started.id in before:
         st.session_state["already"] = "already" if started is None else "already_queued"
+
+
+def _matters(download: Job) -> bool:
+    """Whether it still matters how a job ended that got a backbone: a model was taken or refused. A stopped download
+    does not once the weights are here, by whatever way."""
+    told = download.parameters
+    if download.kind is OWN_MODEL:
+        return not download.active
+    return (
+        download.state in queue.RESUMABLE
+        and isinstance(told, OfWeights)
+        and not backbones.find(told.backbone).has_weights
+    )
 
 
 def _close(job_id: str) -> None:
@@ -116,7 +129,7 @@ def _live(form: Form, job: Job | None, chosen: Plan | None) -> Callable[[], None
 project = context.project()
 pictures = counts.of(context.store(), project.id)
 job = fit_and_growth.shown(project, queue.current(context.store(), project.id))
-download = queue.current(context.store(), project.id, DOWNLOAD, WEIGHTS)
+download = queue.current(context.store(), project.id, *OF_BACKBONES)
 fetching = download is not None and download.active
 
 if len(pictures.learned) < 2:
@@ -134,18 +147,10 @@ else:
         settings = _draw(form, suggested[form.dial], mirror, fetching, blocked)
     with right, st.container(key="live"):  # stays in view while one scrolls on the left
         newer = download is not None and (job is None or download.created_at > job.created_at)
-        # A stopped download does not matter once the weights are here, by whatever way.
-        told = download.parameters if download is not None else None
-        stopped = (
-            newer
-            and download is not None
-            and download.state in queue.RESUMABLE
-            and isinstance(told, OfWeights)
-            and not backbones.find(told.backbone).has_weights
-        )
-        if download is not None and (fetching or (stopped and st.session_state.get("closed") != download.id)):
+        over = download is not None and newer and _matters(download)
+        if download is not None and (fetching or (over and st.session_state.get("closed") != download.id)):
             job_panel.panel(project, download)
-            if stopped:
+            if over:
                 st.button(say("close"), key="close", on_click=_close, args=(download.id,))
         curves = _live(form, job, settings)
         job_queue.panel(job)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from core.backbones import DESCRIPTION
 from core.errors import HeadstartError
 from core.store.database import VERSION
 from core.store.store import Run
@@ -21,15 +22,18 @@ SUFFIX = ".headstart.zip"  # of the name of a file
 KINDS = ("tables", "pictures", "runs", "reviews")
 # A name in an archive: a few plain words with slashes between them, none of which leads out of its folder.
 PLAIN = re.compile(r"(?:[A-Za-z0-9][\w.-]{0,99}/){0,5}[A-Za-z0-9][\w.-]{0,99}", re.ASCII)
+# Files of a run beside its model.
+BESIDE = ("dataset.json", DESCRIPTION)
 # Folders of a run, anywhere in it: of a training or an export that was not ended; and exports, since a file that says
 # that one was verified is believed.
 _LEFT = re.compile(r"exports|draft(-.*)?")
 
 
 def travels(path: str, model: str | None) -> bool:
-    """Whether a file of a run is in an archive, by its path below the folder of the run: its pictures, and what lies in
-    the folder `model` (None: there is none). The record of a run is written anew where it is opened."""
-    if path == "dataset.json":
+    """Whether a file of a run is in an archive, by its path below the folder of the run: its pictures, the description
+    of its backbone if that is a user's own, and what lies in the folder `model` (None: there is none). The record of a
+    run is written anew where it is opened."""
+    if path in BESIDE:
         return True
     is_inside = model is not None and (not model or path.startswith(f"{model}/"))
     is_left = path == Run.FILE or any(map(_LEFT.fullmatch, path.split("/")[:-1]))

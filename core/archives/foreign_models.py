@@ -6,6 +6,7 @@ Headstart runs models as `.tflite` in a limited process, but exports load the Ke
 import json
 import re
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,24 +22,29 @@ _VALUE = re.compile(r"__(keras_tensor|tensor|numpy|slice|ellipsis)__")  # plain 
 
 
 def check(path: Path) -> None:
-    """Raises ValueError where a `.keras` file is none, or has a layer that is not one of Keras' own plain ones."""
+    """Raises ValueError where a `.keras` file is none, or, with the name of its class, where it has a layer that is not
+    one of Keras' own plain ones."""
     try:
         with zipfile.ZipFile(path) as archive:
             if archive.getinfo("config.json").file_size > _MOST:
                 raise ValueError
             described = json.loads(archive.read("config.json"))
+        if not isinstance(described, dict):
+            raise ValueError
+        foreign = next(_foreign(described, is_named=True), None)
     except (zipfile.BadZipFile, KeyError, NotImplementedError, RuntimeError, RecursionError, EOFError):
         raise ValueError from None
-    if not isinstance(described, dict) or not _is_named(described) or not _is_plain(described):
-        raise ValueError
+    if foreign is not None:
+        raise ValueError(foreign)
 
 
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, list):
-        return all(map(_is_plain, value))
-    if not isinstance(value, dict):
-        return True
-    return ("class_name" not in value or _is_named(value)) and all(map(_is_plain, value.values()))
+def _foreign(value: Any, is_named: bool = False) -> Iterator[str]:
+    """The names of all classes in a description that are not Keras' own plain ones."""
+    if isinstance(value, dict) and (is_named or "class_name" in value) and not _is_named(value):
+        yield str(value.get("class_name"))
+    within = value if isinstance(value, list) else value.values() if isinstance(value, dict) else ()
+    for each in within:
+        yield from _foreign(each)
 
 
 def _is_named(value: dict[str, Any]) -> bool:

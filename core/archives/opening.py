@@ -18,10 +18,12 @@ from typing import Any
 
 from core.archives import contents, foreign_models, row_checks
 from core.archives.contents import SUFFIX, Manifest
+from core.backbones import DESCRIPTION
 from core.dataset import Dataset, Facts
 from core.demos import reviews
 from core.disk import blobs
 from core.errors import HeadstartError
+from core.features import own_models
 from core.intake import archive, deliveries, file_check
 from core.intake.archive import Entry
 from core.intake.folder_labels import Place, class_name
@@ -39,6 +41,7 @@ from core.store.store import Store
 
 _MOST_MANIFEST = 64 << 20  # bytes: 100,000 entries take 15 MB
 _MOST_TABLE = 512 << 20  # all rows of one: 100,000 pictures with some findings each take 100 MB
+_MOST_DESCRIPTION = 100_000  # of a model of a user's own: names of some dozen layers
 _MOST_LINE = 32 << 20  # of a row: the result of a run, or what a user did to 100,000 pictures at once
 _MOST = {"tables": _MOST_TABLE, "reviews": LIMITS.review_bytes}  # by kind, of what is read as a whole
 # Columns that hold the id of the row itself.
@@ -108,6 +111,7 @@ class _Opening:
         self.facts: dict[str, Facts] = {}
 
     def do(self) -> None:
+        self._know_models()
         rows = {table: self._rows(table) for table in archive_rows.CARRIED}
         self._name(rows)
         tables = {table: list(self._told(table, each)) for table, each in rows.items()}
@@ -125,6 +129,17 @@ class _Opening:
         for row in tables["run"]:
             run = self.store.run(row["id"])
             self.store.record(run.id, run.result, self.store.files(run.id))
+
+    def _know_models(self) -> None:
+        """Know the models of users' own that runs are made of, and say which are not on this machine."""
+        missing = set()
+        for name in self._of("runs"):
+            if name.endswith(f"/{DESCRIPTION}") and self.entries[name].size <= _MOST_DESCRIPTION:
+                backbone = own_models.learn(self._read(name))
+                if backbone is not None and not backbone.has_weights:
+                    missing.add(backbone.name)
+        for backbone_name in sorted(missing):
+            self.ticket.note("archive_own_missing", backbone=backbone_name)
 
     # -- rows
 

@@ -84,7 +84,7 @@ def _files(store: Store, tables: dict[str, IO[bytes]], lost: list[str]) -> Itera
 
 
 def _of_run(root: Path, run_id: str, model: str | None) -> Iterator[tuple[str, Path]]:
-    found = {root / "dataset.json"} | (set() if model is None else set((root / model).rglob("*")))
+    found = {root / name for name in contents.BESIDE} | (set() if model is None else set((root / model).rglob("*")))
     for path in sorted(found):
         name = path.relative_to(root).as_posix()
         if path.is_file() and contents.travels(name, model):

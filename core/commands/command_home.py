@@ -6,6 +6,7 @@ from pathlib import Path
 from core import settings
 from core.disk import home
 from core.errors import HeadstartError
+from core.runs import own_backbones
 from core.store.store import Project, Run, Store
 
 
@@ -18,7 +19,9 @@ def store_of(options: argparse.Namespace) -> Store:
     """The store of the home that was named; what goes there from now on is its owner's alone."""
     folder = options.home.absolute() if options.home else settings.home()
     home.keep_private(folder)
-    return Store(folder)
+    store = Store(folder)
+    own_backbones.recall(store)
+    return store
 
 
 def project_of(store: Store, wanted: str | None) -> Project:

@@ -47,13 +47,15 @@ def fetch(backbone: Backbone, progress: Progress, answer_s: float = _SILENCE_S) 
     """Download the weights if they are not on this machine; return their sha256. Each server has `answer_s` seconds to
     begin to answer.
 
-    Raises HeadstartError("hub_missing") where keras-hub is needed and missing; HeadstartError("weights_missing")
-    without a connection or where the settings or the license forbid downloads, with the address and the folder for the
-    file; HeadstartError("weights_folder") when they cannot be stored there; HeadstartError("weights_damaged") when they
-    do not have the published hash; and HeadstartError("weights_changed") when they are not those of their first use.
+    Raises HeadstartError("own_missing") without the file of a model of a user's own; HeadstartError("hub_missing")
+    where keras-hub is needed and missing; HeadstartError("weights_missing") without a connection or where the settings
+    or the license forbid downloads, with the address and the folder for the file; HeadstartError("weights_folder") when
+    they cannot be stored there; HeadstartError("weights_damaged") when they do not have the published hash; and
+    HeadstartError("weights_changed" or "own_changed") when they are not those of their first use.
     """
     backbone.require_installed()
     path = weights_path(backbone)
+    require_here(backbone)
     if not path.is_file():
         where = {"backbone": backbone.name, "url": backbone.weights_url, "folder": str(path.parent)}
         if not backbone.is_downloadable:
@@ -86,18 +88,29 @@ def receive(backbone: Backbone, path: Path) -> None:
             raise
     newer, older = given_paths(backbone)
     target, other = (newer, older) if path.name.endswith(".weights.h5") else (older, newer)
-    with path.open("rb") as file:
-        blobs.write(target, iter(lambda: file.read(CHUNK), b""))
-    blobs.write(_note(target), blobs.sha256(target).encode())
+    keep(path, target)
     for each in (other, _note(other)):
         each.unlink(missing_ok=True)
 
 
+def keep(path: Path, target: Path) -> None:
+    """Copy a file that was checked to where weights are looked for, and note its sha256."""
+    with path.open("rb") as file:
+        blobs.write(target, iter(lambda: file.read(CHUNK), b""))
+    blobs.write(_note(target), blobs.sha256(target).encode())
+
+
+def require_here(backbone: Backbone) -> None:
+    """Raises HeadstartError("own_missing") where the file of a model of a user's own is not on this machine."""
+    if backbone.own and not backbone.has_weights:
+        raise HeadstartError("own_missing", backbone=backbone.name)
+
+
 def require(backbone: Backbone, sha256: str) -> None:
-    """Raises HeadstartError("weights_changed") when the weights no longer have this sha256."""
+    """Raises HeadstartError("weights_changed" or "own_changed") when the weights no longer have this sha256."""
     path = weights_path(backbone)
     if blobs.sha256(path) != sha256:
-        raise HeadstartError("weights_changed", backbone=backbone.name, path=str(path), note=_note(path).name)
+        raise _changed(backbone, path)
 
 
 def noted(backbone: Backbone) -> str | None:
@@ -109,18 +122,26 @@ def noted(backbone: Backbone) -> str | None:
 
 
 def _identify(backbone: Backbone, path: Path) -> str:
-    """The sha256 of the weights, which is written down at their first use. Raises HeadstartError("weights_changed")
-    when it differs from that, and ("weights_damaged") when the file does not have the published hash."""
+    """The sha256 of the weights, which is written down at their first use. Raises HeadstartError("weights_changed" or
+    "own_changed") when it differs from that, and ("weights_damaged") when the file does not have the published hash."""
     found = blobs.sha256(path)
     note = _note(path)
-    if backbone.weights_url and not note.is_file():
+    if backbone.own:
+        require(backbone, noted(backbone) or found)
+    elif backbone.weights_url and not note.is_file():
         if not backbone.weights_given and backbone.weights_hash not in ("", _digest(backbone, path)):
             raise HeadstartError("weights_damaged", backbone=backbone.name, url=backbone.weights_url)
         with contextlib.suppress(OSError):  # the Keras cache may be read-only
             blobs.write(note, found.encode())
     elif backbone.weights_url and note.read_text().strip() != found:
-        raise HeadstartError("weights_changed", backbone=backbone.name, path=str(path), note=note.name)
+        raise _changed(backbone, path)
     return found
+
+
+def _changed(backbone: Backbone, path: Path) -> HeadstartError:
+    if backbone.own:
+        return HeadstartError("own_changed", backbone=backbone.name)
+    return HeadstartError("weights_changed", backbone=backbone.name, path=str(path), note=_note(path).name)
 
 
 def _hash(backbone: Backbone) -> Any:

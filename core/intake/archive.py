@@ -90,6 +90,11 @@ def is_weights(name: str) -> bool:
     return name.lower().endswith(".h5")
 
 
+def is_model(name: str) -> bool:
+    """Whether a file may be a Keras model, by its name."""
+    return name.lower().endswith(".keras")
+
+
 def stamp(path: Path) -> str:
     """A text of names, sizes and times that changes when the files change; it does not read them."""
     if not path.is_dir():

@@ -5,6 +5,7 @@ import json
 import uuid
 from pathlib import Path
 
+from core import backbones
 from core.backbones import Backbone
 from core.disk import blobs
 from core.errors import HeadstartError
@@ -12,7 +13,7 @@ from core.intake import archive, label_tables
 from core.intake.folder_labels import class_name
 from core.intake.upload import BATCH, Claim
 from core.jobs import queue
-from core.jobs.kinds import INTAKE, WEIGHTS, Delivery, OfWeights
+from core.jobs.kinds import INTAKE, OWN_MODEL, WEIGHTS, Delivery, OfOwnModel, OfWeights
 from core.jobs.queue import Job
 from core.store.rows import event_rows
 from core.store.store import Store
@@ -40,20 +41,47 @@ def take_weights(store: Store, project_id: str, backbone: Backbone, batch: str) 
     """Start to check and use the weights of a backbone that has none here, a delivery of one file or of a ZIP with one;
     repeated calls start it once. The worker gives the file a name of ours."""
     project = store.project(project_id)
-    if not BATCH.fullmatch(batch):
-        raise HeadstartError("upload_unclear")
-    folder = path(store, batch)
-    parameters = [job.parameters for job in queue.deliveries(store)]
-    if any(Path(each.path).parent == folder for each in parameters if isinstance(each, OfWeights)):
+    if _is_taken(store, batch):
         return
     if backbone.has_weights or not backbone.weights_url:
         raise HeadstartError("weights_here", backbone=backbone.name)
-    name = archive.delivered(folder).get(0)
-    if name is None:
-        raise HeadstartError("upload_missing")
+    folder = path(store, batch)
+    name = _only(folder)
     if not (archive.is_weights(name) or archive.is_zip(name)):
         raise HeadstartError("weights_foreign", path=name, backbone=backbone.name)
     queue.start(store, project.id, WEIGHTS, OfWeights(backbone.name, str(folder / "0")))
+
+
+def take_own_model(store: Store, project_id: str, batch: str, name: str, scaling: str, license: str) -> None:
+    """Start to check and take a model of a user's own, a delivery of one file; repeated calls start it once. Without a
+    name it is called as the file."""
+    project = store.project(project_id)
+    if _is_taken(store, batch):
+        return
+    folder = path(store, batch)
+    if not archive.is_model(file := _only(folder)):
+        raise HeadstartError("own_foreign", name=file)
+    name = name.strip() or Path(file).stem
+    backbones.own_terms(license)
+    backbones.own_name(name, "0" * 8)  # what is wrong with them is said before the file is looked at
+    queue.start(store, project.id, OWN_MODEL, OfOwnModel(name, str(folder / "0"), scaling, license))
+
+
+def _is_taken(store: Store, batch: str) -> bool:
+    """Whether a job has taken the file of a delivery. Raises HeadstartError("upload_unclear")."""
+    if not BATCH.fullmatch(batch):
+        raise HeadstartError("upload_unclear")
+    parameters = [job.parameters for job in queue.deliveries(store)]
+    folder = path(store, batch)
+    return any(Path(each.path).parent == folder for each in parameters if isinstance(each, OfWeights))
+
+
+def _only(folder: Path) -> str:
+    """The name of the file of a delivery. Raises HeadstartError("upload_missing")."""
+    name = archive.delivered(folder).get(0)
+    if name is None:
+        raise HeadstartError("upload_missing")
+    return name
 
 
 def take_folder(store: Store, project_id: str, folder: Path, label: str) -> None:

@@ -147,7 +147,8 @@ def _begin(path: Path, claim: Claim) -> None:
 
 def _admit(root: Path, claim: Claim, others: int = 0) -> None:
     """Refuse, before its first byte, a file that is over the limits, or too large for the disk beside the `others`."""
-    limit = LIMITS.weights_bytes if archive.is_weights(claim.name) else LIMITS.file_bytes
+    is_network = archive.is_weights(claim.name) or archive.is_model(claim.name)
+    limit = LIMITS.weights_bytes if is_network else LIMITS.file_bytes
     limit = LIMITS.archive_bytes if archive.is_zip(claim.name) else limit
     if claim.size > limit:
         raise HeadstartError("upload_too_large", name=claim.name, mb=_mb(claim.size), limit_mb=limit >> 20)

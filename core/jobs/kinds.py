@@ -71,6 +71,15 @@ class OfWeights:
 
 
 @dataclass(frozen=True)
+class OfOwnModel(OfWeights):
+    """Parameters of a job that takes the Keras model at `path` as a backbone, which the user calls so; with the scaling
+    of its pixels, and its license in his words."""
+
+    scaling: str = ""
+    license: str = ""
+
+
+@dataclass(frozen=True)
 class Pictures(OfRun):
     """Parameters of a job that asks the model of a run about the files of an inbox `batch`."""
 
@@ -115,11 +124,17 @@ MAP = Kind("map", "map {project}", OfRun, "core.worker.map_job:survey", "job_map
 DOWNLOAD = Kind("download", "download", OfWeights, "core.worker.weights_jobs:download", "job_download")
 PREDICT = Kind("predict", "predict {project}", Pictures, "core.predictions.prediction_job:answer", "job_predict")
 WEIGHTS = Kind("weights", "download", OfWeights, "core.worker.weights_jobs:receive", "job_weights")
+OWN_MODEL = Kind("own_model", "download", OfOwnModel, "core.worker.weights_jobs:take_own", "job_own_model")
 EXPORT = Kind("export", "export", OfExport, "core.worker.exports.export_job:make", "job_export")
 
 KINDS: tuple[Kind[Any], ...] = (
-    TRAIN, COMPARE, SEARCH, FIT, MORE, INTAKE, OPENING, AUDIT, MAP, DOWNLOAD, WEIGHTS, EXPORT, PREDICT,
+    TRAIN, COMPARE, SEARCH, FIT, MORE, INTAKE, OPENING, AUDIT, MAP, DOWNLOAD, WEIGHTS, OWN_MODEL, EXPORT,
+    PREDICT,
 )  # fmt: skip
+
+
+# Those that get what networks are built of.
+OF_BACKBONES = (DOWNLOAD, WEIGHTS, OWN_MODEL)
 
 
 def kind_named(name: str) -> Kind[Any]:

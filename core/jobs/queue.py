@@ -31,6 +31,7 @@ from core.jobs.kinds import (
     COMPUTE,
     INTAKE,
     OPENING,
+    OWN_MODEL,
     PREDICT,
     TRAIN,
     WEIGHTS,
@@ -272,8 +273,8 @@ def paused(store: Store) -> list[Job]:
 
 
 def deliveries(store: Store) -> list[Job]:
-    """The jobs that read a delivery: pictures for a project or for a model, an archive, or weights from a file."""
-    kinds = json.dumps([kind.name for kind in (INTAKE, OPENING, WEIGHTS, PREDICT)])
+    """The jobs that read a delivery: pictures for a project or for a model, an archive, weights, or a model."""
+    kinds = json.dumps([kind.name for kind in (INTAKE, OPENING, WEIGHTS, OWN_MODEL, PREDICT)])
     return [read(row) for row in store.read(f"SELECT * FROM job WHERE kind IN {LISTED}", kinds)]
 
 

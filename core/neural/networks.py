@@ -16,7 +16,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from core.backbones import STARTER, Backbone, Block, find
+from core.backbones import STARTER, Backbone, Block, find, weights_path
 from core.errors import HeadstartError
 from core.neural import hub
 from core.neural.starter import starter
@@ -41,11 +41,25 @@ def build(backbone: Backbone, weights: Path | None) -> keras.Model:
 
     Raises HeadstartError("weights_foreign" or "weights_damaged") as `load` does.
     """
+    if backbone.own:
+        return _own(weights or weights_path(backbone), is_random=weights is None)
     pixels = keras.Input((backbone.size, backbone.size, 3), name="pixels")
-    network = _plain(backbone, _scale(pixels, backbone.scaling), pixels)
+    network = _plain(backbone, scale(pixels, backbone.scaling), pixels)
     if weights is not None:
         load(network, weights, backbone)
     return network
+
+
+def _own(path: Path, is_random: bool) -> keras.Model:
+    """A model of a user's own, as `core.neural.own` has written it."""
+    network = keras.models.load_model(path, compile=False)
+    if not is_random:
+        return network
+    fresh = keras.models.clone_model(network)
+    for layer in network.layers:
+        if layer.name == "scale":
+            fresh.get_layer("scale").set_weights(layer.get_weights())
+    return fresh
 
 
 def answer(question: dict[str, Any], _: bytes) -> tuple[dict[str, Any], bytes]:
@@ -266,7 +280,8 @@ def _depths(network: keras.Model, block: Block, plan: Plan) -> tuple[list[Any], 
     return below, above
 
 
-def _scale(pixels: Any, scaling: str) -> Any:
+def scale(pixels: Any, scaling: str) -> Any:
+    """Pixels of 0..255 as a network with this scaling takes them, by the layer "scale"."""
     if scaling in ("inside", "efficientnet"):
         return pixels  # the network scales them itself
     if scaling == "signed":

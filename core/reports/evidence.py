@@ -24,7 +24,8 @@ _QUALITY = 82
 
 @dataclass(frozen=True)
 class Evidence:
-    """A test picture as the network sees it and its heat map for the answer, both as data: URIs."""
+    """A test picture as the network sees it and its heat map for the answer, both as data: URIs; without the latter
+    where the network knows no places."""
 
     truth: str
     label: str
@@ -54,9 +55,9 @@ def _explained(store: Store, facts: RunFacts, predictor: Predictor, rows: Iterab
     for row in rows:
         label = test.classes[test.predicted[row]]
         explained = predictor.explain(store.pictures.read(test.ids[row]), _PX, [label])
-        heat = grad_cam.overlay(explained.seen, explained.heat[label])
+        heat = _uri(grad_cam.overlay(explained.seen, explained.heat[label])) if facts.backbone.has_places else ""
         probability = float(test.probabilities[row].max())
-        yield Evidence(test.classes[test.truth[row]], label, probability, _uri(explained.seen), _uri(heat))
+        yield Evidence(test.classes[test.truth[row]], label, probability, _uri(explained.seen), heat)
 
 
 def _uri(pixels: Pixels) -> str:

@@ -94,10 +94,11 @@ def _pictures(store: Store, facts: RunFacts) -> dict[str, list[Node]]:
 
 def _figure(shown: Evidence) -> Node:
     said = {"truth": shown.truth, "label": shown.label, "p": certainty(shown.probability)}
-    pictures = (
-        node("img", src=shown.seen, alt=say("report_picture_alt", truth=shown.truth), width=224, height=224),
-        node("img", src=shown.heat, alt=say("report_heat_alt", label=shown.label), width=224, height=224),
-    )
+    pictures = [node("img", src=shown.seen, alt=say("report_picture_alt", truth=shown.truth), width=224, height=224)]
+    if shown.heat:
+        pictures.append(
+            node("img", src=shown.heat, alt=say("report_heat_alt", label=shown.label), width=224, height=224)
+        )
     caption = node("figcaption", say("report_picture_right" if shown.is_right else "report_picture_wrong", **said))
     return node("figure", *pictures, caption)
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from core import backbones
 from core.dataset import Dataset
+from core.features import weights
 from core.intake import label_tables
 from core.language.catalog import say
 from core.pictures import versions
@@ -23,6 +24,7 @@ from core.runs import run_file, script_language
 from core.store.store import Run, Store
 
 _NEURAL = Path(__file__).parents[1] / "neural"
+_OWN_FILE = "backbone.keras"
 _FOLLOWED = (
     "backbone", "pooling", "mirrored", "hidden_units", "hidden_layers", "dropout", "augment", "augment_kinds", "epochs",
     "patience", "learning_rate", "batch_size", "label_smoothing", "regularization", "choose_regularization", "refit",
@@ -51,7 +53,8 @@ def _tuned_blocks(run: Run) -> int:
 
 def build(store: Store, run: Run) -> bytes:
     """The ZIP: train.py with the files it imports, split.csv, run.yaml, and the code that builds the run's backbone
-    where `keras.applications` has none: Starter's with its weights, or that for keras-hub."""
+    where `keras.applications` has none: Starter's with its weights, that for keras-hub, or a user's own model. Raises
+    HeadstartError("own_missing") where that is not here."""
     dataset = versions.of_run(store, run.id)
     files = {"train.py": text(run, dataset).encode(), "split.csv": _split(dataset).encode()}
     files |= {"augmentation.py": _spoken("exported/augmentation.py").encode(), "use_model.py": use_model()}
@@ -59,7 +62,11 @@ def build(store: Store, run: Run) -> bytes:
     if run.plan["backbone"] == backbones.STARTER.name:
         files["starter.py"] = _spoken("starter.py").encode()
         files["starter.weights.h5"] = (_NEURAL / "starter.weights.h5").read_bytes()
-    if backbones.find(run.plan["backbone"]).hub:
+    backbone = backbones.find(run.plan["backbone"])
+    if backbone.own:
+        weights.require_here(backbone)
+        files[_OWN_FILE] = backbones.weights_path(backbone).read_bytes()
+    if backbone.hub:
         files["hub.py"] = _spoken("hub.py").encode()
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -85,6 +92,8 @@ def text(run: Run, dataset: Dataset) -> str:
         "fine_tune_from": backbone.blocks[blocks - 1].after if blocks else None,
         "terms": backbone.terms,
     }
+    if backbone.own:
+        facts["file"] = _OWN_FILE
     if backbone.hub:
         facts["hub"] = asdict(backbone.hub) | {"arguments": dict(backbone.hub.arguments)}
         facts |= {"scaling": backbone.scaling, "weights_file": backbone.weights_file}

@@ -16,6 +16,7 @@ from core.jobs.kinds import COMPARE, SEARCH, TRAIN, OfRun, OfRuns
 from core.jobs.queue import Job
 from core.pictures import album
 from core.plan import Plan
+from core.runs import own_backbones
 from core.store.store import Run, Store
 
 
@@ -71,6 +72,7 @@ def _run(store: Store, project_id: str, plan: Plan, dataset: Dataset) -> tuple[R
     finished = is_finished(store, run)
     if not finished:
         blobs.write(store.root(run.id) / "dataset.json", dataset.to_bytes())
+        own_backbones.describe(store, run)
     return run, finished
 
 

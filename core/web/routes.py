@@ -73,6 +73,7 @@ def routes(store: Store) -> list[Route]:
         ("/api/upload/{batch}/{number}", uploads.take, ["PUT"]),
         ("/api/intake/{project_id}", partial(_intake, store), ["POST"]),
         ("/api/weights/{project_id}", partial(_weights, store), ["POST"]),
+        ("/api/own_model/{project_id}", partial(_own_model, store), ["POST"]),
         ("/api/thumbnail/{picture_id}", gallery.thumbnail, ["GET"]),
         ("/api/picture/{picture_id}", gallery.picture, ["GET"]),
         ("/api/review/{review_id}", partial(_review, store), ["GET"]),
@@ -195,6 +196,14 @@ async def _weights(store: Store, request: Request) -> Response:
     batch, backbone = await _values(request, batch=str, backbone=str)
     entry = backbones.find(backbone)
     await to_thread.run_sync(deliveries.take_weights, store, request.path_params["project_id"], entry, batch)
+    return JSONResponse({"batch": batch})
+
+
+async def _own_model(store: Store, request: Request) -> Response:
+    """Start to check and take a completely uploaded model as a backbone."""
+    batch, name, scaling, license = await _values(request, batch=str, name=str, scaling=str, license=str)
+    take = partial(deliveries.take_own_model, store, request.path_params["project_id"], batch, name, scaling, license)
+    await to_thread.run_sync(take)
     return JSONResponse({"batch": batch})
 
 

@@ -6,6 +6,7 @@ from typing import NoReturn
 
 from core.disk import home, space
 from core.errors import HeadstartError
+from core.runs import own_backbones
 from core.store import recovery
 from core.store.store import Store
 from core.web import connections, local_hosts, login, reach
@@ -20,7 +21,9 @@ def begin(folder: Path, address: str, port: int) -> tuple[Store, Login | None]:
         home.keep_private(folder)
         home.claim(folder, _places(address, port)[0])
         entry = login.of(folder, address)
-        return recovery.open_home(folder), entry
+        store = recovery.open_home(folder)
+        own_backbones.recall(store)
+        return store, entry
     except HeadstartError as error:
         _end(error)
     except OSError as error:

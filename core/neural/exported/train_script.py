@@ -85,6 +85,8 @@ def backbone() -> keras.Model:
         network = keras.Model(scaled, starter(scaled))
         network.load_weights(HERE / "starter.weights.h5")
         return network
+    if "file" in BACKBONE:
+        return keras.models.load_model(HERE / BACKBONE["file"], compile=False)
     if "hub" in BACKBONE:
         from core.neural.hub import pretrained  # needs keras-hub
 
@@ -102,6 +104,8 @@ def backbone() -> keras.Model:
 def network_input(batch: np.ndarray) -> np.ndarray:
     """Scale pixels of 0..255 as in the training of the network."""
     values = batch.astype("float32")
+    if "file" in BACKBONE:
+        return values  # the model scales them itself
     scaling = "signed" if BACKBONE["name"] == "Starter" else BACKBONE.get("scaling")
     if scaling == "signed":
         return values / 127.5 - 1

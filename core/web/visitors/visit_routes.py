@@ -106,10 +106,11 @@ class _Visits:
         examples = tuple(
             Example(f"./example/{n}", here[key]) for n, key in enumerate(appearance.examples) if key in here
         )
+        backbone = backbones.find(run.plan["backbone"])
         return Front(
             appearance.title, appearance.words, appearance.language, appearance.accent, self._models.of(run.id).classes,
-            backbones.find(run.plan["backbone"]).size, "engine_server", "./logo" if appearance.logo else "", examples,
-            explains=True, takes_words=True,
+            backbone.size, "engine_server", "./logo" if appearance.logo else "", examples,
+            explains=backbone.has_places, takes_words=True,
         )  # fmt: skip
 
     async def _example(self, demo: Demo, number: str) -> Response:

@@ -135,14 +135,17 @@ def _refusal(run: Run) -> None:
 
 def heat_map(run: Run, explained: Explanation, label: str, left: DeltaGenerator, right: DeltaGenerator) -> None:
     """Draw the picture as the network sees it, the heat map of a class beside it, and what that cannot show."""
-    heat = explained.heat[label]
+    backbone, heat = backbones.find(run.plan["backbone"]), explained.heat[label]
     left.image(explained.seen, say("why_seen"), width="stretch", output_format="JPEG", alt=say("why_seen"))
+    if not backbone.has_places:
+        right.info(say("why_no_places", backbone=plain(backbone.name)), icon=":material/info:")
+        return
     key = "why_hot" if heat.any() else "why_nothing"
     text, alt = (say(key, label=name) for name in (plain(label), label))
     right.image(grad_cam.overlay(explained.seen, heat), text, width="stretch", output_format="JPEG", alt=alt)
     limits = say("why_limits", rows=heat.shape[0], columns=heat.shape[1])
-    hub = backbones.find(run.plan["backbone"]).hub
-    st.caption(f"{limits} {say('why_tokens')}" if hub and hub.tokens else limits)
+    has_tokens = backbone.hub and backbone.hub.tokens
+    st.caption(f"{limits} {say('why_tokens')}" if has_tokens else limits)
 
 
 def bars(scores: Sequence[tuple[str, float]]) -> None:

@@ -9,13 +9,16 @@ from typing import Any
 
 import streamlit as st
 
+from core import backbones
+from core.errors import HeadstartError
 from core.explain import novelty
+from core.features import weights
 from core.reports import model_card, report
 from core.runs import keras_script, run_file
 from core.scores import thresholds
 from core.store.store import Run
 from pages.parts.frame import context
-from pages.parts.frame.words import about, in_this_language, number, say, size
+from pages.parts.frame.words import about, in_this_language, number, plain, say, size
 from pages.parts.train import settings_form
 
 # The last two exist only if thresholds were chosen, or the model keeps its training pictures' features.
@@ -92,7 +95,11 @@ def of_training(run: Run, artifacts: Mapping[str, str], damaged: Sequence[str]) 
             agrees.markdown(say("train_unlike", names=", ".join(settings_form.title(name) for name in unlike)))
         else:
             agrees.markdown(say("train_close"), help=say("train_close_help"))
-        _offer(button, "train.zip", lambda: keras_script.build(context.store(), run))
+        try:
+            weights.require_here(backbones.find(run.plan["backbone"]))
+            _offer(button, "train.zip", lambda: keras_script.build(context.store(), run))
+        except HeadstartError as error:
+            button.caption(plain(error.message))
     with _row("run.yaml", "run_file_for") as (_, button):
         _offer(button, "run.yaml", lambda: run_file.write(context.store(), run).encode())
     with _row("logs.zip", "logs_for" if "logs.zip" in artifacts else "logs_missing") as (agrees, button):

@@ -13,7 +13,7 @@ from core import backbones
 from core.errors import HeadstartError
 from core.intake import deliveries
 from core.jobs import queue
-from core.jobs.kinds import COMPARE, COMPUTE, DOWNLOAD, INTAKE, TRAIN, WEIGHTS
+from core.jobs.kinds import COMPARE, COMPUTE, INTAKE, OF_BACKBONES, OWN_MODEL, TRAIN
 from core.jobs.queue import Event, Job
 from core.language import messages
 from core.learning.curves import best_so_far, kept_row
@@ -70,7 +70,7 @@ def _running(job_id: str) -> None:
                 help=say("pause_help"), on_click=pause,
             )  # fmt: skip
         job_queue.cancel_button(job)
-    if job.kind not in (DOWNLOAD, WEIGHTS):  # shown above the computing job, whose switch serves both
+    if job.kind not in OF_BACKBONES:  # shown above the computing job, whose switch serves both
         notifications.switch()
 
 
@@ -164,7 +164,9 @@ def _stopped(job: Job) -> None:
             context.attempt(lambda: _train_without(job, lost))()
             st.rerun(scope="app")  # the new run has another job
         is_delivery = job.kind is INTAKE
-        if error is None or not is_delivery or error.code not in _PERMANENT:
+        # A model that was refused is gone from the inbox.
+        is_final = is_delivery and error is not None and error.code in _PERMANENT
+        if not is_final and not (job.kind is OWN_MODEL and error is not None and error.code != "worker_died"):
             resume = context.attempt(lambda: queue.resume(context.store(), job.id))
             label = about(say("try_again" if error and is_delivery else "resume"), job_queue.title(job))
             kind: Literal["primary", "secondary"] = "secondary" if lost else "primary"

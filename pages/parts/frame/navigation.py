@@ -6,7 +6,7 @@ The state of a step comes from the store, never from the session.
 import streamlit as st
 
 from core.jobs import queue
-from core.jobs.kinds import DOWNLOAD, INTAKE, WEIGHTS
+from core.jobs.kinds import INTAKE, OF_BACKBONES
 from core.jobs.queue import Job
 from core.language import catalog
 from core.pictures import album
@@ -25,7 +25,7 @@ _ICONS = {
 _LISTED = 12  # projects in the sidebar
 
 # Jobs that do not train or measure anything.
-_BESIDE = {INTAKE, DOWNLOAD, WEIGHTS}
+_BESIDE = {INTAKE, *OF_BACKBONES}
 
 
 def frame(current: str) -> None:
@@ -91,7 +91,7 @@ def title(current: str) -> None:
 
 def _active(project: Project) -> list[Job]:
     """The running or waiting jobs of a project: at most one that computes, then one of each other kind."""
-    each = [queue.current(context.store(), project.id, *kinds) for kinds in ((), (INTAKE,), (DOWNLOAD, WEIGHTS))]
+    each = [queue.current(context.store(), project.id, *kinds) for kinds in ((), (INTAKE,), OF_BACKBONES)]
     return [job for job in each if job is not None and job.active]
 
 

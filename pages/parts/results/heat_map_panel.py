@@ -6,6 +6,7 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
+from core import backbones
 from core.errors import HeadstartError
 from core.explain import grad_cam, mean_heat_maps
 from core.explain.mean_heat_maps import MeanHeatMap
@@ -20,6 +21,10 @@ _PAGE = 24  # classes at a time
 
 def panel(run: Run) -> None:
     """Draw the heat maps, or a button that computes them; a picture takes as long as in the demo."""
+    backbone = backbones.find(run.plan["backbone"])
+    if not backbone.has_places:
+        st.caption(say("why_no_places", backbone=plain(backbone.name)))
+        return
     scores = next((each for part in ("test", "val") if (each := context.evaluation(run, part)).n), None)
     if scores is None:
         st.caption(say("look_none"))

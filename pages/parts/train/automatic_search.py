@@ -40,7 +40,7 @@ Use = Callable[[Mapping[str, Any]], None]
 def choices(project: Project, chosen: Plan, pictures: Counts, suggested: bool) -> None:
     """Draw the two buttons, each with what it does and how long it takes. `suggested`: the dial chose the backbone."""
     st.markdown(f"**{say('choose')}**", help=say("choose_help"))
-    here = [entry.name for entry in backbones.CATALOGUE if entry.has_weights]
+    here = [entry.name for entry in backbones.known() if entry.has_weights]
     picked: list[str] = here
     if len(here) > 1:
         picked = st.pills(

@@ -18,7 +18,7 @@ from core.runs import backbone_gain
 from core.store.store import Project
 from pages.parts.frame import context
 from pages.parts.frame.words import about, say, with_terms
-from pages.parts.train import weights_field
+from pages.parts.train import own_model_panel, weights_field
 
 # One for each use; `core/backbones.py` has the figures for this choice.
 _OFFERED = ("Starter", "MobileNetV2", "EfficientNetV2B0", "ConvNeXtTiny")
@@ -40,17 +40,17 @@ def draw(choice: BackboneChoice) -> None:
     with st.container(border=True, key="backbone", horizontal=True, vertical_alignment="center"):
         with st.container(gap=None):
             st.caption(say("backbone"), help=with_terms("backbone_help"))
-            st.markdown(
-                f"**{choice.chosen}**", help=say("card_size", mb=round(entry.megabytes), ms=round(entry.cpu_ms))
-            )
+            st.markdown(f"**{choice.chosen}**", help=own_model_panel.facts(entry) if entry.own else _size(entry))
         with st.popover(say("backbone_change"), width="content"):
             _cards(choice)
             with st.expander(say("all_backbones", n=len(backbones.CATALOGUE)), icon=":material/list:"):
                 _table(choice)
+            own_model_panel.panel(choice.project.id, choice.fetching, partial(_button, choice))
 
 
 def _cards(choice: BackboneChoice) -> None:
-    for name in _OFFERED if choice.chosen in _OFFERED else (choice.chosen, *_OFFERED):
+    is_listed = choice.chosen in _OFFERED or backbones.find(choice.chosen).own  # below, with the others of users
+    for name in _OFFERED if is_listed else (choice.chosen, *_OFFERED):
         entry = backbones.find(name)
         with st.container(border=True, key=f"backbone-{name}", horizontal=True, vertical_alignment="center"):
             with st.container(gap=None):
@@ -70,7 +70,11 @@ def with_download(label: str, backbone: str) -> str:
 def _facts(project: Project, entry: Backbone) -> str:
     worth = say("card_top1", top1=round(entry.top1)) if entry.top1 else _starter(project)
     summary = say(key) if catalog.has(key := f"backbone.{entry.name}") else ""
-    return f"{summary} {say('card_size', mb=round(entry.megabytes), ms=round(entry.cpu_ms))} {worth}".strip()
+    return f"{summary} {_size(entry)} {worth}".strip()
+
+
+def _size(entry: Backbone) -> str:
+    return say("card_size", mb=round(entry.megabytes), ms=round(entry.cpu_ms))
 
 
 def _starter(project: Project) -> str:

@@ -130,6 +130,9 @@ def settings(base: Plan, key: Callable[[str], str], preview: Preview) -> dict[st
                 for name in names:
                     if name == "precision" and not runtime.has_bfloat16():
                         continue  # nothing to choose on this machine
+                    if name == "fine_tune_blocks" and not backbones.find(base.backbone).blocks:
+                        st.caption(say("tune_no_blocks", backbone=base.backbone))
+                        continue
                     _follow(name, base, key(name))
                     values[name] = _slider(name, base, key(name))
                 if "augment" in names:

@@ -1,15 +1,16 @@
-// Takes a file with the weights of a backbone, or a folder with one. Sending goes on while another part of the page is looked at.
+// Takes a file with the weights of a backbone, a folder with one, or a model. Sending goes on while another part of the page is
+// looked at.
 import { attempt, drawProgress, idle } from "./upload/one_file.js"
 import { randomId, warnBeforeLeaving } from "./upload/tab.js"
 import { onlyWeights, sendWeights } from "./upload/weights.js"
 
-const fields = {} // by project and backbone
+const fields = {} // by project and what is asked for
 
 warnBeforeLeaving()
 
 export default function draw({ data, parentElement, setTriggerValue }) {
   const find = (name) => parentElement.querySelector(`.${name}`)
-  const key = `${data.project} ${data.backbone}`
+  const key = `${data.project} ${data.field}`
   fields[key] ??= idle()
   const field = fields[key]
   field.draw = () => drawField(find, field, data)
@@ -36,9 +37,11 @@ export default function draw({ data, parentElement, setTriggerValue }) {
   field.draw()
 }
 
-function drawField(find, field, { words, disabled }) {
-  find("pick").textContent = words.weights_use
+function drawField(find, field, { words, disabled, accept, folders }) {
+  find("pick").textContent = words.choose
   find("pick-folder").textContent = words.weights_folder
+  find("pick-folder").hidden = !folders
+  find("file").accept = accept
   for (const name of ["pick", "pick-folder"]) find(name).disabled = disabled || field.share !== null
   drawProgress(find, field)
 }

@@ -5,7 +5,7 @@ import { onlyWeights, sendWeights } from "../scripts/upload/weights.js"
 
 const words = new Proxy({}, { get: (_, name) => name })
 const file = Object.assign(new Blob(["weights"]), { name: "mine.h5" })
-const data = { project: "p", backbone: "VGG16", chunk: 4, words }
+const data = { project: "p", address: "weights", values: { backbone: "VGG16" }, chunk: 4, words }
 let requests
 
 function serve(last) {

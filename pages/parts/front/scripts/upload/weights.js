@@ -1,4 +1,4 @@
-// Sends the weights of a backbone, and has them checked when all has arrived.
+// Sends a file that is to become a backbone, or the weights of one, and has it checked when all has arrived.
 import { sendOne } from "./one_file.js"
 import { begin } from "./requests.js"
 import { randomId } from "./tab.js"
@@ -9,9 +9,9 @@ export function onlyWeights(files) {
   return found.length === 1 ? found[0] : undefined
 }
 
-// `show` and what is thrown are those of `sendOne`.
-export async function sendWeights(file, { project, backbone, chunk, words }, show) {
+// `address` below /api checks it, with what else it is to know. `show` and what is thrown are those of `sendOne`.
+export async function sendWeights(file, { project, address, values, chunk, words }, show) {
   const batch = randomId()
-  const check = () => begin(`/api/weights/${project}`, { batch, backbone }, words)
+  const check = () => begin(`/api/${address}/${project}`, { batch, ...values }, words)
   await sendOne(batch, file, { begun: false, chunk, words }, show, check)
 }
