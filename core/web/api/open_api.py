@@ -89,7 +89,7 @@ _PREDICTION = {
         "threshold": _NUMBER | {"description": "The probability below which the answer is unsure"},
         "distance": _NUMBER | {"description": "How far the picture is from the training pictures, 0 to 2"},
         "farthest": {"type": ["number", "null"], "description": "The distance beyond which a picture is unknown"},
-        "heatmap": _TEXT | {"description": "A PNG as a data URL, with heatmap=1"},
+        "heatmap": _TEXT | {"description": "A PNG as a data URL, with heatmap=1, if the model knows places"},
         "error": _TEXT,
         "hint": _TEXT,
     },

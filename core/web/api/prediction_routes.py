@@ -121,6 +121,8 @@ async def _add_heat(
     for data, answer, facts in zip(pictures, answers, told, strict=True):
         if isinstance(answer, Prediction):
             explained = await caller.model.explain(data, HEAT_PX)
+            if explained.heat[answer.label].size == 1:  # of a network that knows no places
+                continue
             facts["heatmap"] = await to_thread.run_sync(partial(_png, explained, answer.label))
 
 
