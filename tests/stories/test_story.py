@@ -131,6 +131,7 @@ def _ask_about_an_example(page: Page) -> None:
     example.click()
     expect(page.get_by_text(f"Shows: {shows}")).to_be_visible()
     browser.await_answer(page)
+    expect(example).to_be_focused()
     labels = page.get_by_test_id("stProgress").all_inner_texts()
     assert len(labels) == 5 and all("%" in label for label in labels)
 

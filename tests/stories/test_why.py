@@ -86,6 +86,8 @@ def test_a_mistake_is_explained_mended_in_the_explanation_and_taken_back(
     with browser.server(store.home, browser.free_port()) as app, browser.tab(chromium, app.url) as page:
         page.goto(f"{app.url}/results?project={project}")
         ask(page, "Files of this model are missing", enlarged=False)
+        page.keyboard.press("Escape")
+        expect(page.locator("[class*='st-key-sorter-'] .cell").first).to_be_focused()
 
 
 def test_the_gallery_of_the_data_page_has_no_model_to_ask(

@@ -1,25 +1,28 @@
 // Small pictures in rows, to look at or to select from.
 import { element } from "./elements.js"
+import { Selection } from "./sorter/selection.js"
 
 // What is selected in one listing: a run of the page that began before the last click must not take it back.
-const states = new WeakMap()
+const selections = new WeakMap()
 const watches = new WeakMap()
 
 export default function draw({ data, parentElement, setStateValue, setTriggerValue }) {
   const grid = parentElement.querySelector(".grid")
-  const chosen = chosenOf(parentElement, data)
-  const send = () => setStateValue("selected", [...chosen])
+  const selection = selectionOf(parentElement, data)
+  const send = () => setStateValue("selected", [...selection.chosen])
+  const at = [...grid.children].indexOf(grid.getRootNode().activeElement)
   grid.style.setProperty("--size", `${data.size}px`)
   grid.classList.toggle("strip", data.strip)
   grid.replaceChildren(...data.items.map(cell))
-  if (data.mode === "many") letSelect(grid, data, chosen, send)
-  if (data.mode === "one") letPick(grid, data, chosen, (id) => setTriggerValue("picked", id))
+  if (data.mode === "many") letSelect(grid, selection, send)
+  if (data.mode === "one") letPick(grid, data, selection, (id) => setTriggerValue("picked", id))
   drawTools(parentElement.querySelector(".tools"), data, (all) => {
-    chosen.clear()
-    if (all) for (const { id } of data.items) chosen.add(id)
-    for (const each of grid.children) each.setAttribute("aria-pressed", all && data.items.length > 0)
+    selection.clear()
+    if (all) selection.selectPage()
+    mark(grid, selection)
     send()
   })
+  grid.children[at]?.focus({ preventScroll: true }) // keys go on where they were
   watchStrip(grid, data)
 
   function cell(item) {
@@ -29,33 +32,34 @@ export default function draw({ data, parentElement, setStateValue, setTriggerVal
   }
 }
 
-function chosenOf(parentElement, { items, mode, selected }) {
-  const listing = items.map((item) => item.id).join()
-  const before = states.get(parentElement)
-  const chosen = mode === "many" && before?.listing === listing ? before.chosen : new Set(selected)
-  states.set(parentElement, { listing, chosen })
-  return chosen
+function selectionOf(parentElement, { items, mode, selected }) {
+  const ids = items.map((item) => item.id)
+  const selection = (mode === "many" && selections.get(parentElement)) || new Selection()
+  selections.set(parentElement, selection)
+  if (selection.open(ids.join(), ids)) selection.chosen = new Set(selected)
+  return selection
 }
 
-function letSelect(grid, { items }, chosen, send) {
-  for (const [i, { id }] of items.entries()) {
-    const cell = grid.children[i]
-    const mark = () => cell.setAttribute("aria-pressed", chosen.has(id))
+function letSelect(grid, selection, send) {
+  for (const [i, cell] of [...grid.children].entries()) {
     cell.type = "button"
-    cell.onclick = () => {
-      if (!chosen.delete(id)) chosen.add(id)
-      mark()
+    cell.onclick = ({ shiftKey }) => {
+      selection.toggle(i, shiftKey)
+      mark(grid, selection)
       send()
     }
-    mark()
   }
+  mark(grid, selection)
 }
 
-function letPick(grid, { items }, chosen, send) {
-  for (const [i, { id }] of items.entries()) {
-    const cell = Object.assign(grid.children[i], { type: "button", onclick: () => send(id) })
-    cell.setAttribute("aria-pressed", chosen.has(id))
-  }
+function letPick(grid, { items }, selection, send) {
+  for (const [i, { id }] of items.entries())
+    Object.assign(grid.children[i], { type: "button", onclick: () => send(id) })
+  mark(grid, selection)
+}
+
+function mark(grid, selection) {
+  for (const [i, cell] of [...grid.children].entries()) cell.setAttribute("aria-pressed", selection.has(i))
 }
 
 function drawTools(tools, data, selectAll) {

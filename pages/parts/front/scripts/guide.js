@@ -4,6 +4,8 @@ let place = null // the page and its project
 let goal = "" // the key of the part of the page to go to
 let moved = false // to another page, whose title is not focused yet
 let arrived = false // at the place that the address named when it was opened
+let left = null // what had the focus before a dialog
+let inDialog = false
 let askedTheme = null // the theme in which the page was asked for
 
 const set = (element, name, value) => {
@@ -127,6 +129,18 @@ function focusField(dialog) {
   field.focus()
 }
 
+// From a dialog back to where it was opened: Streamlit does not find what is inside a component of ours.
+function leaveDialog() {
+  const wasInDialog = inDialog
+  inDialog = document.querySelector("[role=dialog]") !== null
+  if (wasInDialog && !inDialog && document.activeElement === document.body) left?.focus({ preventScroll: true })
+}
+
+function remember(event) {
+  const [at] = event.composedPath()
+  if (!at.closest("[role=dialog]")) left = at
+}
+
 // The page is drawn in the colors of the theme of the time; with another theme it is drawn again. It may have changed
 // before this part was drawn; so it is looked at here too, and asked for once, lest a page be drawn for ever.
 function watchTheme(dark, ask) {
@@ -157,6 +171,7 @@ export default function draw({ data, setTriggerValue }) {
     waiting = 0
     mend(data)
     each("[role=dialog]", focusField)
+    leaveDialog()
     if (moved) focusTitle()
     goToPlace()
     if (goal) goToPart()
@@ -172,8 +187,10 @@ export default function draw({ data, setTriggerValue }) {
     attributeFilter: ["data-test-script-state", "aria-label", "href"],
   })
   const theme = watchTheme(data.dark, (name) => setTriggerValue("theme", name))
+  document.addEventListener("focusin", remember)
   look()
   return () => {
+    document.removeEventListener("focusin", remember)
     watch.disconnect()
     theme.disconnect()
     cancelAnimationFrame(waiting)
