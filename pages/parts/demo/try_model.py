@@ -100,14 +100,14 @@ def _answer(prediction: Prediction, ms: float) -> None:
     if prediction.is_answer:
         context.headline(plain(prediction.label))
         key = "demo_sure" if prediction.probability >= SURE else "demo_unsure"
-        st.markdown(f"### {say(key, p=certainty(prediction.probability))}")
+        st.subheader(say(key, p=certainty(prediction.probability)), anchor=False)
     elif not prediction.is_known:
         context.headline(say("demo_unknown"))
-        st.markdown(f"### {say('demo_unknown_more', label=plain(prediction.label))}")
+        st.subheader(say("demo_unknown_more", label=plain(prediction.label)), anchor=False)
     else:
         context.headline(say("demo_none"))
         shown = {"p": certainty(prediction.probability), "least": percent(prediction.least)}
-        st.markdown(f"### {say('demo_none_more', label=plain(prediction.label), **shown)}")
+        st.subheader(say("demo_none_more", label=plain(prediction.label), **shown), anchor=False)
     if prediction.is_known:  # else a bar would be sure of what was just refused
         bars(prediction.scores)
     st.caption(say("demo_time", ms=round(ms)))
