@@ -21,7 +21,7 @@ from core.scores.thresholds import Thresholds
 from core.store.store import Project, Run
 from pages.parts.demo import damaged_files
 from pages.parts.frame import context, gallery, job_panel
-from pages.parts.frame.words import percent, plain, say
+from pages.parts.frame.words import part_name, percent, plain, say
 from pages.parts.results import run_list
 from pages.parts.train import what_if_panel
 
@@ -140,7 +140,7 @@ def _outcome(project: Project, kept: Retrained, now: Dataset) -> None:
         if before.plan["fine_tune_blocks"] and not saved:
             st.caption(say("retrain_quick"))
         if main is not None:
-            _what_changed(steps[main])
+            _what_changed(main, steps[main])
         if n := rescoring.agreed(context.evaluation(before), now):
             st.warning(say("retrained_agreed", n=n), icon=":material/warning:")
     if saved and kept.quick is None:
@@ -170,11 +170,11 @@ def _say_step(part: str, step: Rescored, before: Run) -> None:
     )  # fmt: skip
 
 
-def _what_changed(step: Rescored) -> None:
+def _what_changed(part: str, step: Rescored) -> None:
     """Draw the pictures that only one of both models has right."""
     paired = step.paired
     if not paired.first_only and not paired.second_only:
-        st.caption(say("retrained_same"))
+        st.caption(say("retrained_same", part=part_name(part)))
         return
     for name, ids, said in (("gained", paired.second_only, step.before), ("lost", paired.first_only, step.after)):
         st.markdown(say(f"retrained_{name}", n=len(ids)))
