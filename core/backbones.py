@@ -679,9 +679,8 @@ CATALOGUE = (
             last_layer_filter=960,
         ),
     ),
-    # Top-1 at 224 px from https://huggingface.co/timm/efficientnet_b0.ra4_e3600_r224_in1k.
     Backbone(
-        "EfficientNetB0ra4", 224, 1280, "signed", 4_049_564, 239, 13.9, 78.6, "Apache-2.0",
+        "EfficientNetB0ra4", 224, 1280, "signed", 4_049_564, 239, 13.9, None, "Apache-2.0",
         _blocks(
             "top:block7a_project_bn block7a:block6d_add block6d:block6c_add block6c:block6b_add "
             "block6b:block6a_project_bn block6a:block5c_add block5c:block5b_add block5b:block5a_project_bn "
