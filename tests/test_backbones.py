@@ -57,7 +57,11 @@ def test_every_entry_says_where_its_weights_are_from_and_what_they_may_be_used_f
         assert backbone.license in ("Apache-2.0", "MIT", "BSD-3-Clause", "CC BY 4.0") or backbone.conditions
         assert backbone.top1 is None or 60 < backbone.top1 < 90
         assert backbone.cpu_ms > 0
-    assert [b.name for b in backbones.CATALOGUE[1:] if b.top1 is None] == ["DINOv3Small", "ViTBase", "EfficientNetB0ra4"]
+    assert [b.name for b in backbones.CATALOGUE[1:] if b.top1 is None] == [
+        "DINOv3Small",
+        "ViTBase",
+        "EfficientNetB0ra4",
+    ]
 
 
 def test_weights_whose_license_has_conditions_are_never_downloaded_and_the_conditions_are_told() -> None:
