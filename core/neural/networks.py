@@ -103,11 +103,21 @@ def load(network: keras.Model, weights: Path, backbone: Backbone) -> None:
 
 
 def _check_size(weights: Path, network: keras.Model, exact: bool) -> None:
-    """Check the size that a file declares, without reading its data. Raises ValueError or OSError when the data are far
-    larger than the network, lie in another file, or were never written: Keras would first allocate and read them.
-    `exact`: the file must have as many arrays as the network, because a layer of keras-hub takes what it knows of a
-    file and leaves the rest (tokens that only a larger sister network has)."""
+    """Check the size that a file declares, without reading its data. Raises ValueError or OSError as `declared` does,
+    and when the data are far larger than the network: Keras would first allocate and read them. `exact`: the file must
+    have as many arrays as the network, because a layer of keras-hub takes what it knows of a file and leaves the rest
+    (tokens that only a larger sister network has)."""
     needed = sum(4 * math.prod(weight.shape) for weight in network.weights)
+    sizes = declared(weights)
+    if sum(sizes) > _LARGEST_FILE * needed:
+        raise ValueError("more than the network has")
+    if exact and len(sizes) != len(network.weights):
+        raise ValueError("not as many arrays as the network has")
+
+
+def declared(weights: Path) -> list[int]:
+    """The bytes of each array that a weights file declares. Raises ValueError or OSError when one lies in another file,
+    or was never written."""
     sizes: list[int] = []
 
     def is_external(_: str, link: Any) -> bool | None:
@@ -124,10 +134,7 @@ def _check_size(weights: Path, network: keras.Model, exact: bool) -> None:
     with h5py.File(weights, "r") as file:
         if file.visititems_links(is_external) or file.visititems(is_unusable):
             raise ValueError("the file does not itself hold the weights")
-    if sum(sizes) > _LARGEST_FILE * needed:
-        raise ValueError("more than the network has")
-    if exact and len(sizes) != len(network.weights):
-        raise ValueError("not as many arrays as the network has")
+    return sizes
 
 
 def _divide_by_deviation(network: keras.Model) -> None:

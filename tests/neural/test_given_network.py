@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -203,3 +204,19 @@ def test_a_file_that_declares_a_hundred_gigabytes_stops_its_own_process_alone(
         weights_jobs.own_model(path, path.name, "mine", "inside", "unknown")
     assert caught.value.code in ("own_unreadable", "own_unusable")
     assert backbones.known() == backbones.CATALOGUE
+
+
+def test_weights_that_lie_in_another_file_are_not_read(tmp_path: Path) -> None:
+    secret, path = tmp_path / "secret.h5", tmp_path / "given.keras"
+    model = ending(layers.Dense(7, name="dense"))
+    model.save(path)
+    with zipfile.ZipFile(path) as archive:
+        config, weights = archive.read("config.json").decode(), archive.read("model.weights.h5")
+    secret.write_bytes(weights)
+    with h5py.File(tmp_path / "linked.h5", "w") as file:
+        file["layers"] = h5py.ExternalLink(str(secret), "/layers")
+    packed(path, config, (tmp_path / "linked.h5").read_bytes())
+    question = {"path": str(path), "scaling": "inside", "out": str(tmp_path / "out" / "model.keras")}
+    with pytest.raises(HeadstartError) as caught:
+        given_network.answer(question, b"")
+    assert caught.value.code == "own_unusable" and "itself hold" in caught.value.values["reason"]

@@ -46,6 +46,8 @@ def answer(question: dict[str, Any], _: bytes) -> tuple[dict[str, Any], bytes]:
 
 
 def _checked(path: Path, scaling: str, out: Path) -> dict[str, Any]:
+    with zipfile.ZipFile(path) as archive:
+        networks.declared(Path(archive.extract("model.weights.h5", out.parent)))
     with warnings.catch_warnings():
         # Keras only warns when a file has no weights for some layers, and leaves them random.
         warnings.filterwarnings("error", "Skipping")
