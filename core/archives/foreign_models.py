@@ -31,6 +31,7 @@ def check(path: Path) -> None:
             described = json.loads(archive.read("config.json"))
         if not isinstance(described, dict):
             raise ValueError
+        described.pop("compile_config", None)  # how it was trained, which is never loaded: `compile=False`
         foreign = next(_foreign(described, is_named=True), None)
     except (zipfile.BadZipFile, KeyError, NotImplementedError, RuntimeError, RecursionError, EOFError):
         raise ValueError from None

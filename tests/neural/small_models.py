@@ -15,4 +15,6 @@ def classifier(side: int | None = 32, end: str = "softmax") -> keras.Model:
     x = layers.Conv2D(16, 3, 1, "same", name="conv_3")(below)
     x = layers.ReLU(name="features")(layers.Add()([x, below]))
     x = layers.Dropout(0.2)(layers.GlobalAveragePooling2D()(x))
-    return keras.Model(pixels, layers.Dense(3, end, name="classes")(x))
+    model = keras.Model(pixels, layers.Dense(3, end, name="classes")(x))
+    model.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])  # as a trained one is
+    return model
