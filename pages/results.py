@@ -111,6 +111,7 @@ with st.container(horizontal=True, vertical_alignment="bottom", horizontal_align
         promote_dialog.button(project, run, runs)
 with first:
     _headline(run)
+    names.tell_better(project, run, runs)
 # Tab -> the function that draws it; only the open tab is drawn.
 tabs: dict[str, Callable[[], None]] = {}
 if (unread := damaged_files.of_scores(run)) is not None:

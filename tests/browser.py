@@ -42,12 +42,8 @@ CHROMIUM_ARGS = [
     "--disable-features=Translate,MediaRouter,OptimizationHints", "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
 ]  # fmt: skip
-# One process for all tabs, which compiles a function when it is called and draws with one thread: a page then costs a
-# sixth less processor time.
-_FRUGAL = [
-    "--process-per-site", "--js-flags=--max-lazy", "--num-raster-threads=1", "--disable-threaded-animation",
-    "--disable-lcd-text",
-]  # fmt: skip
+# One process for all tabs, which compiles a function when it is called.
+_FRUGAL = ["--process-per-site", "--js-flags=--max-lazy"]
 # `streamlit run app.py`, where jobs get processes that have imported TensorFlow already.
 SERVER = """
 import sys

@@ -86,6 +86,19 @@ def test_two_runs_are_compared_in_words_and_by_pictures(home: tuple[Store, Proje
     assert f"Right only with **first**: {n}" in said["markdown"]
 
 
+def test_a_run_that_is_worse_than_an_earlier_one_says_so_until_one_of_them_is_promoted(
+    home: tuple[Store, Project, Run],
+) -> None:
+    store, project, run = home
+    store.describe_run(run.id, "first", "", False)
+    other = second(store, run, 6, hidden_units=64)
+    n = run.outcome.test_correct - other.outcome.test_correct
+    told = say("run_better", n=n, name="first")
+    assert n > 0 and told in results(store, project)["button"]
+    core_runs.promote(store, run)
+    assert told not in results(store, project)["button"]
+
+
 def test_runs_of_other_test_pictures_are_said_not_to_compare(home: tuple[Store, Project, Run]) -> None:
     store, project, run = home
     other = second(store, run, 2, seed=3)

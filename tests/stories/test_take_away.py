@@ -1,5 +1,6 @@
 """A project leaves as one file and comes back as another project; its report is one file too, in Chromium."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -25,7 +26,7 @@ def test_a_project_is_taken_away_and_opened_again_and_its_report_is_read(
             page.get_by_role("link", name=say("take_away")).click()
         archive = tmp_path / download.value.suggested_filename
         download.value.save_as(archive)
-        assert archive.name == f"{first.name}.headstart.zip"
+        assert re.fullmatch(rf"{first.name}-\d{{8}}-\d{{4}}\.headstart\.zip", archive.name)
 
         broken = tmp_path / "broken.headstart.zip"
         broken.write_bytes(archive.read_bytes()[:-100])

@@ -94,6 +94,21 @@ def warn_too_good(run: Run) -> None:
         st.warning(say("test_left_out", n=gone), icon=":material/warning:")
 
 
+def tell_better(project: Project, run: Run, runs: Sequence[Run]) -> None:
+    """Say that a run before this one was right on more of as many test pictures, unless one of the two was promoted:
+    then that was decided."""
+    if not run.outcome.test_n:
+        return
+    earlier = [each for each in runs if each.created_at < run.created_at and each.outcome.test_n == run.outcome.test_n]
+    best = max(earlier, key=lambda each: each.outcome.test_correct, default=run)
+    promoted = {each.run_id for each in core_runs.promotions(context.store(), project.id)[:1]}
+    if (more := best.outcome.test_correct - run.outcome.test_correct) > 0 and not promoted & {run.id, best.id}:
+        label = say("run_better", n=more, name=plain(names(runs)[best.id]))
+        st.button(
+            label, key="run-better", type="tertiary", icon=":material/history:", on_click=pick, args=(project, best.id)
+        )
+
+
 def to_show(runs: Sequence[Run]) -> Run | None:
     """The finished run whose score represents the project: the promoted one if its score is honest, else the newest
     with an honest score. None if there is none."""
