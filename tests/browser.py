@@ -1,7 +1,6 @@
 """What browser tests and the web benchmark share: a server on a home of its own, a watched tab, steps of the way."""
 
 import contextlib
-import functools
 import http.client
 import os
 import re
@@ -15,17 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-from playwright.sync_api import (
-    Browser,
-    BrowserContext,
-    ConsoleMessage,
-    Locator,
-    Page,
-    Request,
-    Response,
-    expect,
-    sync_playwright,
-)
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Request, Response, expect
 
 from core.jobs import queue
 from core.language.catalog import say
@@ -42,8 +31,6 @@ CHROMIUM_ARGS = [
     "--disable-features=Translate,MediaRouter,OptimizationHints", "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
 ]  # fmt: skip
-# One process for all tabs, which compiles a function when it is called.
-_FRUGAL = ["--process-per-site", "--js-flags=--max-lazy"]
 # `streamlit run app.py`, where jobs get processes that have imported TensorFlow already.
 SERVER = """
 import sys
@@ -110,29 +97,10 @@ class Server:
         return Store(self.home)
 
 
-# What a process has opened: Playwright, and Chromium in it.
-OPENED = contextlib.ExitStack()
-
-
-@functools.cache
-def launched(path: str) -> Browser:
-    """Chromium at this path, until `OPENED` is closed."""
-    OPENED.callback(launched.cache_clear)
-    playwright = OPENED.enter_context(sync_playwright())
-    return OPENED.enter_context(playwright.chromium.launch(executable_path=path, args=[*CHROMIUM_ARGS, *_FRUGAL]))
-
-
-_ports = [0]
-
-
 def free_port() -> int:
-    """A port that nobody listens on: the one of before if it is free, since Chromium compiles a front end once for each
-    address."""
-    for port in (_ports[-1], 0):
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)) as probe:
-            _ports.append(int(probe.getsockname()[1]))
-            return _ports[-1]
-    raise OSError("no port is free")
+    """A port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
 
 
 @contextlib.contextmanager
@@ -230,7 +198,7 @@ def _visitor(browser: Browser, url: str) -> BrowserContext:
         first = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
         first.route(url, lambda route: route.fulfill(body=""))
         first.goto(url)
-    context = browser.contexts[0]
+    (context,) = browser.contexts
     if len(context.pages) == 1:
         context.clear_permissions()
         context.grant_permissions(["camera"])

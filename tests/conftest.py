@@ -233,8 +233,10 @@ def real_data() -> Path:
 
 
 @pytest.fixture(scope="module")
-def chromium() -> "Browser":
-    """Chromium, once for all files that this process tests in it one after the other (`pytest_runtest_teardown`)."""
+def chromium() -> "Iterator[Browser]":
+    """Chromium, once per file: as long as Playwright runs, no other test of its thread could use asyncio."""
+    from playwright.sync_api import sync_playwright
+
     from tests import browser
 
     path = browser.chromium_path()
@@ -242,7 +244,10 @@ def chromium() -> "Browser":
         if os.environ.get("HEADSTART_REQUIRE_BROWSER"):
             pytest.fail("HEADSTART_REQUIRE_BROWSER is set, and Chromium is missing")
         pytest.skip("Chromium is missing: install it, or name it in CHROMIUM")
-    return browser.launched(path)
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=path, args=[*browser.CHROMIUM_ARGS, "--process-per-site"])
+        yield launched
+        launched.close()
 
 
 @pytest.fixture(scope="module")
@@ -296,19 +301,13 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the fast tests, and let the files that take longest come first: the last ones fill what time is left. Before
-    them come those that open a browser, of which a process has one."""
+    """Mark the fast tests, and let the files that take longest come first: the last ones fill what time is left."""
     cost: Counter[Path] = Counter()
-    in_browser = {item.path for item in items if is_in_browser(item)}
     for item in items:
         if isinstance(item, pytest.Function) and tiers.is_fast(item):
             item.add_marker("fast")
         cost[item.path] += tiers.cost(item)
-    items.sort(key=lambda item: (item.path not in in_browser, -cost[item.path]))
-
-
-def is_in_browser(item: pytest.Item) -> bool:
-    return "chromium" in getattr(item, "fixturenames", ())
+    items.sort(key=lambda item: -cost[item.path])
 
 
 def pytest_collection_finish() -> None:
@@ -329,18 +328,6 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
         WATCH.is_on = False
     assert not WATCH.started, f"it starts a process, so it is not fast: add its name to tests/tiers.py {WATCH.started}"
     return answer
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None]:
-    """As long as Playwright runs, no other test of its thread could use asyncio."""
-    try:
-        yield
-    finally:
-        if is_in_browser(item) and not (nextitem and (nextitem.path == item.path or is_in_browser(nextitem))):
-            from tests import browser
-
-            browser.OPENED.close()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

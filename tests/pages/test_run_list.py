@@ -600,7 +600,7 @@ def test_a_limit_travels_into_the_demo_and_the_export(home: tuple[Store, Project
     Thresholds(1.01).write(store.folder(run.id))
     said = visit(store.home, project.id, "demo", "export")["said"]
     assert say("demo_none") in said["demo"]["header"]
-    assert any("101\u00a0%" in text for text in said["demo"]["markdown"]), said["demo"]["markdown"]
+    assert any("101\u00a0%" in text for text in said["demo"]["subheader"]), said["demo"]["subheader"]
     assert any(text.startswith("**limits.json**") for text in said["export"]["markdown"])
 
 

@@ -56,7 +56,7 @@ def modules_of(path: Path) -> set[Path]:
         ("uploader", drop_zone.WORDS),
         ("camera", camera_burst.WORDS),
         ("class_cards", {*drop_zone.WORDS, *camera_burst.WORDS, *class_cards._WORDS}),
-        ("weights", weights_field._WORDS),
+        ("weights", {*weights_field._WORDS, "choose"}),
     ],
 )
 def test_every_word_that_a_script_shows_is_given_to_it(name: str, given: Iterable[str]) -> None:

@@ -63,7 +63,8 @@ def enter(page: Page, name: str) -> None:
     page.keyboard.press("Enter")
 
 
-@both_languages
+# The way in English, by pointer, is that of tests/stories/test_story.py.
+@pytest.mark.parametrize("language", [PORTUGUESE], indirect=True)
 @pytest.mark.slow
 def test_keys_alone_lead_from_the_sample_to_the_demo(chromium: Browser, language: str, tmp_path: Path) -> None:
     home = tmp_path / "home"
