@@ -26,7 +26,7 @@ said = {}
 at = begin(project)
 for name in names:
     turn(at, project, *name.split(":")).run()
-    kinds = ("title", "header", "subheader", "markdown", "caption", "error", "warning", "success", "info", "button", "expander")
+    kinds = "title header subheader markdown caption error warning success info button expander".split()
     shown = {kind: [e.label if hasattr(e, "label") else e.value for e in at.get(kind)] for kind in kinds}
     shown["options"] = [option for e in at.get("selectbox") for option in e.options]
     # A button as it looks: without what only those hear who do not see of what it is.

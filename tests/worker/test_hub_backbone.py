@@ -11,7 +11,6 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -32,7 +31,7 @@ from core.runs.what_if import Refit
 from core.store.store import Run, Store
 from tests.conftest import once
 from tests.worker.test_training import prepare
-from tests.workers import wait
+from tests.workers import Here, wait
 
 PUBLISHED = backbones.find("DINOv2Small")
 assert PUBLISHED.hub is not None
@@ -62,24 +61,6 @@ def preset(tmp_path_factory: pytest.TempPathFactory) -> Path:
             archive.writestr("__MACOSX/dinov2_small/._model.weights.h5", b"macOS")
 
     return once(tmp_path_factory, "preset", build)
-
-
-class Here:
-    """In place of the sandbox, whose process knows the published network alone."""
-
-    def __init__(self, *_: object) -> None:
-        pass
-
-    def __enter__(self) -> "Here":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def ask(self, question: dict[str, Any]) -> None:
-        from core.neural import networks
-
-        networks.answer(question, b"")
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,6 @@ import sys
 import uuid
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -30,7 +29,7 @@ from core.runs import keras_script, own_backbones, requests, run_file
 from core.runs.what_if import Refit
 from core.store.store import Run, Store
 from tests.conftest import once
-from tests.workers import wait
+from tests.workers import Here, wait
 
 pytestmark = pytest.mark.slow
 LICENSE = "Only for tests, they said"
@@ -47,24 +46,6 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> Path:
         small_models.classifier().save(folder / "mine.keras")
 
     return once(tmp_path_factory, "own", build) / "mine.keras"
-
-
-class Here:
-    """In place of the sandbox: the same work in this process, which has imported TensorFlow."""
-
-    def __init__(self, *_: object) -> None:
-        pass
-
-    def __enter__(self) -> "Here":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def ask(self, question: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
-        from core.neural.own import given_network
-
-        return given_network.answer(question, b"")
 
 
 @pytest.fixture(autouse=True)
