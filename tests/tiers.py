@@ -24,7 +24,7 @@ _MARKS = ("slow", "browser", "weights", "data")
 STARTERS = {
     "trained", "received", "subprocess", "Popen", "Child", "Children", "Predictor", "Refit", "Lab", "wait", "visit",
     "visits", "uvicorn", "fork", "extract", "file_check", "strips", "tests.patient_worker", "core.neural",
-    "core.neural.exported", "keras", "tensorflow", "main",
+    "core.neural.exported", "keras", "tensorflow", "main", "answering",
 }  # fmt: skip
 _STARTS = ("subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.exec")
 
