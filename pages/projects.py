@@ -52,12 +52,8 @@ def _ask_delete(project: Project) -> None:
     store, n = context.store(), len(context.finished(project))
     name = plain(project.name)
     st.markdown(say("delete_text", name=name, runs=n) if n else say("delete_text_bare", name=name))
-    with st.container(horizontal=True):
-        delete = context.attempt(lambda: space.deleting(store.home, lambda: store.delete_project(project.id)))
-        if context.danger(say("delete_yes"), key="delete", on_click=delete):
-            st.rerun()
-        if st.button(say("cancel"), key="delete-no"):
-            st.rerun()
+    delete = partial(space.deleting, store.home, lambda: store.delete_project(project.id))
+    context.confirm(say("delete_yes"), "delete", delete)
 
 
 def _buttons(rest: bool) -> None:

@@ -15,9 +15,14 @@ def take_home(parser: argparse.ArgumentParser, what: str = "where everything is 
     parser.add_argument("--home", type=Path, help=f"{what} (default: $HEADSTART_HOME or ~/.headstart)")
 
 
+def folder_of(options: argparse.Namespace) -> Path:
+    """The home that was named, or the usual one; it need not be there."""
+    return options.home.absolute() if options.home else settings.home()
+
+
 def store_of(options: argparse.Namespace) -> Store:
     """The store of the home that was named; what goes there from now on is its owner's alone."""
-    folder = options.home.absolute() if options.home else settings.home()
+    folder = folder_of(options)
     home.keep_private(folder)
     store = Store(folder)
     own_backbones.recall(store)

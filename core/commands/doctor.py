@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from core import backbones, settings
+from core.commands.command_home import folder_of
 from core.features import runtime
 from core.store import backups
 from core.store.database import VERSION
@@ -55,7 +56,7 @@ class Diagnosis:
 
 def doctor(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """Look at everything. Not `ok` where something needs to be done."""
-    home = options.home.absolute() if options.home else settings.home()
+    home = folder_of(options)
     checks = [*_machine(), *_packages(), *_home(home), *_database(home), *_engines(home), *_weights(), *_server()]
     n = sum(bool(check.advice) for check in checks)
     end = "Nothing needs to be done." if not n else f"To be done: {n}, marked with an exclamation mark."

@@ -4,8 +4,7 @@ import argparse
 import time
 from typing import Any
 
-from core import settings
-from core.commands.command_home import store_of
+from core.commands.command_home import folder_of, store_of
 from core.disk import home
 from core.errors import HeadstartError
 from core.store import backups, recovery
@@ -19,7 +18,7 @@ def backup(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
 
 def restore(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """List the copies, or put one in the place of the database. Raises HeadstartError("backup_missing")."""
-    folder = options.home.absolute() if options.home else settings.home()
+    folder = folder_of(options)
     found = {each.path.name: each for each in backups.all_of(folder)}
     if options.backup is None:
         when = {name: time.strftime("%Y-%m-%d %H:%M", time.localtime(each.at)) for name, each in found.items()}

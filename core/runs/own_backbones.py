@@ -2,7 +2,6 @@
 be read where the model is not, and a model that a run needs is not removed."""
 
 import json
-from collections.abc import Iterator
 
 from core import backbones
 from core.backbones import DESCRIPTION, Backbone
@@ -22,7 +21,8 @@ def describe(store: Store, run: Run) -> None:
 
 def used(store: Store) -> frozenset[str]:
     """The names of all backbones that runs are made of."""
-    return frozenset(run.plan["backbone"] for run in _runs(store))
+    runs = (run for project in store.projects() for run in store.runs(project.id))
+    return frozenset(run.plan["backbone"] for run in runs)
 
 
 def remove(store: Store, backbone: Backbone) -> None:
@@ -34,11 +34,5 @@ def remove(store: Store, backbone: Backbone) -> None:
 
 def recall(store: Store) -> None:
     """Know the models of all runs again, whose descriptions may be gone from the Keras cache."""
-    for run in _runs(store):
-        path = store.root(run.id) / DESCRIPTION
-        if path.is_file():
-            own_models.learn(path.read_bytes())
-
-
-def _runs(store: Store) -> Iterator[Run]:
-    return (run for project in store.projects() for run in store.runs(project.id))
+    for path in (store.home / "runs").glob(f"*/{DESCRIPTION}"):  # a start reads no rows for that
+        own_models.learn(path.read_bytes())

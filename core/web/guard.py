@@ -82,10 +82,9 @@ class Guard:
                 await _closed(scope, receive, send)
             else:
                 await self._app(scope, login.until_its_end(session, receive, send), send)
-        elif entrance.ADDRESS.fullmatch(scope["path"]) or API.fullmatch(scope["path"]):
-            # A visitor of a demo, or a program with a key to one: `core.web.visitors` or `core.web.api` alone answers.
-            await self._app(scope, receive, send)
-        elif scope["path"] in PROBES:
+        elif scope["path"] in PROBES or entrance.ADDRESS.fullmatch(scope["path"]) or API.fullmatch(scope["path"]):
+            # Who watches over the server, a visitor of a demo, or a program with a key to one: `core.web.routes`,
+            # `core.web.visitors` or `core.web.api` alone answers.
             await self._app(scope, receive, send)
         elif scope["path"] in PATHS:
             await login.answer(scope, receive, send)

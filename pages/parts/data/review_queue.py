@@ -77,9 +77,5 @@ def _decide(project: Project, chosen: Sequence[Review], names: Sequence[str]) ->
 
 def _ask_to_discard(project: Project, ids: Sequence[str]) -> None:
     st.markdown(say("review_discard_more", n=len(ids)))
-    with st.container(horizontal=True):
-        discard = context.attempt(lambda: reviews.discard(context.store(), project.id, ids))
-        if context.danger(say("review_discard", n=len(ids)), "review-discard-yes", on_click=discard):
-            st.rerun()
-        if st.button(say("cancel"), key="review-discard-no"):
-            st.rerun()
+    label = say("review_discard", n=len(ids))
+    context.confirm(label, "review-discard", lambda: reviews.discard(context.store(), project.id, ids))

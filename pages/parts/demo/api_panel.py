@@ -49,12 +49,7 @@ def _key(key: ApiKey) -> None:
 
 def _ask_to_revoke(key: ApiKey) -> None:
     st.markdown(say("api_revoke_more", name=plain(key.name)))
-    with st.container(horizontal=True):
-        revoke = context.attempt(lambda: api_keys.revoke(context.store(), key))
-        if context.danger(say("api_revoke"), "api-revoke-yes", on_click=revoke):
-            st.rerun()
-        if st.button(say("cancel"), key="api-revoke-no"):
-            st.rerun()
+    context.confirm(say("api_revoke"), "api-revoke", lambda: api_keys.revoke(context.store(), key))
 
 
 def _make(demo: Demo) -> None:

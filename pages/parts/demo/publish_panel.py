@@ -69,12 +69,7 @@ def _day(at: float) -> str:
 
 def _ask_to_stop(demo: Demo) -> None:
     st.markdown(say("publish_stop_more", title=plain(demo.appearance.title)))
-    with st.container(horizontal=True):
-        stop = context.attempt(lambda: published.revoke(context.store(), demo.id))
-        if context.danger(say("publish_stop"), "stop-yes", on_click=stop):
-            st.rerun()
-        if st.button(say("cancel"), key="stop-no"):
-            st.rerun()
+    context.confirm(say("publish_stop"), "stop", lambda: published.revoke(context.store(), demo.id))
 
 
 def _form(project: Project, run: Run, demo: Demo | None = None) -> None:

@@ -240,6 +240,15 @@ def danger(label: str, key: str, **options: Any) -> bool:
     return st.button(label, key=f"danger-{key}", icon=":material/delete_forever:", **options)
 
 
+def confirm(label: str, key: str, action: Callable[[], object]) -> None:
+    """In a dialog: the button for an action that cannot be undone, and the one that leaves all as it is."""
+    with st.container(horizontal=True):
+        if danger(label, f"{key}-yes", on_click=attempt(action)):
+            st.rerun()
+        if st.button(say("cancel"), key=f"{key}-no"):
+            st.rerun()
+
+
 def show(error: HeadstartError) -> None:
     """Show an error: what happened and what to do next."""
     st.error(f"{plain(error.message)} {plain(error.hint)}", icon=":material/error:")

@@ -5,6 +5,7 @@ A score is honest if no test picture was left out before it was measured; other 
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -235,10 +236,6 @@ def _ask_delete(run: Run) -> None:
     shown = [demo for demo in published.of_project(context.store(), run.project_id) if demo.run_id == run.id]
     if n := sum(demo.is_open for demo in shown):
         st.warning(say("delete_run_demos", n=n), icon=":material/public:")
-    with st.container(horizontal=True):
-        store = context.store()
-        remove = context.attempt(lambda: space.deleting(store.home, lambda: core_runs.delete(store, run)))
-        if context.danger(say("delete_run_yes"), key="delete-run", on_click=remove):
-            st.rerun()
-        if st.button(say("cancel"), key="delete-run-no"):
-            st.rerun()
+    store = context.store()
+    remove = partial(space.deleting, store.home, lambda: core_runs.delete(store, run))
+    context.confirm(say("delete_run_yes"), "delete-run", remove)
